@@ -1,0 +1,28 @@
+"""What compiled modules say to mypyc, or stand-ins, so that nothing is needed at run time.
+
+``mypy_extensions`` is a build dependency only.  mypyc recognises these names while it compiles; an interpreter
+that runs the pure files needs something that does nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64 as i64
+    from mypy_extensions import mypyc_attr as mypyc_attr
+    from mypy_extensions import trait as trait
+else:
+    try:
+        from mypy_extensions import i64, mypyc_attr, trait
+    except ImportError:
+        i64 = int
+
+        def mypyc_attr(*names: str, **values: Any) -> Any:
+            return lambda cls: cls
+
+        def trait(cls: Any) -> Any:
+            return cls
+
+
+__all__ = ["i64", "mypyc_attr", "trait"]
