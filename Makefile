@@ -1,0 +1,51 @@
+# Everything a newcomer types.  `make help` lists it; PYTHON=… chooses the interpreter for new environments.
+
+PORT ?= 6379
+PYTEST_ARGS ?=
+
+# Processes that tests start import what their environment holds, not the tree they happen to be started in.
+SAFE := PYTHONSAFEPATH=1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types test-pure test-compiled bench docs env compiled-env clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
+
+run:  ## start a Redis server on this machine (PORT=6380 for another port)
+	@tools/run-redis $(PORT)
+
+test: lint types test-pure  ## style, types, and every test in the pure build
+
+lint: env
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+types: env
+	.venv/bin/mypy
+
+test-pure: env
+	@tools/system-packages
+	$(SAFE) PIPELINE_NET_EXPECT=pure .venv/bin/pytest $(PYTEST_ARGS)
+
+test-compiled: compiled-env  ## every test again, in the compiled build
+	@tools/system-packages
+	$(SAFE) PIPELINE_NET_EXPECT=compiled .venv-compiled/bin/pytest $(PYTEST_ARGS)
+
+bench: env compiled-env  ## the claims about speed, measured side by side
+	.venv/bin/python benchmarks/run.py --python .venv-compiled/bin/python --pure-python .venv/bin/python
+
+docs:  ## the manual, into docs/_build/html
+	@tools/environment docs
+	.venv-docs/bin/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+env:  ## .venv: the tree itself, never compiled, and what the tests need
+	@tools/environment pure
+
+compiled-env:  ## .venv-compiled: the compiled package, and what the tests need
+	@tools/environment compiled --tested
+
+clean:  ## remove everything that these targets have made
+	rm -rf .venv .venv-compiled .venv-docs build dist *.egg-info docs/_build
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

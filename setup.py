@@ -1,0 +1,132 @@
+"""The compiled build: mypyc turns the hot modules into one C extension, where that is possible.
+
+Everything else about the project stands in pyproject.toml.  A missing compiler, missing headers or a failing compilation gives the
+pure build, with a line that says why; the same files run either way.
+
+    PIPELINE_NET_PURE=1              do not try
+    PIPELINE_NET_REQUIRE_COMPILED=1  fail rather than fall back
+
+An editable install is always pure: an extension module inside the source tree would shadow the file that you edit.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+# One line a module; tests/test_house_rules.py fails on a name without a file.
+COMPILED_MODULES: Final = (
+    "pipeline_net/ring_buffer.py",
+    "pipeline_net/buffer.py",
+    "pipeline_net/future.py",
+    "pipeline_net/handler.py",
+    "pipeline_net/context.py",
+    "pipeline_net/pipeline.py",
+    "pipeline_net/channel.py",
+    "pipeline_net/codecs/base.py",
+    "pipeline_net/codecs/line.py",
+    "pipeline_net/codecs/delimiter.py",
+    "pipeline_net/codecs/fixed_length.py",
+    "pipeline_net/codecs/length_field.py",
+    "pipeline_net/codecs/varint.py",
+    "pipeline_net/codecs/redis/messages.py",
+    "pipeline_net/codecs/redis/decoder.py",
+    "pipeline_net/codecs/redis/encoder.py",
+    "pipeline_net/transport/event_loop.py",
+    "pipeline_net/transport/timers.py",
+    "pipeline_net/transport/outbound.py",
+    "pipeline_net/transport/stream_channel.py",
+)
+
+_PURE: Final = os.environ.get("PIPELINE_NET_PURE", "") not in ("", "0")
+_REQUIRED: Final = os.environ.get("PIPELINE_NET_REQUIRE_COMPILED", "") not in ("", "0")
+
+# Commands that put files into a wheel.  Builders also run this file only to ask for metadata, which must not cost a compilation.
+_BUILDING: Final = ("bdist_wheel", "build", "build_ext", "install", "bdist")
+
+
+def say(line: str) -> None:
+    print(f"pipeline_net: {line}", flush=True)
+
+
+def fall_back(reason: str) -> None:
+    """Say why the build is pure, or stop if it may not be."""
+    if _REQUIRED:
+        raise SystemExit(f"pipeline_net: a compiled build was required, but {reason}")
+    say(f"pure build, because {reason}")
+
+
+def compiler_trouble() -> str | None:
+    """Compile three lines that include Python.h; what went wrong, or None."""
+    if sys.platform == "win32":
+        return None  # the compiler is not on the path there; setuptools knows where to look, and building tells
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        source.write_text("#include <Python.h>\n#include <stdio.h>\nint probe(void) { return PY_VERSION_HEX; }\n")
+        includes = [f"-I{sysconfig.get_path(name)}" for name in ("include", "platinclude")]
+        command = [*compiler, *includes, "-c", str(source), "-o", str(Path(folder, "probe.o"))]
+        try:
+            outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+        except OSError as exc:
+            return f"there is no C compiler ({compiler[0]}: {exc.strerror})"
+    if outcome.returncode != 0:
+        complaint = outcome.stderr.strip().splitlines() or ["no message"]
+        return f"{compiler[0]} cannot compile against Python.h ({complaint[0]})"
+    return None
+
+
+class BuildExtensions(build_ext):
+    """Builds all extensions or none.
+
+    The modules share one library: if that fails to build, or to link, the others must not stay behind, as importing them would fail.
+    """
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception as exc:  # noqa: BLE001 - compilers fail in as many ways as there are compilers; the pure files always work
+            for extension in self.extensions:
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+            self.extensions = []
+            fall_back(f"compiling the generated C failed: {exc}")
+
+
+def compiled_extensions() -> list[Extension]:
+    """What mypyc makes of the hot modules; nothing where that is unwanted or impossible."""
+    if not any(command in sys.argv for command in _BUILDING) or "editable_wheel" in sys.argv:
+        return []
+    if _PURE:
+        say("pure build, because PIPELINE_NET_PURE is set")
+        return []
+    modules = [path for path in COMPILED_MODULES if Path(path).is_file()]
+    trouble = compiler_trouble()
+    if trouble is not None:
+        fall_back(trouble)
+        return []
+    try:
+        from mypyc.build import mypycify
+    except ImportError as exc:
+        fall_back(f"mypyc cannot be imported ({exc})")
+        return []
+    try:
+        # No configuration file: how strict to be is the test run's business, and must not decide what gets installed.
+        options = ["--config-file=", "--ignore-missing-imports"]
+        extensions: list[Extension] = mypycify([*options, *modules], opt_level="3", debug_level="0")
+    except (Exception, SystemExit) as exc:  # noqa: BLE001 - mypyc reports errors in the source by SystemExit, its own by anything
+        fall_back(f"mypyc refused: {exc}")
+        return []
+    say(f"compiling {len(modules)} modules")
+    return extensions
+
+
+setup(ext_modules=compiled_extensions(), cmdclass={"build_ext": BuildExtensions})
