@@ -1,7 +1,7 @@
 """The compiled build: mypyc turns the hot modules into one C extension, where that is possible.
 
-Everything else about the project stands in pyproject.toml.  A missing compiler, missing headers or a failing compilation gives the
-pure build, with a line that says why; the same files run either way.
+Everything else about the project stands in pyproject.toml.  No compiler, no headers, or a failing compilation: that gives
+the pure build, with a line that says why; the same files run either way.
 
     PIPELINE_NET_PURE=1              do not try
     PIPELINE_NET_REQUIRE_COMPILED=1  fail rather than fall back
@@ -50,7 +50,7 @@ COMPILED_MODULES: Final = (
 _PURE: Final = os.environ.get("PIPELINE_NET_PURE", "") not in ("", "0")
 _REQUIRED: Final = os.environ.get("PIPELINE_NET_REQUIRE_COMPILED", "") not in ("", "0")
 
-# Commands that put files into a wheel.  Builders also run this file only to ask for metadata, which must not cost a compilation.
+# Commands that put files into a wheel.  Builders also run this file for metadata, which must not cost a compilation.
 _BUILDING: Final = ("bdist_wheel", "build", "build_ext", "install", "bdist")
 
 
@@ -88,7 +88,7 @@ def compiler_trouble() -> str | None:
 class BuildExtensions(build_ext):
     """Builds all extensions or none.
 
-    The modules share one library: if that fails to build, or to link, the others must not stay behind, as importing them would fail.
+    The modules share one library: if that fails to build, or to link, nobody could import the ones that did not.
     """
 
     def run(self) -> None:
@@ -122,8 +122,11 @@ def compiled_extensions() -> list[Extension]:
         # No configuration file: how strict to be is the test run's business, and must not decide what gets installed.
         options = ["--config-file=", "--ignore-missing-imports"]
         extensions: list[Extension] = mypycify([*options, *modules], opt_level="3", debug_level="0")
-    except (Exception, SystemExit) as exc:  # noqa: BLE001 - mypyc reports errors in the source by SystemExit, its own by anything
-        fall_back(f"mypyc refused: {exc}")
+    except SystemExit as exc:  # mypyc's way to say that the source has errors, which it has printed
+        fall_back(f"mypyc refused the source: {exc.code if isinstance(exc.code, str) else 'see its messages above'}")
+        return []
+    except Exception as exc:  # noqa: BLE001 - a crash of mypyc is no reason to leave anybody without the package
+        fall_back(f"mypyc failed: {exc!r}")
         return []
     say(f"compiling {len(modules)} modules")
     return extensions
