@@ -14,7 +14,6 @@ release = version = _PROJECT["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
-suppress_warnings = ["toc.empty_glob"]  # a part of the manual may still be without pages
 nitpicky = False  # type parameters such as InboundOut have no page of their own to link to
 
 myst_enable_extensions = ["colon_fence", "deflist"]
