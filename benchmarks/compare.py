@@ -1,0 +1,146 @@
+"""Contenders side by side: interleaved rounds, medians, ratios, verdicts."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from statistics import median
+from typing import Literal
+
+from attrs import Factory, define, frozen
+
+from benchmarks.load import Driver
+from benchmarks.process import BenchmarkError, Cores, Python, ServerProcess
+from benchmarks.rows import Contender, Row, Target
+
+Verdict = Literal["falls short", "meets", "reaches the aim", "not measured"]
+
+
+@frozen
+class Sample:
+    """One contender, one round."""
+
+    rate: float
+    megabytes: float
+    cpu_us: float  # of the server, user and system, per message
+    share: float  # of its core that the server used
+    waited: float  # share of the time that the server was ready, but its core ran somebody else
+    p50_us: float
+    p99_us: float
+    busy: float | None  # share of its core that the generator used
+    load_waited: float  # as waited, for the generator
+
+
+@frozen
+class Spread:
+    """The median of some rounds, and how far they were apart."""
+
+    middle: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        return cls(median(values), min(values), max(values))
+
+
+@frozen
+class Comparison:
+    """What a target asked, and what was found; ``ratio`` is None when one of the two did not run."""
+
+    target: Target
+    ratio: float | None
+    rounds: Spread | None  # the ratios of the single rounds
+    cpu_ratio: float | None  # the other's CPU time per message / the subject's: the steadiest figure
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.ratio is None:
+            return "not measured"
+        if self.ratio >= self.target.aim:
+            return "reaches the aim"
+        return "meets" if self.ratio >= self.target.must else "falls short"
+
+
+@define
+class Outcome:
+    row: Row
+    samples: dict[str, list[Sample]] = Factory(dict)
+    problems: dict[str, str] = Factory(dict)  # contenders that did not run, or not to the end, and why
+
+    def comparisons(self) -> list[Comparison]:
+        return [self._compare(target) for target in self.row.targets]
+
+    def _compare(self, target: Target) -> Comparison:
+        ours, theirs = self.samples.get(target.subject, []), self.samples.get(target.against, [])
+        if not ours or not theirs or target.subject in self.problems or target.against in self.problems:
+            return Comparison(target, None, None, None)
+        return Comparison(
+            target,
+            median(sample.rate for sample in ours) / median(sample.rate for sample in theirs),
+            Spread.of([a.rate / b.rate for a, b in zip(ours, theirs, strict=True)]),
+            median(sample.cpu_us for sample in theirs) / max(median(sample.cpu_us for sample in ours), 1e-9),
+        )
+
+
+class Contest:
+    """Runs rows: all servers of a row live at once (idle ones cost nothing) and take turns under the load."""
+
+    def __init__(self, cores: Cores, python: Python, pure: Python, rounds: int, seconds: float) -> None:
+        self._cores = cores
+        self._python = python
+        self._pure = pure
+        self._rounds = rounds
+        self._seconds = seconds
+        self._driver = Driver(cores.load)
+
+    def run(self, row: Row) -> Outcome:
+        outcome = Outcome(row)
+        with ExitStack() as running:
+            servers: list[ServerProcess] = []
+            rates: dict[str, float] = {}
+            for contender in row.contenders:
+                try:
+                    server = running.enter_context(self._start(contender))
+                    rates[contender.name] = self._driver.prime(row, server.port)
+                    servers.append(server)
+                except BenchmarkError as exc:
+                    outcome.problems[contender.name] = str(exc)
+            for _ in range(self._rounds):
+                for server in servers:
+                    name = server.contender.name
+                    if name in outcome.problems:
+                        continue
+                    try:
+                        sample = self._sample(row, server, rates[name])
+                        outcome.samples.setdefault(name, []).append(sample)
+                        rates[name] = sample.rate
+                    except BenchmarkError as exc:
+                        outcome.problems[name] = str(exc)
+        return outcome
+
+    def _start(self, contender: Contender) -> ServerProcess:
+        if contender.interpreter == "none":
+            return ServerProcess(contender, None, self._cores.server)
+        python = self._pure if contender.interpreter == "pure" else self._python
+        if contender.interpreter == "pure" and python.build != "pure":
+            raise BenchmarkError(f"{python.path} has no pure build: {python.build}")
+        return ServerProcess(contender, python, self._cores.server)
+
+    def _sample(self, row: Row, server: ServerProcess, rate: float) -> Sample:
+        server.check_alive()
+        cpu, waited, wall = server.cpu_seconds(), server.waited_seconds(), time.monotonic()
+        figures = self._driver.measure(row.load, server.port, self._seconds, rate)
+        wall, cpu = time.monotonic() - wall, server.cpu_seconds() - cpu
+        waited = server.waited_seconds() - waited
+        return Sample(
+            rate=figures.rate,
+            megabytes=figures.megabytes,
+            cpu_us=cpu / figures.total * 1e6,
+            share=cpu / wall,
+            waited=waited / wall,
+            p50_us=figures.p50_us,
+            p99_us=figures.p99_us,
+            busy=figures.busy,
+            load_waited=figures.waited,
+        )

@@ -1,0 +1,402 @@
+/* A load generator for echo servers that believes no reply it has not compared.
+ *
+ * One thread, one epoll.  Every connection is a closed loop: at most `in-flight` messages are unanswered; when one read
+ * brings k replies, the next k messages go out in one write, as a pipelining client sends them.
+ *
+ * What a connection sends is one endless stream of messages of equal size; message n is the bytes [n * wire, (n + 1) * wire).
+ * An echo server must return exactly that stream, so one ring of `in-flight` messages is both what is sent and what
+ * replies are compared with.  The filler of every slot is random and fixed; every 4 KiB a stamp (connection, message
+ * number) is written anew for each message, so a reply that belongs to another message or connection, or an older one, is seen.
+ *
+ *   raw     stamp and filler, nothing around them
+ *   frame   4 bytes, big-endian: the size of what follows
+ *   line    the last byte is \n (and no other)
+ *   churn   like raw, but each message has a connection of its own: connect, send, await the reply, close
+ *
+ * Output: one line of JSON.  Exit: 0 done, 1 a wrong reply, 2 usage, 3 the connection or the system failed.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WRONG_REPLY = 1, USAGE = 2, TROUBLE = 3 };
+enum mode { RAW, FRAME, LINE, CHURN };
+
+#define SECOND 1000000000ull
+#define STAMP 16                 /* bytes: 5 digits of connection, 11 of message number, 6 bits each */
+#define STAMP_EVERY 4096         /* bytes between two stamps of one message */
+#define PREFIX 4                 /* bytes of the length field */
+#define READ_SIZE (256 * 1024)   /* bytes a recv may bring; the buffer stays in the second-level cache */
+#define STALLED (10 * SECOND)    /* no byte from any connection for that long: the server hangs */
+#define SOURCES 200              /* 127.0.0.1 … .200 take turns, so that churn does not run out of ports in TIME_WAIT */
+#define EVENTS 256
+
+struct connection {
+    int fd;
+    uint32_t id;
+    bool wants_out;              /* the kernel took only a part; EPOLLOUT is armed */
+    uint64_t issued;             /* messages in the ring so far */
+    uint64_t answered;           /* messages whose last byte has come back */
+    uint64_t sent;               /* bytes of the stream that the kernel took */
+    uint64_t received;           /* bytes of the stream that came back and were right */
+    char *ring;
+    uint64_t *issued_at;         /* ns, per slot */
+};
+
+static struct {
+    enum mode mode;
+    uint32_t connections, in_flight;
+    size_t size;                 /* of a payload */
+    double warm_up, seconds;
+    struct sockaddr_storage address;
+    socklen_t address_length;
+} options = {.mode = RAW, .connections = 50, .in_flight = 1, .size = 64, .warm_up = 0.2, .seconds = 1.0};
+
+static size_t wire;              /* bytes of one message as sent */
+static size_t ring_size;
+static int poller;
+static char read_buffer[READ_SIZE];
+static bool issuing = true;
+static uint64_t counted_from, counted_to;
+static uint64_t counted, total, in_air, last_progress, churned;
+
+static void fail(int status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("load: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(status);
+}
+
+static uint64_t now_ns(void) {
+    struct timespec moment;
+    clock_gettime(CLOCK_MONOTONIC, &moment);
+    return (uint64_t)moment.tv_sec * SECOND + (uint64_t)moment.tv_nsec;
+}
+
+/* --- latency: a histogram with 64 steps per power of two (1.6 % wide) ------------------------------------------------ */
+
+#define STEPS 64
+#define STEP_BITS 6
+static uint64_t histogram[64 * STEPS];
+
+static inline void record(uint64_t ns) {
+    if (ns < STEPS) {
+        histogram[ns]++;
+        return;
+    }
+    int power = 63 - __builtin_clzll(ns);
+    histogram[(power - STEP_BITS + 1) * STEPS + ((ns >> (power - STEP_BITS)) & (STEPS - 1))]++;
+}
+
+static double percentile_us(double share) {
+    uint64_t wanted = (uint64_t)(share * (double)counted), seen = 0;
+    for (int at = 0; at < 64 * STEPS; at++) {
+        seen += histogram[at];
+        if (seen > wanted) {
+            int power = at / STEPS;
+            uint64_t ns = power == 0 ? (uint64_t)at : (uint64_t)(STEPS + at % STEPS) << (power - 1);
+            return (double)ns / 1000.0;
+        }
+    }
+    return 0.0;
+}
+
+/* --- messages --------------------------------------------------------------------------------------------------------- */
+
+static char digit(uint64_t bits) {
+    return (char)('0' + (bits & 63)); /* '0' … 'o': printable, never a newline */
+}
+
+static void prepare_ring(struct connection *c) {
+    uint64_t random = 0x9E3779B97F4A7C15ull * (c->id + 1);
+    if ((c->ring = malloc(ring_size)) == NULL || (c->issued_at = calloc(options.in_flight, sizeof(uint64_t))) == NULL)
+        fail(TROUBLE, "out of memory for %u connections", options.connections);
+    for (size_t at = 0; at < ring_size; at++) {
+        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        c->ring[at] = digit(random >> 20);
+    }
+    for (uint32_t slot = 0; slot < options.in_flight; slot++) {
+        char *message = c->ring + slot * wire;
+        if (options.mode == FRAME) {
+            uint32_t length = htonl((uint32_t)options.size);
+            memcpy(message, &length, PREFIX);
+        } else if (options.mode == LINE)
+            message[wire - 1] = '\n';
+    }
+}
+
+static void issue(struct connection *c, uint64_t now) {
+    uint32_t slot = (uint32_t)(c->issued % options.in_flight);
+    char stamp[STAMP], *payload = c->ring + slot * wire + (options.mode == FRAME ? PREFIX : 0);
+    for (int at = 0; at < 5; at++)
+        stamp[at] = digit((uint64_t)c->id >> (6 * at));
+    for (int at = 5; at < STAMP; at++)
+        stamp[at] = digit(c->issued >> (6 * (at - 5)));
+    size_t room = options.mode == LINE ? options.size - 1 : options.size;
+    for (size_t at = 0; at + STAMP <= room; at += STAMP_EVERY)
+        memcpy(payload + at, stamp, STAMP);
+    c->issued_at[slot] = now;
+    c->issued++;
+    in_air++;
+}
+
+/* --- connections ------------------------------------------------------------------------------------------------------ */
+
+static void open_connection(struct connection *c) {
+    int on = 1, family = options.address.ss_family;
+    if ((c->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
+        fail(TROUBLE, "socket: %s", strerror(errno));
+    if (family != AF_UNIX)
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (options.mode == CHURN && family == AF_INET) {
+        struct sockaddr_in source = {.sin_family = AF_INET};
+        uint32_t host = ntohl(((struct sockaddr_in *)&options.address)->sin_addr.s_addr);
+        if (host >> 24 == 127) {
+            source.sin_addr.s_addr = htonl(0x7F000001u + (uint32_t)(churned++ % SOURCES));
+            setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+            if (bind(c->fd, (struct sockaddr *)&source, sizeof source) < 0)
+                fail(TROUBLE, "bind: %s", strerror(errno));
+        }
+    }
+    /* Blocking: a local handshake is done by the kernel, without the server's help, while its backlog has room. */
+    if (connect(c->fd, (struct sockaddr *)&options.address, options.address_length) < 0)
+        fail(TROUBLE, "connect: %s", strerror(errno));
+    c->wants_out = false;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event) < 0)
+        fail(TROUBLE, "epoll_ctl: %s", strerror(errno));
+}
+
+static void watch_output(struct connection *c, bool wanted) {
+    if (wanted == c->wants_out)
+        return;
+    struct epoll_event event = {.events = EPOLLIN | (wanted ? EPOLLOUT : 0u), .data.ptr = c};
+    if (epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &event) < 0)
+        fail(TROUBLE, "epoll_ctl: %s", strerror(errno));
+    c->wants_out = wanted;
+}
+
+static void send_issued(struct connection *c) {
+    while (c->sent < c->issued * wire) {
+        size_t from = c->sent % ring_size, left = c->issued * wire - c->sent;
+        size_t straight = left < ring_size - from ? left : ring_size - from;
+        struct iovec parts[2] = {{c->ring + from, straight}, {c->ring, left - straight}};
+        struct msghdr message = {.msg_iov = parts, .msg_iovlen = straight < left ? 2 : 1};
+        ssize_t taken = sendmsg(c->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (taken < 0) {
+            if (errno == EAGAIN || errno == EINTR)
+                break;
+            fail(TROUBLE, "send on connection %u: %s", c->id, strerror(errno));
+        }
+        c->sent += (uint64_t)taken;
+        if ((size_t)taken < left)
+            break;
+    }
+    watch_output(c, c->sent < c->issued * wire);
+}
+
+static void check(struct connection *c, const char *data, size_t length) {
+    if (c->received + length > c->sent)
+        fail(WRONG_REPLY, "connection %u: %zu bytes more than were sent", c->id, (size_t)(c->received + length - c->sent));
+    while (length > 0) {
+        size_t from = c->received % ring_size;
+        size_t part = length < ring_size - from ? length : ring_size - from;
+        if (memcmp(c->ring + from, data, part) != 0) {
+            size_t at = 0;
+            while (c->ring[from + at] == data[at])
+                at++;
+            uint64_t position = c->received + at;
+            size_t shown = part - at < 40 ? part - at : 40;
+            fail(WRONG_REPLY, "connection %u, message %llu, byte %llu of %zu: expected '%.*s', got '%.*s'", c->id,
+                 (unsigned long long)(position / wire), (unsigned long long)(position % wire), wire, (int)shown,
+                 c->ring + from + at, (int)shown, data + at);
+        }
+        c->received += part, data += part, length -= part;
+    }
+}
+
+static void count_answers(struct connection *c, uint64_t now) {
+    bool inside = now >= counted_from && now < counted_to;
+    for (uint64_t complete = c->received / wire; c->answered < complete; c->answered++) {
+        total++, in_air--;
+        if (inside) {
+            counted++;
+            record(now - c->issued_at[c->answered % options.in_flight]);
+        }
+    }
+}
+
+static void receive(struct connection *c) {
+    ssize_t length = recv(c->fd, read_buffer, READ_SIZE, MSG_DONTWAIT);
+    if (length < 0) {
+        if (errno == EAGAIN || errno == EINTR)
+            return;
+        fail(TROUBLE, "recv on connection %u: %s", c->id, strerror(errno));
+    }
+    if (length == 0)
+        fail(TROUBLE, "connection %u: closed by the server after %llu messages", c->id, (unsigned long long)c->answered);
+    uint64_t now = now_ns(), before = c->answered;
+    last_progress = now;
+    check(c, read_buffer, (size_t)length);
+    count_answers(c, now);
+    if (c->answered == before || !issuing)
+        return;
+    if (options.mode == CHURN) {
+        close(c->fd);
+        issue(c, now_ns());
+        open_connection(c);
+    } else
+        while (c->issued - c->answered < options.in_flight)
+            issue(c, now);
+    send_issued(c);
+}
+
+/* --- the command line ------------------------------------------------------------------------------------------------- */
+
+static void resolve(const char *target) {
+    if (strchr(target, '/') != NULL) {
+        struct sockaddr_un *local = (struct sockaddr_un *)&options.address;
+        if (strlen(target) >= sizeof local->sun_path)
+            fail(USAGE, "path of %zu bytes: at most %zu", strlen(target), sizeof local->sun_path - 1);
+        local->sun_family = AF_UNIX;
+        strcpy(local->sun_path, target);
+        options.address_length = sizeof *local;
+        return;
+    }
+    const char *colon = strrchr(target, ':');
+    if (colon == NULL)
+        fail(USAGE, "target is host:port or a path with a slash, not '%s'", target);
+    char *host = strndup(target, (size_t)(colon - target));
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    int problem = getaddrinfo(host, colon + 1, &hints, &found);
+    if (problem != 0)
+        fail(USAGE, "%s: %s", target, gai_strerror(problem));
+    memcpy(&options.address, found->ai_addr, found->ai_addrlen);
+    options.address_length = found->ai_addrlen;
+    freeaddrinfo(found);
+    free(host);
+}
+
+static void parse(int argc, char **argv) {
+    static const struct option names[] = {
+        {"mode", required_argument, NULL, 'm'},    {"target", required_argument, NULL, 't'},
+        {"size", required_argument, NULL, 'b'},    {"connections", required_argument, NULL, 'c'},
+        {"seconds", required_argument, NULL, 's'}, {"in-flight", required_argument, NULL, 'k'},
+        {"warm-up", required_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
+    static const char *modes[] = {"raw", "frame", "line", "churn"};
+    int which;
+    while ((which = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        switch (which) {
+        case 'm': {
+            int mode = 0;
+            while (mode < 4 && strcmp(optarg, modes[mode]) != 0)
+                mode++;
+            if (mode == 4)
+                fail(USAGE, "mode is raw, frame, line or churn, not '%s'", optarg);
+            options.mode = (enum mode)mode;
+            break;
+        }
+        case 't': resolve(optarg); break;
+        case 'b': options.size = strtoul(optarg, NULL, 10); break;
+        case 'c': options.connections = (uint32_t)strtoul(optarg, NULL, 10); break;
+        case 'k': options.in_flight = (uint32_t)strtoul(optarg, NULL, 10); break;
+        case 's': options.seconds = strtod(optarg, NULL); break;
+        case 'w': options.warm_up = strtod(optarg, NULL); break;
+        default: fail(USAGE, "--target HOST:PORT|PATH --mode M --size B --connections N --in-flight K --warm-up S --seconds S");
+        }
+    }
+    if (options.address_length == 0)
+        fail(USAGE, "--target is missing");
+    if (options.size <= STAMP || options.connections == 0 || options.in_flight == 0)
+        fail(USAGE, "size must be above %d, connections and in-flight above 0", STAMP);
+    if (options.mode == CHURN && options.in_flight != 1)
+        fail(USAGE, "churn has one message in flight");
+    wire = options.size + (options.mode == FRAME ? PREFIX : 0);
+    ring_size = wire * options.in_flight;
+}
+
+/* Seconds that this thread was ready to run while its core ran somebody else; 0 where the kernel does not tell. */
+static double waited_seconds(void) {
+    unsigned long long ran, waited = 0;
+    FILE *file = fopen("/proc/self/schedstat", "r");
+    if (file != NULL) {
+        if (fscanf(file, "%llu %llu", &ran, &waited) != 2)
+            waited = 0;
+        fclose(file);
+    }
+    return (double)waited / 1e9;
+}
+
+static double cpu_seconds(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+int main(int argc, char **argv) {
+    parse(argc, argv);
+    struct connection *connections = calloc(options.connections, sizeof *connections);
+    if (connections == NULL || (poller = epoll_create1(EPOLL_CLOEXEC)) < 0)
+        fail(TROUBLE, "epoll_create1: %s", strerror(errno));
+    for (uint32_t id = 0; id < options.connections; id++) {
+        connections[id].id = id;
+        prepare_ring(&connections[id]);
+        open_connection(&connections[id]);
+    }
+    double cpu_before = cpu_seconds(), waited_before = waited_seconds();
+    uint64_t now = now_ns(), started = now;
+    last_progress = now;
+    counted_from = now + (uint64_t)(options.warm_up * 1e9);
+    counted_to = counted_from + (uint64_t)(options.seconds * 1e9);
+    for (uint32_t id = 0; id < options.connections; id++) {
+        for (uint32_t slot = 0; slot < options.in_flight; slot++)
+            issue(&connections[id], now);
+        send_issued(&connections[id]);
+    }
+    while (issuing || in_air > 0) { /* after the measured time, what is in the air must still come back, and right */
+        struct epoll_event events[EVENTS];
+        int ready = epoll_wait(poller, events, EVENTS, 100);
+        if (ready < 0 && errno != EINTR)
+            fail(TROUBLE, "epoll_wait: %s", strerror(errno));
+        for (int at = 0; at < ready; at++) {
+            struct connection *c = events[at].data.ptr;
+            if (events[at].events & EPOLLOUT)
+                send_issued(c);
+            if (events[at].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+                receive(c);
+        }
+        now = now_ns();
+        issuing = now < counted_to;
+        if (now > last_progress && now - last_progress > STALLED)
+            fail(TROUBLE, "no reply for %llu s; %llu messages in the air", STALLED / SECOND, (unsigned long long)in_air);
+    }
+    double wall = (double)(now - started) / 1e9;
+    double busy = (cpu_seconds() - cpu_before) / wall, waited = (waited_seconds() - waited_before) / wall;
+    printf("{\"messages\": %llu, \"total\": %llu, \"seconds\": %.6f, \"rate\": %.1f, \"mb_per_s\": %.3f, "
+           "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p99_9_us\": %.1f, \"load_busy\": %.3f, \"load_waited\": %.3f}\n",
+           (unsigned long long)counted, (unsigned long long)total, options.seconds, (double)counted / options.seconds,
+           (double)counted * (double)options.size / options.seconds / 1e6, percentile_us(0.5), percentile_us(0.99),
+           percentile_us(0.999), busy, waited);
+    return 0;
+}

@@ -1,0 +1,139 @@
+"""What drives the servers: our own load generator, built from ``load.c``, and ``redis-benchmark``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import frozen
+
+from benchmarks.process import HERE, BenchmarkError
+from benchmarks.rows import Load, RedisLoad, Row
+
+_BINARY: Final = HERE / "bin" / "load"
+_SLACK: Final = 30.0  # seconds a load may take beyond its own time before it is given up
+_PRIME_SECONDS: Final = 0.3
+_PRIME_CONNECTIONS: Final = 4
+_PRIME_VALUE: Final = 65536  # bytes of a SET that warms a Redis
+_PRIME_COMMANDS: Final = 10_000
+
+
+@frozen
+class Figures:
+    """One load on one server, as the client saw it."""
+
+    rate: float  # messages per second, in the measured time
+    megabytes: float  # of payload per second, one way
+    total: int  # messages, with those before and after the measured time
+    p50_us: float
+    p99_us: float
+    busy: float | None  # share of its core that the generator used; near 1 it is the bottleneck itself
+    waited: float  # share of the time that the generator was ready, but its core ran somebody else
+
+
+def build() -> None:
+    """Compile the load generator, unless the one there is newer than its source.
+
+    Raises:
+        BenchmarkError: no C compiler, or it does not like the source.
+    """
+    source = HERE / "load.c"
+    if _BINARY.exists() and _BINARY.stat().st_mtime >= source.stat().st_mtime:
+        return
+    compiler = shutil.which(os.environ.get("CC", "gcc")) or shutil.which("cc")
+    if compiler is None:
+        raise BenchmarkError("the load generator needs a C compiler (gcc, or whatever CC names)")
+    _BINARY.parent.mkdir(exist_ok=True)
+    built = _BINARY.with_suffix(f".{os.getpid()}")  # two runs at once must not see each other's half-written file
+    _run((compiler, "-O2", "-Wall", "-Wextra", "-o", str(built), str(source)), 60.0)
+    built.replace(_BINARY)
+
+
+class Driver:
+    """Loads servers from one core."""
+
+    def __init__(self, core: int) -> None:
+        self._core = core
+
+    def prime(self, row: Row, port: int) -> float:
+        """Bring a fresh server's allocator to rest: large messages first, then what will be measured, briefly.
+
+        Returns a first idea of its rate, in messages per second.
+        """
+        if isinstance(row.load, RedisLoad):
+            self._redis(RedisLoad("set"), port, 200, "-d", str(_PRIME_VALUE))
+            self._redis(RedisLoad("set"), port, _PRIME_COMMANDS)  # last, so that GET finds the short value
+            return self._redis(row.load, port, _PRIME_COMMANDS).rate
+        mode = "raw" if row.load.mode == "churn" else row.load.mode
+        large = Load(mode, size=row.prime_size, connections=_PRIME_CONNECTIONS)
+        self._echo(large, port, _PRIME_SECONDS)
+        return self._echo(row.load, port, _PRIME_SECONDS).rate
+
+    def measure(self, load: Load | RedisLoad, port: int, seconds: float, rate: float) -> Figures:
+        """``rate`` is what the server did before: ``redis-benchmark`` takes a number of commands, not a time."""
+        if isinstance(load, RedisLoad):
+            return self._redis(load, port, max(_PRIME_COMMANDS, int(rate * seconds)))
+        return self._echo(load, port, seconds)
+
+    def _echo(self, load: Load, port: int, seconds: float) -> Figures:
+        options = {
+            "target": f"127.0.0.1:{port}",
+            "mode": load.mode,
+            "size": load.size,
+            "connections": load.connections,
+            "in-flight": load.in_flight,
+            "seconds": seconds,
+        }
+        command = [str(_BINARY), *(f"--{name}={value}" for name, value in options.items())]
+        said = json.loads(self._pinned(command, seconds))
+        return Figures(
+            rate=said["rate"],
+            megabytes=said["mb_per_s"],
+            total=said["total"],
+            p50_us=said["p50_us"],
+            p99_us=said["p99_us"],
+            busy=said["load_busy"],
+            waited=said["load_waited"],
+        )
+
+    def _redis(self, load: RedisLoad, port: int, commands: int, *more: str) -> Figures:
+        program = shutil.which("redis-benchmark")
+        if program is None:
+            raise BenchmarkError("redis-benchmark is not installed")
+        where = ("-h", "127.0.0.1", "-p", str(port), "-c", str(load.connections))
+        what = ("-t", load.test, "-P", str(load.pipeline), "-n", str(commands), *more)
+        said = self._pinned((program, *where, *what, "--csv"), 60.0)
+        for line in csv.DictReader(said.splitlines()):
+            if line.get("test", "").lower() == load.test:
+                return Figures(
+                    rate=float(line["rps"]),
+                    megabytes=0.0,
+                    total=commands,
+                    p50_us=float(line["p50_latency_ms"]) * 1e3,
+                    p99_us=float(line["p99_latency_ms"]) * 1e3,
+                    busy=None,
+                    waited=0.0,
+                )
+        raise BenchmarkError(f"redis-benchmark said nothing about {load.test}: {said.strip()[:200]}")
+
+    def _pinned(self, command: Sequence[str], seconds: float) -> str:
+        return _run(("taskset", "--cpu-list", str(self._core), *command), seconds + _SLACK)
+
+
+def _run(command: Sequence[str], timeout: float) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except FileNotFoundError:
+        raise BenchmarkError(f"{command[0]} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise BenchmarkError(f"{command[0]} did not finish within {timeout:.0f} s") from None
+    if done.returncode != 0:
+        raise BenchmarkError(
+            (done.stderr or done.stdout).strip() or f"{command[0]} ended with status {done.returncode}"
+        )
+    return done.stdout

@@ -1,0 +1,1 @@
+"""Small measurements inside one process.  Each script prints one JSON object: its figures, one list of rounds each."""

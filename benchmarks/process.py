@@ -1,0 +1,199 @@
+"""Server processes: started on a core of their own, observed through /proc, stopped with SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final
+
+from attrs import frozen
+
+from benchmarks.rows import PORT, Contender
+
+HERE: Final = Path(__file__).resolve().parent
+_START_TIMEOUT: Final = 20.0  # seconds until a server must have printed its port
+_STOP_TIMEOUT: Final = 5.0  # seconds between SIGTERM and SIGKILL
+_TICK: Final = 1.0 / os.sysconf("SC_CLK_TCK")  # seconds; the unit of utime and stime
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")  # bytes; the unit of statm
+
+
+class BenchmarkError(Exception):
+    """A server or a load generator did not do what it was asked; the message says which and why."""
+
+
+@frozen
+class Cores:
+    """Which core serves and which one loads; the same one twice where there is only one."""
+
+    server: int
+    load: int
+
+    @classmethod
+    def choose(cls) -> Cores:
+        usable = sorted(os.sched_getaffinity(0))
+        return cls(server=usable[-1], load=usable[0])
+
+
+@frozen
+class Python:
+    """An interpreter, and whether it finds pipeline_net by itself or needs the source tree on its path."""
+
+    path: str
+    environment: dict[str, str]
+    build: str  # "compiled", "pure", or why there is none
+
+    @classmethod
+    def examine(cls, path: str) -> Python:
+        """Ask the interpreter itself, in a directory from which it cannot import the source tree by accident."""
+        environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
+        question = "import pipeline_net; print('compiled' if pipeline_net.COMPILED else 'pure')"
+        problem = ""
+        for extra in ({}, {"PYTHONPATH": str(HERE.parent)}):
+            candidate = environment | extra
+            answer = subprocess.run(
+                (path, "-P", "-c", question),
+                cwd=HERE,
+                env=candidate,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            if answer.returncode == 0:
+                return cls(path, candidate, answer.stdout.strip())
+            problem = answer.stderr.strip().rpartition("\n")[2]
+        return cls(path, environment, f"not importable: {problem}")
+
+
+class ServerProcess:
+    """A running contender.  Use as a context manager: whatever happens, the process ends."""
+
+    def __init__(self, contender: Contender, python: Python | None, core: int) -> None:
+        self.contender = contender
+        self.port = 0
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - stop() closes it
+        if contender.is_given_port:
+            self.port = _free_port()
+        arguments = [argument.replace(PORT, str(self.port)) for argument in contender.command]
+        if python is None:
+            command = [_program(arguments[0]), *arguments[1:]]
+            environment = dict(os.environ)
+        else:
+            command = [python.path, "-P", *arguments, *(() if contender.is_given_port else ("--port", "0"))]
+            environment = python.environment
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self._errors, env=environment, cwd=HERE
+        )
+        os.sched_setaffinity(self._process.pid, {core})  # long before it starts a thread, and threads inherit it
+        try:
+            if contender.is_given_port:
+                self._await_listener()
+            else:
+                self.port = self._read_port()
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def cpu_seconds(self) -> float:
+        """User and system time since the start, of all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * _TICK
+
+    def waited_seconds(self) -> float:
+        """How long its threads were ready to run while the core ran somebody else; 0 where the kernel does not tell."""
+        waited = 0
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            try:
+                waited += int((thread / "schedstat").read_text().split()[1])
+            except FileNotFoundError:
+                continue  # a thread that has just ended, or a kernel without scheduler statistics
+        return waited / 1e9
+
+    def resident_bytes(self) -> int:
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
+
+    def check_alive(self) -> None:
+        if self._process.poll() is not None:
+            raise BenchmarkError(
+                f"{self.contender.name} ended with status {self._process.returncode}: {self._complaint()}"
+            )
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(_STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._errors.close()
+
+    def __enter__(self) -> ServerProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _read_port(self) -> int:
+        assert self._process.stdout is not None
+        ready, _, _ = select.select((self._process.stdout,), (), (), _START_TIMEOUT)
+        line = self._process.stdout.readline().strip() if ready else b""
+        if ready and not line:
+            self._process.wait(_STOP_TIMEOUT)  # it closed its output: it is ending
+            self.check_alive()
+        if not line.isdigit():
+            said = repr(line.decode(errors="replace")) if line else f"nothing within {_START_TIMEOUT:.0f} s"
+            raise BenchmarkError(f"{self.contender.name} printed {said} instead of its port: {self._complaint()}")
+        return int(line)
+
+    def _await_listener(self) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT
+        while time.monotonic() < deadline:
+            self.check_alive()
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.01)
+        raise BenchmarkError(f"{self.contender.name} does not listen on {self.port}: {self._complaint()}")
+
+    def _complaint(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace").strip().rpartition("\n")[2] or "it said nothing"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise BenchmarkError(f"{name} is not installed")
+    return found
+
+
+def interpreter_of(chosen: str | None, beside: Path) -> str:
+    """The interpreter asked for; else the one in ``beside``, where an environment was made; else this one."""
+    if chosen is not None:
+        return chosen
+    candidate = beside / "bin" / "python"
+    return str(candidate) if candidate.exists() else sys.executable

@@ -1,0 +1,124 @@
+"""Outcomes as tables for people, and as JSON for later."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import attrs
+
+from benchmarks.compare import Outcome, Sample, Spread
+from benchmarks.process import HERE
+from benchmarks.size import Size
+
+_RESULTS: Final = HERE / "results"
+_CROWDED: Final = 0.05  # of the time spent waiting for a core: beyond that the rates are somebody else's doing
+_SATURATED: Final = 0.95  # of a core; a generator that busy measures itself
+
+
+def print_outcome(outcome: Outcome) -> None:
+    unit = "MB/s" if outcome.row.in_megabytes else "msg/s"
+    print(f"\n{outcome.row.name}")
+    print(f"  {'':26}{unit:>10}  {'(min-max)':21}{'CPU us/msg':>11}{'p50 us':>9}{'p99 us':>9}{'core':>7}{'load':>7}")
+    for contender in outcome.row.contenders:
+        samples = outcome.samples.get(contender.name)
+        if samples:
+            print(f"  {contender.name:26}{_measured(samples, outcome.row.in_megabytes)}")
+        if contender.name in outcome.problems:
+            print(f"  {contender.name:26}  not measured: {outcome.problems[contender.name]}")
+    for found in outcome.comparisons():
+        target = found.target
+        asked = f"must {target.must:g}, aim {target.aim:g}"
+        if found.ratio is None or found.rounds is None or found.cpu_ratio is None:
+            print(f"  -> {target.subject} / {target.against}: {found.verdict} ({asked})")
+            continue
+        spread = f"({found.rounds.low:.2f}-{found.rounds.high:.2f}), by CPU {found.cpu_ratio:.2f}"
+        print(f"  -> {target.subject} / {target.against}: {found.ratio:.2f} {spread}; {asked}: {found.verdict}")
+    for remark in remarks(outcome):
+        print(f"  !! {remark}")
+
+
+def remarks(outcome: Outcome) -> list[str]:
+    """What keeps the rates of a row from being taken at their word."""
+    said = []
+    for name, samples in outcome.samples.items():
+        busy = [sample.busy for sample in samples if sample.busy is not None]
+        waited = median(max(sample.waited, sample.load_waited) for sample in samples)
+        if busy and median(busy) >= _SATURATED:
+            said.append(f"{name}: the load generator used its whole core; the server could do more")
+        if waited > _CROWDED:
+            said.append(f"{name}: others held its core, or the load's, {waited:.0%} of the time: trust CPU per message")
+    return said
+
+
+def _measured(samples: Sequence[Sample], in_megabytes: bool) -> str:
+    rate = Spread.of([sample.megabytes if in_megabytes else sample.rate for sample in samples])
+    busy = [sample.busy for sample in samples if sample.busy is not None]
+    spread = f"({rate.low:,.0f}-{rate.high:,.0f})"
+    return (
+        f"{rate.middle:10,.0f}  {spread:21}{median(s.cpu_us for s in samples):11.2f}"
+        f"{median(s.p50_us for s in samples):9,.0f}{median(s.p99_us for s in samples):9,.0f}"
+        f"{median(s.share for s in samples):7.0%}{f'{median(busy):.0%}' if busy else '-':>7}"
+    )
+
+
+def print_sizes(name: str, sizes: Sequence[Size], problem: str) -> None:
+    print(f"\n{name}")
+    for size in sizes:
+        spread = f"({size.value.low:.2f}-{size.value.high:.2f})"
+        print(f"  {size.figure:58}{size.value.middle:8.2f} {size.unit:4}{spread:16} must {size.must:g}: {size.verdict}")
+    if problem:
+        print(f"  not measured: {problem}")
+
+
+def print_summary(outcomes: Sequence[Outcome], sizes: Sequence[tuple[str, Size]]) -> None:
+    print(f"\n{'work':37}{'subject / against':46}{'must':>6}{'aim':>6}{'ratio':>7}{'by CPU':>8}  verdict")
+    for outcome in outcomes:
+        for found in outcome.comparisons():
+            target = found.target
+            pair = f"{target.subject} / {target.against}"
+            ratio = "-" if found.ratio is None else f"{found.ratio:.2f}"
+            by_cpu = "-" if found.cpu_ratio is None else f"{found.cpu_ratio:.2f}"
+            figures = f"{target.must:>6.2f}{target.aim:>6.2f}{ratio:>7}{by_cpu:>8}"
+            print(f"{outcome.row.name:37}{pair:46}{figures}  {found.verdict}")
+    for name, size in sizes:
+        print(f"{name:48}{size.figure:58}<= {size.must:g}: {size.value.middle:.2f} {size.unit}  {size.verdict}")
+
+
+def write_json(facts: dict[str, Any], outcomes: Sequence[Outcome], sizes: Sequence[tuple[str, Size]]) -> Path:
+    now = datetime.now(UTC)
+    document = {
+        "at": now.isoformat(timespec="seconds"),
+        "machine": {"system": platform.platform(), "cores": os.cpu_count(), "processor": _processor()},
+        **facts,
+        "rows": [_row(outcome) for outcome in outcomes],
+        "sizes": [{"row": name, **attrs.asdict(size), "verdict": size.verdict} for name, size in sizes],
+    }
+    _RESULTS.mkdir(exist_ok=True)
+    path = _RESULTS / f"{now:%Y%m%d-%H%M%S}.json"
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    return path
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "name": outcome.row.name,
+        "load": attrs.asdict(outcome.row.load),
+        "samples": {name: [attrs.asdict(sample) for sample in found] for name, found in outcome.samples.items()},
+        "problems": outcome.problems,
+        "comparisons": [{**attrs.asdict(found), "verdict": found.verdict} for found in outcome.comparisons()],
+        "remarks": remarks(outcome),
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
