@@ -1,0 +1,1 @@
+"""Loops, sockets and what they need: knows pipelines, knows no codec."""

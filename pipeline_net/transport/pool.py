@@ -1,0 +1,141 @@
+"""Threads for work that blocks, so that a loop never has to.
+
+The threads and their end are :class:`concurrent.futures.ThreadPoolExecutor`'s.  What it lacks is a bound: its queue
+grows until memory ends, which is how a slow database takes a whole server down.  Here the job that finds no room is
+refused at once, and the caller decides what that means.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple
+
+from ..errors import BlockingOperationError, PipelineError, PoolFullError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+DEFAULT_QUEUE_LIMIT: Final = 1024  # jobs; a second of waiting when each takes a millisecond of one thread
+_MOST_BY_DEFAULT: Final = 32  # threads; blocked ones are cheap, but not free (the standard library's number)
+
+
+class WorkerPool:
+    """A bounded pool of threads, started by the first job.
+
+    Args:
+        threads: at most so many run at once; None takes the number of cores plus 4, at most 32.
+        queue_limit: jobs that may wait while all threads are busy.
+        name: the threads are called ``name-1``, ``name-2``, …
+
+    Raises:
+        ValueError: for less than one thread, or room for less than one job.
+    """
+
+    def __init__(
+        self, threads: int | None = None, queue_limit: int = DEFAULT_QUEUE_LIMIT, *, name: str = "worker"
+    ) -> None:
+        if threads is None:
+            threads = min(_MOST_BY_DEFAULT, (os.cpu_count() or 1) + 4)
+        if threads < 1:
+            raise ValueError(f"a pool needs at least 1 thread, not {threads}")
+        if queue_limit < 1:
+            raise ValueError(f"queue_limit must be at least 1 job, not {queue_limit}")
+        self.threads: Final = threads
+        self.queue_limit: Final = queue_limit
+        self.name: Final = name
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._unfinished = 0  # waiting or running
+        self._released = False
+        self._workers: set[int] = set()
+
+    def submit(self, fn: Callable[[*Ts], T], *args: *Ts) -> Future[T]:
+        """Run ``fn(*args)`` on a thread of the pool; from any thread, and never blocking.
+
+        Raises:
+            PoolFullError: all threads are busy and ``queue_limit`` jobs wait already.
+            PipelineError: the pool was released.
+        """
+        future: Future[T] = Future()
+        with self._lock:
+            if self._released:
+                raise PipelineError(f"the pool {self.name!r} was released and takes no more jobs")
+            if self._unfinished >= self.threads + self.queue_limit:
+                raise PoolFullError(
+                    f"the pool {self.name!r} has no room: its {self.threads} threads are busy"
+                    f" and {self.queue_limit} jobs wait, which is queue_limit"
+                )
+            executor = self._executor
+            if executor is None:
+                executor = self._executor = self._start()
+            executor.submit(self._run, future, fn, args)
+            self._unfinished += 1  # after the submit, which may fail to start a thread
+        return future
+
+    def release(self) -> None:
+        """Finish every job that was submitted, and end the threads; the second time, and later, there is nothing to do.
+
+        Raises:
+            BlockingOperationError: called by one of the pool's own jobs, which would wait for itself.
+        """
+        if threading.get_ident() in self._workers:
+            raise BlockingOperationError(f"a job of the pool {self.name!r} cannot release it: it would wait for itself")
+        with self._lock:
+            self._released = True
+            executor = self._executor
+        if executor is not None:
+            executor.shutdown(wait=True)
+            self._workers.clear()  # the numbers of ended threads are given to new ones
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        state = "released" if self._released else f"{self._unfinished} unfinished"
+        return f"<WorkerPool {self.name!r}: {self.threads} threads, {state}>"
+
+    def _start(self) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor  # here, for most programs never need it
+
+        return ThreadPoolExecutor(
+            self.threads, initializer=_begin_worker, initargs=(self.name, itertools.count(1), self._workers)
+        )
+
+    def _run(self, future: Future[T], fn: Callable[[*Ts], T], args: tuple[*Ts]) -> None:
+        # A cancelled job keeps its place until a thread comes to it; were it given away at once, submitting and
+        # cancelling would let the executor's queue grow without bound.
+        if not future.set_running_or_notify_cancel():
+            self._finish_one()
+            return
+        try:
+            result = fn(*args)
+        except BaseException as exc:  # noqa: BLE001 - SystemExit too is the job's outcome, and no reason to lose a thread
+            self._finish_one()
+            future.set_exception(exc)
+            del future  # or the exception's traceback would hold this frame, and this frame the exception
+        else:
+            self._finish_one()  # before the result: whoever waits for it may submit the next job
+            future.set_result(result)
+
+    def _finish_one(self) -> None:
+        with self._lock:
+            self._unfinished -= 1
+
+
+def _begin_worker(name: str, numbers: Iterator[int], workers: set[int]) -> None:
+    # A function, not a method: the threads would hold the pool, and a forgotten pool could never be collected.
+    threading.current_thread().name = f"{name}-{next(numbers)}"
+    workers.add(threading.get_ident())
