@@ -26,6 +26,12 @@ _ROOT = Path(__file__).parent.parent
 _MAX_LINES = 500  # a longer file has two subjects
 _FORBIDDEN_NAMES = {"utils", "util", "common", "types", "helpers", "misc"}
 
+# mypyc writes an attribute `_thread` as `__thread` into its C, which is a keyword of gcc and clang; so are these.
+_C_KEYWORDS_BUT_ONE_UNDERSCORE = {
+    *("_alignof", "_asm", "_attribute", "_complex", "_const", "_extension", "_imag", "_inline", "_int128", "_label"),
+    *("_real", "_restrict", "_signed", "_thread", "_typeof", "_volatile"),
+}
+
 _PACKAGE_FILES = sorted(str(path.relative_to(_ROOT)) for path in (_ROOT / "pipeline_net").rglob("*.py"))
 _ALL_FILES = sorted(
     str(path.relative_to(_ROOT))
@@ -135,6 +141,17 @@ def test_which_silencers_are_accepted(comment: str, accepted: bool) -> None:
 def test_every_module_on_the_list_of_compiled_ones_exists(compiled_modules: tuple[str, ...]) -> None:
     assert [module for module in compiled_modules if not (_ROOT / module).is_file()] == []
     assert len(set(compiled_modules)) == len(compiled_modules)
+
+
+def test_no_attribute_of_a_compiled_module_is_a_keyword_in_c(compiled_modules: tuple[str, ...]) -> None:
+    found = [
+        f"{module}:{node.lineno}: {node.attr}"
+        for module in compiled_modules
+        if (_ROOT / module).is_file()
+        for node in ast.walk(ast.parse((_ROOT / module).read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in _C_KEYWORDS_BUT_ONE_UNDERSCORE
+    ]
+    assert found == []
 
 
 def test_compiled_says_what_was_imported(compiled_modules: tuple[str, ...]) -> None:
