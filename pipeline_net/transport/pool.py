@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
@@ -51,9 +52,11 @@ class WorkerPool:
         self.threads: Final = threads
         self.queue_limit: Final = queue_limit
         self.name: Final = name
-        self._lock = threading.Lock()
+        # One entry for each job that may still be taken on.  Taking one out and putting one back are indivisible, so
+        # that whoever submits and the workers need no lock between them.
+        self._places = deque([None] * (threads + queue_limit))
+        self._lock = threading.Lock()  # starting and releasing exclude each other
         self._executor: ThreadPoolExecutor | None = None
-        self._unfinished = 0  # waiting or running
         self._released = False
         self._workers: set[int] = set()
 
@@ -64,20 +67,27 @@ class WorkerPool:
             PoolFullError: all threads are busy and ``queue_limit`` jobs wait already.
             PipelineError: the pool was released.
         """
-        future: Future[T] = Future()
-        with self._lock:
+        executor = self._executor or self._start()
+        try:
+            self._places.pop()
+        except IndexError:
             if self._released:
-                raise PipelineError(f"the pool {self.name!r} was released and takes no more jobs")
-            if self._unfinished >= self.threads + self.queue_limit:
-                raise PoolFullError(
-                    f"the pool {self.name!r} has no room: its {self.threads} threads are busy"
-                    f" and {self.queue_limit} jobs wait, which is queue_limit"
-                )
-            executor = self._executor
-            if executor is None:
-                executor = self._executor = self._start()
+                raise self._was_released() from None
+            raise PoolFullError(
+                f"the pool {self.name!r} has no room: its {self.threads} threads are busy"
+                f" and {self.queue_limit} jobs wait, which is queue_limit"
+            ) from None
+        future: Future[T] = Future()
+        try:
             executor.submit(self._run, future, fn, args)
-            self._unfinished += 1  # after the submit, which may fail to start a thread
+        except RuntimeError as exc:
+            if self._released:  # by another thread, just now
+                self._places.append(None)
+                raise self._was_released() from exc
+            # No thread could be started, or the interpreter is on its way out.  The executor may have queued the job
+            # all the same: let it not run, and give its place back when a thread comes to it.
+            future.cancel()
+            raise
         return future
 
     def release(self) -> None:
@@ -104,35 +114,39 @@ class WorkerPool:
         self.release()
 
     def __repr__(self) -> str:
-        state = "released" if self._released else f"{self._unfinished} unfinished"
+        state = "released" if self._released else f"room for {len(self._places)} more jobs"
         return f"<WorkerPool {self.name!r}: {self.threads} threads, {state}>"
 
     def _start(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor  # here, for most programs never need it
 
-        return ThreadPoolExecutor(
-            self.threads, initializer=_begin_worker, initargs=(self.name, itertools.count(1), self._workers)
-        )
+        with self._lock:
+            if self._released:
+                raise self._was_released()
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(
+                    self.threads, initializer=_begin_worker, initargs=(self.name, itertools.count(1), self._workers)
+                )
+            return self._executor
+
+    def _was_released(self) -> PipelineError:
+        return PipelineError(f"the pool {self.name!r} was released and takes no more jobs")
 
     def _run(self, future: Future[T], fn: Callable[[*Ts], T], args: tuple[*Ts]) -> None:
         # A cancelled job keeps its place until a thread comes to it; were it given away at once, submitting and
         # cancelling would let the executor's queue grow without bound.
         if not future.set_running_or_notify_cancel():
-            self._finish_one()
+            self._places.append(None)
             return
         try:
             result = fn(*args)
         except BaseException as exc:  # noqa: BLE001 - SystemExit too is the job's outcome, and no reason to lose a thread
-            self._finish_one()
+            self._places.append(None)
             future.set_exception(exc)
             del future  # or the exception's traceback would hold this frame, and this frame the exception
         else:
-            self._finish_one()  # before the result: whoever waits for it may submit the next job
+            self._places.append(None)  # before the result: whoever waits for it may submit the next job
             future.set_result(result)
-
-    def _finish_one(self) -> None:
-        with self._lock:
-            self._unfinished -= 1
 
 
 def _begin_worker(name: str, numbers: Iterator[int], workers: set[int]) -> None:

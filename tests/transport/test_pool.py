@@ -182,6 +182,43 @@ def test_a_released_pool_takes_no_jobs() -> None:
     assert "released" in repr(pool)
 
 
+def test_a_released_pool_says_so_even_when_it_is_full(gate: Gate) -> None:
+    pool = WorkerPool(1, 1)
+    pool.submit(gate.job)
+    pool.submit(gate.job)
+    releaser = threading.Thread(target=pool.release)
+    releaser.start()
+    while "released" not in repr(pool):
+        pass
+    with pytest.raises(PipelineError, match="released"):
+        pool.submit(add, 1, 1)
+    gate.opened.set()
+    releaser.join(PATIENCE)
+
+
+def test_a_pool_shows_how_much_room_it_has(gate: Gate) -> None:
+    with WorkerPool(1, 3, name="disk") as pool:
+        assert repr(pool) == "<WorkerPool 'disk': 1 threads, room for 4 more jobs>"
+        future = pool.submit(gate.job)
+        assert "room for 3" in repr(pool)
+        gate.opened.set()
+        future.result(PATIENCE)
+        assert "room for 4" in repr(pool)
+
+
+def test_a_thread_that_cannot_be_started_is_the_callers_news_and_costs_no_place() -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with WorkerPool(1, 1) as pool:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                pool.submit(add, 1, 1)
+        assert pool.submit(add, 1, 2).result(PATIENCE) == 3
+        assert "room for 2" in repr(pool)
+
+
 def test_a_job_that_submits_during_the_release_is_told_instead_of_hanging(gate: Gate) -> None:
     pool = WorkerPool(1)
 
