@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from statistics import median
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import Factory, define, frozen
 
@@ -14,6 +14,8 @@ from benchmarks.process import BenchmarkError, Cores, Python, ServerProcess
 from benchmarks.rows import Contender, Row, Target
 
 Verdict = Literal["falls short", "meets", "reaches the aim", "not measured"]
+
+CROWDED: Final = 0.05  # of the time spent waiting for a core: identical servers then differ by 10 % and more
 
 
 @frozen
@@ -27,7 +29,7 @@ class Sample:
     waited: float  # share of the time that the server was ready, but its core ran somebody else
     p50_us: float
     p99_us: float
-    busy: float | None  # share of its core that the generator used
+    busy: float  # share of its core that the generator used
     load_waited: float  # as waited, for the generator
 
 
@@ -52,6 +54,7 @@ class Comparison:
     ratio: float | None
     rounds: Spread | None  # the ratios of the single rounds
     cpu_ratio: float | None  # the other's CPU time per message / the subject's: the steadiest figure
+    crowded: bool  # other processes held the cores: the verdict may be their doing
 
     @property
     def verdict(self) -> Verdict:
@@ -60,6 +63,11 @@ class Comparison:
         if self.ratio >= self.target.aim:
             return "reaches the aim"
         return "meets" if self.ratio >= self.target.must else "falls short"
+
+
+def waiting(samples: list[Sample]) -> float:
+    """Share of the time that the server or the generator was ready, but its core ran somebody else."""
+    return median(max(sample.waited, sample.load_waited) for sample in samples)
 
 
 @define
@@ -74,12 +82,13 @@ class Outcome:
     def _compare(self, target: Target) -> Comparison:
         ours, theirs = self.samples.get(target.subject, []), self.samples.get(target.against, [])
         if not ours or not theirs or target.subject in self.problems or target.against in self.problems:
-            return Comparison(target, None, None, None)
+            return Comparison(target, None, None, None, crowded=False)
         return Comparison(
             target,
             median(sample.rate for sample in ours) / median(sample.rate for sample in theirs),
             Spread.of([a.rate / b.rate for a, b in zip(ours, theirs, strict=True)]),
             median(sample.cpu_us for sample in theirs) / max(median(sample.cpu_us for sample in ours), 1e-9),
+            crowded=max(waiting(ours), waiting(theirs)) > CROWDED,
         )
 
 

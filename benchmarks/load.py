@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -32,7 +34,7 @@ class Figures:
     total: int  # messages, with those before and after the measured time
     p50_us: float
     p99_us: float
-    busy: float | None  # share of its core that the generator used; near 1 it is the bottleneck itself
+    busy: float  # share of its core that the generator used; near 1 it is the bottleneck itself
     waited: float  # share of the time that the generator was ready, but its core ran somebody else
 
 
@@ -107,7 +109,10 @@ class Driver:
             raise BenchmarkError("redis-benchmark is not installed")
         where = ("-h", "127.0.0.1", "-p", str(port), "-c", str(load.connections))
         what = ("-t", load.test, "-P", str(load.pipeline), "-n", str(commands), *more)
+        # It does not tell how busy it was; it is the only child that ends in between.
+        used, wall = _children_seconds(), time.monotonic()
         said = self._pinned((program, *where, *what, "--csv"), 60.0)
+        busy = (_children_seconds() - used) / (time.monotonic() - wall)
         for line in csv.DictReader(said.splitlines()):
             if line.get("test", "").lower() == load.test:
                 return Figures(
@@ -116,13 +121,19 @@ class Driver:
                     total=commands,
                     p50_us=float(line["p50_latency_ms"]) * 1e3,
                     p99_us=float(line["p99_latency_ms"]) * 1e3,
-                    busy=None,
-                    waited=0.0,
+                    busy=busy,
+                    waited=0.0,  # not known: it is gone before it could be asked
                 )
         raise BenchmarkError(f"redis-benchmark said nothing about {load.test}: {said.strip()[:200]}")
 
     def _pinned(self, command: Sequence[str], seconds: float) -> str:
         return _run(("taskset", "--cpu-list", str(self._core), *command), seconds + _SLACK)
+
+
+def _children_seconds() -> float:
+    """User and system time of all children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _run(command: Sequence[str], timeout: float) -> str:

@@ -13,12 +13,11 @@ from typing import Any, Final
 
 import attrs
 
-from benchmarks.compare import Outcome, Sample, Spread
+from benchmarks.compare import CROWDED, Comparison, Outcome, Sample, Spread, waiting
 from benchmarks.process import HERE
 from benchmarks.size import Size
 
 _RESULTS: Final = HERE / "results"
-_CROWDED: Final = 0.05  # of the time spent waiting for a core: beyond that the rates are somebody else's doing
 _SATURATED: Final = 0.95  # of a core; a generator that busy measures itself
 
 
@@ -39,7 +38,7 @@ def print_outcome(outcome: Outcome) -> None:
             print(f"  -> {target.subject} / {target.against}: {found.verdict} ({asked})")
             continue
         spread = f"({found.rounds.low:.2f}-{found.rounds.high:.2f}), by CPU {found.cpu_ratio:.2f}"
-        print(f"  -> {target.subject} / {target.against}: {found.ratio:.2f} {spread}; {asked}: {found.verdict}")
+        print(f"  -> {target.subject} / {target.against}: {found.ratio:.2f} {spread}; {asked}: {_judged(found)}")
     for remark in remarks(outcome):
         print(f"  !! {remark}")
 
@@ -48,23 +47,24 @@ def remarks(outcome: Outcome) -> list[str]:
     """What keeps the rates of a row from being taken at their word."""
     said = []
     for name, samples in outcome.samples.items():
-        busy = [sample.busy for sample in samples if sample.busy is not None]
-        waited = median(max(sample.waited, sample.load_waited) for sample in samples)
-        if busy and median(busy) >= _SATURATED:
+        if median(sample.busy for sample in samples) >= _SATURATED:
             said.append(f"{name}: the load generator used its whole core; the server could do more")
-        if waited > _CROWDED:
+        if (waited := waiting(samples)) > CROWDED:
             said.append(f"{name}: others held its core, or the load's, {waited:.0%} of the time: trust CPU per message")
     return said
 
 
+def _judged(found: Comparison) -> str:
+    return f"{found.verdict} (unsure: crowded cores)" if found.crowded else found.verdict
+
+
 def _measured(samples: Sequence[Sample], in_megabytes: bool) -> str:
     rate = Spread.of([sample.megabytes if in_megabytes else sample.rate for sample in samples])
-    busy = [sample.busy for sample in samples if sample.busy is not None]
     spread = f"({rate.low:,.0f}-{rate.high:,.0f})"
     return (
         f"{rate.middle:10,.0f}  {spread:21}{median(s.cpu_us for s in samples):11.2f}"
         f"{median(s.p50_us for s in samples):9,.0f}{median(s.p99_us for s in samples):9,.0f}"
-        f"{median(s.share for s in samples):7.0%}{f'{median(busy):.0%}' if busy else '-':>7}"
+        f"{median(s.share for s in samples):7.0%}{median(s.busy for s in samples):7.0%}"
     )
 
 
@@ -86,7 +86,7 @@ def print_summary(outcomes: Sequence[Outcome], sizes: Sequence[tuple[str, Size]]
             ratio = "-" if found.ratio is None else f"{found.ratio:.2f}"
             by_cpu = "-" if found.cpu_ratio is None else f"{found.cpu_ratio:.2f}"
             figures = f"{target.must:>6.2f}{target.aim:>6.2f}{ratio:>7}{by_cpu:>8}"
-            print(f"{outcome.row.name:37}{pair:46}{figures}  {found.verdict}")
+            print(f"{outcome.row.name:37}{pair:46}{figures}  {_judged(found)}")
     for name, size in sizes:
         print(f"{name:48}{size.figure:58}<= {size.must:g}: {size.value.middle:.2f} {size.unit}  {size.verdict}")
 

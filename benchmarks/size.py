@@ -64,7 +64,8 @@ def memory_of_connections(setting: Setting) -> list[Size]:
         raise BenchmarkError(f"{_CONNECTIONS} connections need more descriptors than `ulimit -Hn`, which is {hard}")
     resource.setrlimit(resource.RLIMIT_NOFILE, (_CONNECTIONS + _SPARE_DESCRIPTORS, hard))
     contender = Contender("pipeline_net", ("servers/echo.py", "--work", "framed"))
-    row = Row("connections", Load("frame"), (contender,), ())
+    # Primed with small messages: the heap that large ones leave free would take in connections, and hide them.
+    row = Row("connections", Load("frame"), (contender,), (), prime_size=1024)
     with ServerProcess(contender, setting.python, setting.cores.server) as server, ExitStack() as opened:
         Driver(setting.cores.load).prime(row, server.port)
         before = server.resident_bytes()
