@@ -30,6 +30,7 @@ class Sample:
     p50_us: float
     p99_us: float
     busy: float  # share of its core that the generator used
+    per_read: float  # replies that one recv of the generator brought, on average; 0 for redis-benchmark
     load_waited: float  # as waited, for the generator
 
 
@@ -151,5 +152,6 @@ class Contest:
             p50_us=figures.p50_us,
             p99_us=figures.p99_us,
             busy=figures.busy,
+            per_read=figures.per_read,
             load_waited=figures.waited,
         )

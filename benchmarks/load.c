@@ -75,7 +75,7 @@ static int poller;
 static char read_buffer[READ_SIZE];
 static bool issuing = true;
 static uint64_t counted_from, counted_to;
-static uint64_t counted, total, in_air, last_progress, churned;
+static uint64_t counted, total, in_air, last_progress, churned, reads;
 
 static void fail(int status, const char *format, ...) {
     va_list arguments;
@@ -257,6 +257,7 @@ static void receive(struct connection *c) {
         fail(TROUBLE, "connection %u: closed by the server after %llu messages", c->id, (unsigned long long)c->answered);
     uint64_t now = now_ns(), before = c->answered;
     last_progress = now;
+    reads++;
     check(c, read_buffer, (size_t)length);
     count_answers(c, now);
     if (c->answered == before || !issuing)
@@ -394,9 +395,10 @@ int main(int argc, char **argv) {
     double wall = (double)(now - started) / 1e9;
     double busy = (cpu_seconds() - cpu_before) / wall, waited = (waited_seconds() - waited_before) / wall;
     printf("{\"messages\": %llu, \"total\": %llu, \"seconds\": %.6f, \"rate\": %.1f, \"mb_per_s\": %.3f, "
-           "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p99_9_us\": %.1f, \"load_busy\": %.3f, \"load_waited\": %.3f}\n",
+           "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p99_9_us\": %.1f, \"load_busy\": %.3f, \"load_waited\": %.3f, "
+           "\"replies_per_read\": %.2f}\n",
            (unsigned long long)counted, (unsigned long long)total, options.seconds, (double)counted / options.seconds,
            (double)counted * (double)options.size / options.seconds / 1e6, percentile_us(0.5), percentile_us(0.99),
-           percentile_us(0.999), busy, waited);
+           percentile_us(0.999), busy, waited, reads == 0 ? 0.0 : (double)total / (double)reads);
     return 0;
 }

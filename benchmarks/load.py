@@ -35,6 +35,7 @@ class Figures:
     p50_us: float
     p99_us: float
     busy: float  # share of its core that the generator used; near 1 it is the bottleneck itself
+    per_read: float  # replies that one recv brought, on average: below what is in flight, batches have fallen apart
     waited: float  # share of the time that the generator was ready, but its core ran somebody else
 
 
@@ -100,6 +101,7 @@ class Driver:
             p50_us=said["p50_us"],
             p99_us=said["p99_us"],
             busy=said["load_busy"],
+            per_read=said["replies_per_read"],
             waited=said["load_waited"],
         )
 
@@ -122,6 +124,7 @@ class Driver:
                     p50_us=float(line["p50_latency_ms"]) * 1e3,
                     p99_us=float(line["p99_latency_ms"]) * 1e3,
                     busy=busy,
+                    per_read=0.0,
                     waited=0.0,  # not known: it is gone before it could be asked
                 )
         raise BenchmarkError(f"redis-benchmark said nothing about {load.test}: {said.strip()[:200]}")

@@ -24,7 +24,8 @@ _SATURATED: Final = 0.95  # of a core; a generator that busy measures itself
 def print_outcome(outcome: Outcome) -> None:
     unit = "MB/s" if outcome.row.in_megabytes else "msg/s"
     print(f"\n{outcome.row.name}")
-    print(f"  {'':26}{unit:>10}  {'(min-max)':21}{'CPU us/msg':>11}{'p50 us':>9}{'p99 us':>9}{'core':>7}{'load':>7}")
+    columns = f"{'CPU us/msg':>11}{'p50 us':>9}{'p99 us':>9}{'core':>7}{'load':>7}{'/read':>7}"
+    print(f"  {'':26}{unit:>10}  {'(min-max)':21}{columns}")
     for contender in outcome.row.contenders:
         samples = outcome.samples.get(contender.name)
         if samples:
@@ -48,7 +49,9 @@ def remarks(outcome: Outcome) -> list[str]:
     said = []
     for name, samples in outcome.samples.items():
         if median(sample.busy for sample in samples) >= _SATURATED:
-            said.append(f"{name}: the load generator used its whole core; the server could do more")
+            share = median(sample.share for sample in samples)
+            meaning = "a faster server would hardly show" if share >= _SATURATED else "the server could do more"
+            said.append(f"{name}: the load generator used its whole core; {meaning}")
         if (waited := waiting(samples)) > CROWDED:
             said.append(f"{name}: others held its core, or the load's, {waited:.0%} of the time: trust CPU per message")
     return said
@@ -65,6 +68,7 @@ def _measured(samples: Sequence[Sample], in_megabytes: bool) -> str:
         f"{rate.middle:10,.0f}  {spread:21}{median(s.cpu_us for s in samples):11.2f}"
         f"{median(s.p50_us for s in samples):9,.0f}{median(s.p99_us for s in samples):9,.0f}"
         f"{median(s.share for s in samples):7.0%}{median(s.busy for s in samples):7.0%}"
+        f"{median(s.per_read for s in samples):7.1f}"
     )
 
 
