@@ -118,8 +118,8 @@ class BufferedFramedEcho(asyncio.BufferedProtocol):
 async def echo_lines(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """As the documentation of Streams has it.
 
-    uvloop (0.23) and asyncio send at every ``write``, so lines that came in one read leave one by one, with ``drain`` or
-    without.  That is what this interface costs, and most of what the row measures.
+    uvloop (0.23) and asyncio send at every ``write``, with ``drain`` or without: lines that came in one read leave one
+    by one.  That is what this interface costs, and most of what the row measures.
     """
     try:
         while line := await reader.readline():
