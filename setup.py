@@ -46,7 +46,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/transport/poller.py",
     "pipeline_net/transport/event_loop.py",
     "pipeline_net/transport/timers.py",
-    "pipeline_net/transport/outbound.py",
+    "pipeline_net/transport/wakeup.py",
     "pipeline_net/transport/stream_channel.py",
 )
 

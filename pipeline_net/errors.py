@@ -23,6 +23,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PipelineNetError(Exception):
     """The root: ``except PipelineNetError`` catches everything that this package raises of its own."""
@@ -57,11 +59,14 @@ class DecodeError(ProtocolError):
 
     Args:
         reply: the bytes that the protocol wants sent back before the connection ends, where it has such an answer.
+
+    ``messages`` are those that ``feed()`` had decoded before the error, when a decoder is used without a pipeline.
     """
 
     def __init__(self, message: str = "", *, reply: bytes | None = None) -> None:
         super().__init__(message)
         self.reply = reply
+        self.messages: list[Any] = []
 
 
 class FrameTooLongError(DecodeError):

@@ -1,0 +1,105 @@
+"""pipeline_net: netty's pipeline of stages on gnet's reactor, at the speed of plain epoll.
+
+Where things are::
+
+    handler, context, pipeline, stack     stages, and how events travel through them
+    channel, options, future, buffer      what a stage works with
+    codecs                                stages that turn bytes into messages and back
+    handlers                              stages without a protocol
+    transport                             loops and sockets
+    bootstrap                             where transports and pipelines meet
+    server                                serve(): one class with callbacks, for those who want no pipeline
+    testing                               the kit that tests your stages
+"""
+
+from __future__ import annotations
+
+from . import context as _context
+from .buffer import ReceiveBuffer
+from .channel import Channel
+from .codecs.base import (
+    ByteToMessageDecoder,
+    MessageToByteEncoder,
+    MessageToMessageCodec,
+    MessageToMessageDecoder,
+    MessageToMessageEncoder,
+)
+from .context import ChannelHandlerContext
+from .errors import (
+    AddressError,
+    BlockingOperationError,
+    ChannelBrokenError,
+    ChannelClosedError,
+    ChannelError,
+    ConnectTimeoutError,
+    CorruptedFrameError,
+    DecodeError,
+    EncodeError,
+    FrameTooLongError,
+    PipelineError,
+    PipelineNetError,
+    PoolFullError,
+    ProtocolError,
+    ReadTimeoutError,
+    TlsError,
+    WriteBufferOverflowError,
+    WriteTimeoutError,
+)
+from .file_region import FileRegion
+from .future import ChannelFuture
+from .handler import ChannelDuplexHandler, ChannelHandler, ChannelInboundHandler, ChannelOutboundHandler
+from .options import ChannelOptions
+from .pipeline import ChannelPipeline
+from .ring_buffer import RingBuffer
+from .stack import Stack, wire
+from .transport.event_loop import EventLoop
+from .transport.pool import WorkerPool
+
+__version__ = "0.1.0"
+
+COMPILED = not _context.__file__.endswith(".py")
+"""Whether this is the build that mypyc compiled."""
+
+__all__ = [
+    "AddressError",
+    "BlockingOperationError",
+    "ByteToMessageDecoder",
+    "COMPILED",
+    "Channel",
+    "ChannelBrokenError",
+    "ChannelClosedError",
+    "ChannelDuplexHandler",
+    "ChannelError",
+    "ChannelFuture",
+    "ChannelHandler",
+    "ChannelHandlerContext",
+    "ChannelInboundHandler",
+    "ChannelOptions",
+    "ChannelOutboundHandler",
+    "ChannelPipeline",
+    "ConnectTimeoutError",
+    "CorruptedFrameError",
+    "DecodeError",
+    "EncodeError",
+    "EventLoop",
+    "FileRegion",
+    "FrameTooLongError",
+    "MessageToByteEncoder",
+    "MessageToMessageCodec",
+    "MessageToMessageDecoder",
+    "MessageToMessageEncoder",
+    "PipelineError",
+    "PipelineNetError",
+    "PoolFullError",
+    "ProtocolError",
+    "ReadTimeoutError",
+    "ReceiveBuffer",
+    "RingBuffer",
+    "Stack",
+    "TlsError",
+    "WorkerPool",
+    "WriteBufferOverflowError",
+    "WriteTimeoutError",
+    "__version__",
+    "wire",
+]

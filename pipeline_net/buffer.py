@@ -1,0 +1,297 @@
+"""ReceiveBuffer: the bytes that a decoder has not consumed yet.
+
+Chunks arrive as immutable ``bytes`` and are sliced, never shifted: consuming moves a position.  In the common case one chunk
+holds whole frames and is looked at directly.  When a frame spans chunks, they are kept as they came and put together once,
+when somebody takes them; so a frame of any size, in pieces of any size, costs time in proportion to its length.  Small
+pieces are gathered in a ``bytearray``, because a peer that sends two bytes at a time must not cost us forty each.
+
+Looking again for something that was not there before starts where the last search ended (``find``), and a decoder that knows
+how much it needs is not asked again before that much is here (``wait_for``).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ._mypyc import i64, mypyc_attr
+
+_SMALL: Final = 4096  # bytes; smaller pieces are gathered
+_GATHERED: Final = 65536  # bytes in one gathered piece
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ReceiveBuffer:
+    """Bytes in the order of their arrival; decoders look (``data``, ``peek``, ``find``) and then consume (``take``, ``skip``).
+
+    ``pos`` is where the unread bytes begin in ``data``; ``left`` is how many there are.  Both are there to be read: to move on, use ``skip``.
+    """
+
+    def __init__(self, data: bytes = b"") -> None:
+        self._data: bytes = data
+        self.pos: i64 = 0
+        self.left: i64 = len(data)
+        self.wanted: i64 = 0  # bytes that must be here before the decoder is asked again
+        self._pieces: list[bytes | bytearray] = []  # what follows _data, not joined to it yet
+        # where find() stopped: for what it searched, how far (counted from the first unread byte), and in which piece
+        self._sought = b""
+        self._searched: i64 = 0
+        self._piece: i64 = 0
+        self._piece_start: i64 = 0
+
+    def __len__(self) -> int:
+        return self.left
+
+    def __repr__(self) -> str:
+        start = self.peek(32)
+        return f"<ReceiveBuffer {self.left} bytes: {start!r}{'…' if self.left > len(start) else ''}>"
+
+    @property
+    def data(self) -> bytes:
+        """All bytes that are here, as one; the unread ones begin at ``pos``.  Consumed ones may be in front."""
+        if self._pieces:
+            self._join()
+        return self._data
+
+    def append(self, chunk: bytes) -> None:
+        """Add what has arrived."""
+        size: i64 = len(chunk)
+        if self.left == 0:
+            self._data = chunk
+            self.pos = 0
+            self.left = size
+            self._searched = 0
+            return
+        self.left += size
+        pieces = self._pieces
+        if size >= _SMALL:
+            pieces.append(chunk)
+            return
+        last = pieces[-1] if pieces else b""
+        if isinstance(last, bytearray) and len(last) < _GATHERED:
+            last += chunk
+        else:
+            pieces.append(bytearray(chunk))
+
+    def peek(self, n: int) -> bytes:
+        """Look at the next ``n`` bytes, or at all if fewer are here."""
+        if n > self.left:
+            n = self.left
+        start = self.pos
+        if n > len(self._data) - start:
+            self._join()
+            start = 0
+        return self._data[start : start + n]
+
+    def peek_uint(self, offset: int, length: int, little_endian: bool = False) -> int:
+        """Look at the unsigned number of ``length`` bytes that lies ``offset`` bytes ahead; they must be here."""
+        start: i64 = self.pos + offset
+        end: i64 = start + length
+        data = self._data
+        if end > len(data):
+            data = self.data
+            start = self.pos + offset
+            end = start + length
+            if end > len(data):
+                raise self._too_few("peek_uint", offset + length)
+        return int.from_bytes(data[start:end], "little" if little_endian else "big")
+
+    def take(self, n: int) -> bytes:
+        """Consume the next ``n`` bytes.
+
+        Raises:
+            BufferError: fewer are here; nothing is consumed.
+        """
+        if n < 0 or n > self.left:
+            raise self._too_few("take", n)
+        start: i64 = self.pos
+        end: i64 = start + n
+        self.left -= n
+        self.wanted = 0
+        self._searched = 0
+        if end <= len(self._data):
+            self.pos = end
+            if start == 0 and end == len(self._data):
+                return self._data
+            return self._data[start:end]
+        return self._gather(n)
+
+    def skip(self, n: int) -> None:
+        """Consume ``n`` bytes without looking at them.
+
+        Raises:
+            BufferError: fewer are here; nothing is consumed.
+        """
+        if n < 0 or n > self.left:
+            raise self._too_few("skip", n)
+        end: i64 = self.pos + n
+        self.left -= n
+        self.wanted = 0
+        self._searched = 0
+        if end <= len(self._data):
+            self.pos = end
+        else:
+            self._gather(n)
+
+    def take_all(self) -> bytes:
+        """Consume everything."""
+        return self.take(self.left)
+
+    def wait_for(self, n: int) -> None:
+        """Do not ask the decoder again before ``n`` unread bytes are here; for who is about to return "not yet"."""
+        self.wanted = n
+
+    def find(self, needle: bytes, start: int = 0) -> int:
+        """Find ``needle`` among the unread bytes, at ``start`` or later: its distance from the first unread byte, or -1.
+
+        A search for the same needle that found nothing is not repeated for the bytes that were there then.
+        """
+        if start < 0:
+            raise ValueError(f"start must not be negative, but is {start}")
+        pos: i64 = self.pos
+        if not self._pieces:
+            begin: i64 = start
+            if self._searched > begin and self._sought == needle:
+                begin = self._searched
+            at: i64 = self._data.find(needle, pos + begin)
+            if at >= 0:
+                return at - pos
+            self._remember(needle, start, 0, 0)
+            return -1
+        return self._find_in_pieces(needle, start)
+
+    def trim(self) -> None:
+        """Let go of what is consumed, so that a few unread bytes do not hold a whole chunk in memory."""
+        if self.left == 0:
+            self._data = b""
+            self.pos = 0
+        elif self.pos > 0 and not self._pieces:
+            self._data = self._data[self.pos :]
+            self.pos = 0
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._data = b""
+        self._pieces = []
+        self.pos = 0
+        self.left = 0
+        self.wanted = 0
+        self._searched = 0
+
+    # -- how it is done -----------------------------------------------------------------------------
+
+    def _too_few(self, what: str, n: int) -> Exception:
+        if n < 0:
+            return ValueError(f"{what}({n}): a count of bytes is not negative")
+        return BufferError(f"{what}({n}): only {self.left} bytes are here")
+
+    def _join(self) -> None:
+        self._data = b"".join([self._data[self.pos :], *self._pieces])
+        self.pos = 0
+        self._pieces = []
+        self._piece = 0
+        self._piece_start = 0
+
+    def _gather(self, n: i64) -> bytes:
+        """Consume ``n`` bytes that reach beyond the first chunk, copying each of them once."""
+        parts: list[bytes | bytearray] = [self._data[self.pos :]]
+        missing: i64 = n - len(parts[0])
+        pieces = self._pieces
+        used = 0
+        self._data = b""
+        self.pos = 0
+        while missing > 0:
+            piece = pieces[used]
+            used += 1
+            size: i64 = len(piece)
+            if size <= missing:
+                parts.append(piece)
+                missing -= size
+            else:
+                parts.append(piece[:missing])
+                self._data = bytes(piece)
+                self.pos = missing
+                missing = 0
+        del pieces[:used]
+        if self.left > 0 and self.pos == len(self._data):
+            self._data = bytes(pieces.pop(0))
+            self.pos = 0
+        self._piece = 0
+        self._piece_start = 0
+        return b"".join(parts)
+
+    def _remember(self, needle: bytes, start: int, piece: i64, piece_start: i64) -> None:
+        """Everything was searched for ``needle`` from ``start`` on; a needle may still begin in the last bytes."""
+        overlap: i64 = len(needle) - 1
+        searched: i64 = self.left - overlap
+        if start > self._searched and self._sought != needle:
+            searched = 0  # what lies before start has not been searched
+        self._sought = needle
+        self._searched = searched if searched > 0 else 0
+        self._piece = piece
+        self._piece_start = piece_start
+
+    def _find_in_pieces(self, needle: bytes, start: int) -> int:
+        """Search without joining: each piece, and the seam before it."""
+        overlap = len(needle) - 1
+        begin: i64 = start
+        first: i64 = len(self._data) - self.pos
+        index: i64 = 0
+        piece_start: i64 = first
+        if self._searched > start and self._sought == needle:
+            begin = self._searched
+            if self._piece_start > first:
+                index = self._piece
+                piece_start = self._piece_start
+        if begin < first:
+            at = self._data.find(needle, self.pos + begin)
+            if at >= 0:
+                return at - self.pos
+        pieces = self._pieces
+        count: i64 = len(pieces)
+        while index < count:
+            piece = pieces[index]
+            size: i64 = len(piece)
+            if overlap > 0 and begin < piece_start:
+                # the seam: a needle that begins before this piece and ends in it
+                seam_start: i64 = piece_start - overlap
+                if seam_start < begin:
+                    seam_start = begin
+                seam = self._slice(seam_start, piece_start + overlap, index, piece_start)
+                at = seam.find(needle)
+                if at >= 0:
+                    return seam_start + at
+            inside: i64 = begin - piece_start
+            at = piece.find(needle, inside if inside > 0 else 0)
+            if at >= 0:
+                return piece_start + at
+            if index == count - 1:
+                break
+            piece_start += size
+            index += 1
+        self._remember(needle, start, index, piece_start)
+        return -1
+
+    def _slice(self, begin: i64, end: i64, index: i64, piece_start: i64) -> bytes:
+        """Copy a few bytes around the start of a piece; ``begin`` and ``end`` count from the first unread byte."""
+        parts: list[bytes] = []
+        at: i64 = index
+        at_start: i64 = piece_start
+        while at < len(self._pieces) and at_start < end:  # forward, from the piece on
+            parts.append(bytes(self._pieces[at][: end - at_start]))
+            at_start += len(self._pieces[at])
+            at += 1
+        at = index
+        at_start = piece_start
+        while at_start > begin:  # backward, until begin is inside
+            at -= 1
+            if at < 0:
+                first: i64 = at_start
+                back: i64 = first - begin
+                whole = self._data
+                parts.insert(0, whole[len(whole) - back :])
+                break
+            piece = self._pieces[at]
+            at_start -= len(piece)
+            cut: i64 = begin - at_start
+            parts.insert(0, bytes(piece[cut if cut > 0 else 0 :]))
+        return b"".join(parts)

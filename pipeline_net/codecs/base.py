@@ -1,0 +1,330 @@
+"""What decoders and encoders share: you write one method, the base class does the rest.
+
+A decoder is one method, ``decode(buffer)``: one message, ``None`` for "not yet", or ``DecodeError``.  The base class owns
+the buffer, the loop, and everything that is easy to get wrong:
+
+* messages that were decoded before an error are delivered before it;
+* after a ``DecodeError`` nothing more is decoded, for what follows cannot be trusted; only ``FrameTooLongError`` lets a decoder that has
+  skipped the frame go on with the next;
+* a handler that closes the channel gets no further message, one that takes the decoder out gets the unread bytes as they are;
+* bytes that arrive while a message is being handled wait for their turn;
+* bytes left over when the input ends are a truncated frame, and reported as such;
+* with ``auto_read`` off, bytes that made no message ask for more.
+
+A decoder also works without a pipeline: ``feed(data)`` and ``finish()`` return messages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Never
+
+from typing_extensions import TypeVar
+
+from .._mypyc import i64, mypyc_attr
+from ..buffer import ReceiveBuffer
+from ..errors import CorruptedFrameError, DecodeError, FrameTooLongError, PipelineError
+from ..handler import ChannelDuplexHandler, ChannelInboundHandler, ChannelOutboundHandler
+
+if TYPE_CHECKING:
+    from ..context import ChannelHandlerContext
+    from ..future import ChannelFuture
+
+M = TypeVar("M", covariant=True, default=Any)
+In = TypeVar("In", contravariant=True, default=Any)
+A = TypeVar("A", contravariant=True, default=Any)
+B = TypeVar("B", covariant=True, default=Any)
+InA = TypeVar("InA", contravariant=True, default=Any)
+InB = TypeVar("InB", covariant=True, default=Any)
+OutA = TypeVar("OutA", contravariant=True, default=Any)
+OutB = TypeVar("OutB", covariant=True, default=Any)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
+    """bytes → M; subclasses say how one message is cut off the front.
+
+    Raises:
+        PipelineError: ``decode`` returned a message and consumed nothing, which would never end.
+    """
+
+    # Class-level, so that a subclass need not call super().__init__().
+    _buffer: ReceiveBuffer | None = None
+    _decoding: bool = False
+    _failed: bool = False  # terminal: a protocol error was found
+    _finished: bool = False  # the input has ended
+
+    def decode(self, buffer: ReceiveBuffer) -> M | None:
+        """Cut one message off the front of ``buffer``; ``None`` for "not yet"; raise ``DecodeError`` for what breaks the rules.
+
+        Called with at least one unread byte, and as long as messages come.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must have a method decode(self, buffer)")
+
+    def decode_last(self, buffer: ReceiveBuffer) -> M | None:
+        """Like ``decode``, for what is left when the input has ended."""
+        return self.decode(buffer)
+
+    @property
+    def unread_bytes(self) -> int:
+        return 0 if self._buffer is None else self._buffer.left
+
+    # -- in a pipeline ------------------------------------------------------------------------------
+
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        if not isinstance(msg, bytes):
+            if not isinstance(msg, (bytearray, memoryview)):
+                ctx.fire_channel_read(msg)  # decoded by somebody else already
+                return
+            msg = bytes(msg)
+        if self._failed or self._finished:
+            return
+        buffer = self._buffer
+        if buffer is None:
+            buffer = self._buffer = ReceiveBuffer()
+        buffer.append(msg)
+        if self._decoding or buffer.left < buffer.wanted:
+            made = False
+        else:
+            made = self._decode(ctx, buffer)
+        if not made and not ctx.channel.auto_read and not self._decoding:
+            ctx.read()
+
+    def _decode(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> bool:
+        """Deliver all the messages that are there; whether there were any."""
+        made = False
+        channel = ctx.channel
+        self._decoding = True
+        try:
+            while buffer.left > 0:
+                before: i64 = buffer.left
+                try:
+                    message = self.decode_last(buffer) if self._finished else self.decode(buffer)
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as exc:  # noqa: BLE001 - whatever decode raises is the pipeline's to handle
+                    self._decode_raised(ctx, buffer, exc, before)
+                    made = True
+                    if self._failed:
+                        break
+                    if not channel.is_open:
+                        buffer.clear()
+                    continue
+                if message is None:
+                    if buffer.left == before:
+                        break
+                    continue
+                if buffer.left == before:
+                    self._failed = True
+                    buffer.clear()
+                    raise self._consumed_nothing(message)
+                made = True
+                ctx.fire_channel_read(message)
+                if ctx.is_removed:
+                    break
+                if not channel.is_open:
+                    buffer.clear()  # whoever closes wants no more messages
+        finally:
+            self._decoding = False
+            if ctx.is_removed:
+                self._hand_over(ctx)
+            else:
+                buffer.trim()
+        return made
+
+    def _decode_raised(
+        self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer, exc: BaseException, before: i64
+    ) -> None:
+        if not isinstance(exc, FrameTooLongError) or buffer.left == before:
+            self._failed = True
+            buffer.clear()
+        ctx.fire_exception_caught(exc)
+
+    def _consumed_nothing(self, message: Any) -> PipelineError:
+        return PipelineError(
+            f"{type(self).__name__}.decode returned {message!r} without consuming a byte, and would do so for ever"
+        )
+
+    def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        buffer = self._buffer
+        if not self._finished:
+            self._finished = True
+            if buffer is not None and not self._failed:
+                made = self._decode(ctx, buffer)
+                if buffer.left > 0 and not ctx.is_removed:
+                    error = self._truncated(buffer)
+                    buffer.clear()
+                    ctx.fire_exception_caught(error)
+                if made:
+                    ctx.fire_channel_read_complete()
+        ctx.fire_channel_eof()
+
+    def _truncated(self, buffer: ReceiveBuffer) -> CorruptedFrameError:
+        return CorruptedFrameError(f"the input ended in the middle of a frame: {buffer.left} bytes of it are here")
+
+    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if not self._decoding:
+            self._hand_over(ctx)  # otherwise once the message that is being handled is done
+
+    def _hand_over(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Give the unread bytes to the next stage: they belong to whoever took over."""
+        buffer = self._buffer
+        self._buffer = None
+        if buffer is not None and buffer.left > 0 and ctx.channel.is_open:
+            ctx.fire_channel_read(buffer.take_all())
+            ctx.fire_channel_read_complete()
+
+    # -- without a pipeline -------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> list[Any]:
+        """Decode ``data``, which continues what was fed before, and return the messages that are complete.
+
+        Raises:
+            DecodeError: the bytes break the rules; its ``messages`` are those decoded before.  After a
+                ``FrameTooLongError`` feeding may go on, after any other error it may not.
+        """
+        buffer = self._buffer
+        if buffer is None:
+            buffer = self._buffer = ReceiveBuffer()
+        if self._finished:
+            raise PipelineError(f"{type(self).__name__}: feed() after finish()")
+        buffer.append(bytes(data))
+        if buffer.left < buffer.wanted:
+            return []
+        return self._drain(buffer)
+
+    def finish(self) -> list[Any]:
+        """Say that the input has ended, and return the messages that this completes.
+
+        Raises:
+            DecodeError: like ``feed``; also when it ended in the middle of a frame.
+        """
+        self._finished = True
+        buffer = self._buffer
+        if buffer is None:
+            return []
+        messages = self._drain(buffer)
+        if buffer.left > 0:
+            error = self._truncated(buffer)
+            error.messages = messages
+            buffer.clear()
+            raise error
+        return messages
+
+    def _drain(self, buffer: ReceiveBuffer) -> list[Any]:
+        if self._failed:
+            raise PipelineError(f"{type(self).__name__} has failed before, and what follows cannot be trusted")
+        messages: list[Any] = []
+        while buffer.left > 0:
+            before: i64 = buffer.left
+            try:
+                message = self.decode_last(buffer) if self._finished else self.decode(buffer)
+            except DecodeError as exc:
+                exc.messages = messages
+                if not isinstance(exc, FrameTooLongError) or buffer.left == before:
+                    self._failed = True
+                    buffer.clear()
+                raise
+            if message is None:
+                if buffer.left == before:
+                    break
+                continue
+            if buffer.left == before:
+                raise self._consumed_nothing(message)
+            messages.append(message)
+        buffer.trim()
+        return messages
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class MessageToByteEncoder(ChannelOutboundHandler[In, bytes], Generic[In]):
+    """M → bytes; what ``encode`` raises fails that write alone, and nothing of the message is written."""
+
+    def encode(self, msg: In) -> bytes | list[bytes]:
+        """Put one message into bytes; a list is written piece by piece, without copying."""
+        raise NotImplementedError(f"{type(self).__name__} must have a method encode(self, msg)")
+
+    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        encoded = self.encode(msg)
+        if isinstance(encoded, list):
+            write_all(ctx, encoded, promise)
+        else:
+            ctx.write(encoded, promise)
+
+
+def write_all(ctx: ChannelHandlerContext[Any, Any], messages: list[Any], promise: ChannelFuture[Any] | None) -> None:
+    """Write several messages in the place of one: the promise is kept when the last of them is sent."""
+    if not messages:
+        if promise is not None:
+            promise.fulfil(None)
+        return
+    last = len(messages) - 1
+    for index, message in enumerate(messages):
+        ctx.write(message, promise if index == last else None)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class MessageToMessageDecoder(ChannelInboundHandler[A, B, Never], Generic[A, B]):
+    """A → B; ``decode`` returns one message, a list of them, or ``None`` for "nothing yet"."""
+
+    def decode(self, ctx: ChannelHandlerContext[Any, Any], msg: A) -> B | list[B] | None:
+        """Turn one message into others.  A message that is itself a list must be returned inside a list."""
+        raise NotImplementedError(f"{type(self).__name__} must have a method decode(self, ctx, msg)")
+
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        deliver(ctx, self.decode(ctx, msg))
+
+
+def deliver(ctx: ChannelHandlerContext[Any, Any], decoded: Any) -> None:
+    """Pass on what a ``decode`` returned; if that is nothing, and nobody reads by itself, ask for more."""
+    if isinstance(decoded, list):
+        for message in decoded:
+            ctx.fire_channel_read(message)
+        nothing = not decoded
+    elif decoded is None:
+        nothing = True
+    else:
+        ctx.fire_channel_read(decoded)
+        return
+    if nothing and not ctx.channel.auto_read:
+        ctx.read()
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class MessageToMessageEncoder(ChannelOutboundHandler[A, B], Generic[A, B]):
+    """A → B; ``encode`` returns one message, a list of them, or ``None`` for "nothing to write"."""
+
+    def encode(self, ctx: ChannelHandlerContext[Any, Any], msg: A) -> B | list[B] | None:
+        """Turn one message into others.  A message that is itself a list must be returned inside a list."""
+        raise NotImplementedError(f"{type(self).__name__} must have a method encode(self, ctx, msg)")
+
+    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        put_out(ctx, self.encode(ctx, msg), promise)
+
+
+def put_out(ctx: ChannelHandlerContext[Any, Any], encoded: Any, promise: ChannelFuture[Any] | None) -> None:
+    """Write what an ``encode`` returned."""
+    if encoded is None:
+        write_all(ctx, [], promise)
+    elif isinstance(encoded, list):
+        write_all(ctx, encoded, promise)
+    else:
+        ctx.write(encoded, promise)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class MessageToMessageCodec(ChannelDuplexHandler[InA, InB, OutA, OutB], Generic[InA, InB, OutA, OutB]):
+    """InA → InB on the way in, OutA → OutB on the way out."""
+
+    def decode(self, ctx: ChannelHandlerContext[Any, Any], msg: InA) -> InB | list[InB] | None:
+        """See ``MessageToMessageDecoder.decode``."""
+        raise NotImplementedError(f"{type(self).__name__} must have a method decode(self, ctx, msg)")
+
+    def encode(self, ctx: ChannelHandlerContext[Any, Any], msg: OutA) -> OutB | list[OutB] | None:
+        """See ``MessageToMessageEncoder.encode``."""
+        raise NotImplementedError(f"{type(self).__name__} must have a method encode(self, ctx, msg)")
+
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        deliver(ctx, self.decode(ctx, msg))
+
+    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        put_out(ctx, self.encode(ctx, msg), promise)

@@ -1,0 +1,422 @@
+"""ChannelHandlerContext: a handler's seat in one pipeline, from which events start.
+
+A seat knows, for each event, the next seat whose handler *overrides* that event (``to_channel_read`` and so on; the
+pipeline refreshes them when it changes).  Firing is then two attribute loads and a call.
+
+A seat that has been removed may still be asked to forward: a decoder that takes itself out in the middle of a read, a
+handler that was replaced while its answer was on its way.  Its links then all point to the seat itself, whose handler
+has been exchanged for one that looks up, at that moment, who lives next door now.  So the living pay nothing for the dead.
+
+What a handler raises is caught where the event was fired:
+
+* an inbound event: the exception goes to that handler's own ``exception_caught``, and from there tailward;
+* an outbound operation: it fails the promise, or goes to ``exception_caught`` when there is none;
+* ``exception_caught`` itself: logged, and it ends there.
+
+``KeyboardInterrupt`` alone is let through: it is meant for whoever runs the loop, not for a connection.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, Generic
+
+from typing_extensions import TypeVar
+
+from ._mypyc import i64, mypyc_attr
+from .handler import INBOUND, OUTBOUND, ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents
+
+if TYPE_CHECKING:
+    from .channel import Channel
+    from .future import ChannelFuture
+    from .loop import Loop
+    from .pipeline import ChannelPipeline
+
+MayFire = TypeVar("MayFire", contravariant=True, default=Any)
+MayWrite = TypeVar("MayWrite", contravariant=True, default=Any)
+
+logger = logging.getLogger("pipeline_net.pipeline")
+
+# One bit an event, in the order of handler.INBOUND and handler.OUTBOUND, then exception_caught.
+_REGISTERED: Final = 1 << 0
+_ACTIVE: Final = 1 << 1
+_READ: Final = 1 << 2
+_READ_COMPLETE: Final = 1 << 3
+_EOF: Final = 1 << 4
+_WRITABILITY: Final = 1 << 5
+_USER_EVENT: Final = 1 << 6
+_INACTIVE: Final = 1 << 7
+_UNREGISTERED: Final = 1 << 8
+_BIND: Final = 1 << 9
+_CONNECT: Final = 1 << 10
+_ASK: Final = 1 << 11
+_WRITE: Final = 1 << 12
+_FLUSH: Final = 1 << 13
+_SHUTDOWN: Final = 1 << 14
+_CLOSE: Final = 1 << 15
+_EXCEPTION: Final = 1 << 16
+
+EVERY_INBOUND: Final = 0x1FF | 1 << 16
+EVERY_OUTBOUND: Final = 0xFE00
+
+
+def mask_of(events: frozenset[str]) -> int:
+    """Turn the names of events into the bits that seats compare."""
+    mask = 0
+    for bit, name in enumerate((*INBOUND, *OUTBOUND, "exception_caught")):
+        if name in events:
+            mask |= 1 << bit
+    return mask
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ChannelHandlerContext(Generic[MayFire, MayWrite]):
+    """A handler's seat: what it fires starts at the next seat, what it writes at the one before."""
+
+    # The next seat that overrides each event; see link_to_next and link_to_prev.
+    to_channel_registered: ChannelHandlerContext[Any, Any]
+    to_channel_active: ChannelHandlerContext[Any, Any]
+    to_channel_read: ChannelHandlerContext[Any, Any]
+    to_channel_read_complete: ChannelHandlerContext[Any, Any]
+    to_channel_eof: ChannelHandlerContext[Any, Any]
+    to_channel_writability_changed: ChannelHandlerContext[Any, Any]
+    to_user_event_triggered: ChannelHandlerContext[Any, Any]
+    to_channel_inactive: ChannelHandlerContext[Any, Any]
+    to_channel_unregistered: ChannelHandlerContext[Any, Any]
+    to_exception_caught: ChannelHandlerContext[Any, Any]
+    to_bind: ChannelHandlerContext[Any, Any]
+    to_connect: ChannelHandlerContext[Any, Any]
+    to_read: ChannelHandlerContext[Any, Any]
+    to_write: ChannelHandlerContext[Any, Any]
+    to_flush: ChannelHandlerContext[Any, Any]
+    to_shutdown_output: ChannelHandlerContext[Any, Any]
+    to_close: ChannelHandlerContext[Any, Any]
+
+    def __init__(self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> None:
+        self.pipeline = pipeline
+        self.channel: Channel = pipeline.channel
+        self.name = name
+        self.handler = handler
+        self.is_removed = False
+        # What events are called on: the handler, or what stands in for it (a pool's proxy, a removed seat's forwarder).
+        self.events: ChannelHandler = handler
+        self.inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
+        self.outbound: OutboundEvents = handler if isinstance(handler, OutboundEvents) else PASSES_ON
+        self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
+        self.next: ChannelHandlerContext[Any, Any] = self
+        self.prev: ChannelHandlerContext[Any, Any] = self
+        self._point_links_at(self)
+
+    @property
+    def loop(self) -> Loop:
+        """The loop of the channel."""
+        return self.channel.loop
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {type(self.handler).__name__}{' (removed)' if self.is_removed else ''}>"
+
+    def new_promise(self) -> ChannelFuture[Any]:
+        """Make a promise to pass along with an operation."""
+        return self.channel.new_promise()
+
+    # -- inbound: fired at the next handler that overrides the event --------------------------------
+
+    def fire_channel_registered(self) -> None:
+        seat = self.to_channel_registered
+        try:
+            seat.inbound.channel_registered(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def fire_channel_active(self) -> None:
+        seat = self.to_channel_active
+        try:
+            seat.inbound.channel_active(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def fire_channel_read(self, msg: MayFire) -> None:
+        seat = self.to_channel_read
+        try:
+            seat.inbound.channel_read(seat, msg)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def fire_channel_read_complete(self) -> None:
+        seat = self.to_channel_read_complete
+        try:
+            seat.inbound.channel_read_complete(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def fire_channel_eof(self) -> None:
+        seat = self.to_channel_eof
+        try:
+            seat.inbound.channel_eof(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def fire_channel_writability_changed(self) -> None:
+        seat = self.to_channel_writability_changed
+        try:
+            seat.inbound.channel_writability_changed(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def fire_user_event_triggered(self, event: Any) -> None:
+        seat = self.to_user_event_triggered
+        try:
+            seat.inbound.user_event_triggered(seat, event)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def fire_channel_inactive(self) -> None:
+        seat = self.to_channel_inactive
+        try:
+            seat.inbound.channel_inactive(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def fire_channel_unregistered(self) -> None:
+        seat = self.to_channel_unregistered
+        try:
+            seat.inbound.channel_unregistered(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def fire_exception_caught(self, exc: BaseException) -> None:
+        self.to_exception_caught.catch(exc)
+
+    def catch(self, exc: BaseException) -> None:
+        """Offer ``exc`` to this seat's own handler."""
+        try:
+            self.events.exception_caught(self, exc)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:  # noqa: BLE001 - no user code can kill a loop
+            self.log_raising_catcher(raised)
+
+    def log_raising_catcher(self, raised: BaseException) -> None:
+        """Say that ``exception_caught`` itself raised: it ends there, for there is nobody left to ask."""
+        logger.error("%s: exception_caught of %r raised", self.channel, self.name, exc_info=raised)
+
+    # -- outbound: asked of the previous handler that overrides the operation -----------------------
+
+    def bind(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
+        seat = self.to_bind
+        try:
+            seat.outbound.bind(seat, address, promise)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.refuse(exc, promise)
+
+    def connect(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
+        seat = self.to_connect
+        try:
+            seat.outbound.connect(seat, address, promise)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.refuse(exc, promise)
+
+    def read(self) -> None:
+        seat = self.to_read
+        try:
+            seat.outbound.read(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def write(self, msg: MayWrite, promise: ChannelFuture[Any] | None = None) -> None:
+        seat = self.to_write
+        try:
+            seat.outbound.write(seat, msg, promise)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.refuse(exc, promise)
+
+    def flush(self) -> None:
+        seat = self.to_flush
+        try:
+            seat.outbound.flush(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.catch(exc)
+
+    def write_and_flush(self, msg: MayWrite, promise: ChannelFuture[Any] | None = None) -> None:
+        self.write(msg, promise)
+        self.flush()
+
+    def shutdown_output(self, promise: ChannelFuture[Any] | None = None) -> None:
+        seat = self.to_shutdown_output
+        try:
+            seat.outbound.shutdown_output(seat, promise)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.refuse(exc, promise)
+
+    def close(self, promise: ChannelFuture[Any] | None = None) -> None:
+        seat = self.to_close
+        try:
+            seat.outbound.close(seat, promise)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            seat.refuse(exc, promise)
+
+    def refuse(self, exc: BaseException, promise: ChannelFuture[Any] | None) -> None:
+        """Fail ``promise`` with what this seat's handler raised; without one, offer the exception to the handler."""
+        if promise is None or not promise.fail_if_pending(exc):
+            self.catch(exc)
+
+    # -- links: the pipeline's business -------------------------------------------------------------
+
+    def link_to_next(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        """Learn from the next seat, whose own links are right, where each inbound event goes."""
+        mask = seat.mask
+        self.to_channel_registered = seat if mask & _REGISTERED else seat.to_channel_registered
+        self.to_channel_active = seat if mask & _ACTIVE else seat.to_channel_active
+        self.to_channel_read = seat if mask & _READ else seat.to_channel_read
+        self.to_channel_read_complete = seat if mask & _READ_COMPLETE else seat.to_channel_read_complete
+        self.to_channel_eof = seat if mask & _EOF else seat.to_channel_eof
+        self.to_channel_writability_changed = seat if mask & _WRITABILITY else seat.to_channel_writability_changed
+        self.to_user_event_triggered = seat if mask & _USER_EVENT else seat.to_user_event_triggered
+        self.to_channel_inactive = seat if mask & _INACTIVE else seat.to_channel_inactive
+        self.to_channel_unregistered = seat if mask & _UNREGISTERED else seat.to_channel_unregistered
+        self.to_exception_caught = seat if mask & _EXCEPTION else seat.to_exception_caught
+
+    def link_to_prev(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        """Learn from the previous seat, whose own links are right, where each outbound operation goes."""
+        mask = seat.mask
+        self.to_bind = seat if mask & _BIND else seat.to_bind
+        self.to_connect = seat if mask & _CONNECT else seat.to_connect
+        self.to_read = seat if mask & _ASK else seat.to_read
+        self.to_write = seat if mask & _WRITE else seat.to_write
+        self.to_flush = seat if mask & _FLUSH else seat.to_flush
+        self.to_shutdown_output = seat if mask & _SHUTDOWN else seat.to_shutdown_output
+        self.to_close = seat if mask & _CLOSE else seat.to_close
+
+    def _point_links_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        self.to_channel_registered = seat
+        self.to_channel_active = seat
+        self.to_channel_read = seat
+        self.to_channel_read_complete = seat
+        self.to_channel_eof = seat
+        self.to_channel_writability_changed = seat
+        self.to_user_event_triggered = seat
+        self.to_channel_inactive = seat
+        self.to_channel_unregistered = seat
+        self.to_exception_caught = seat
+        self.to_bind = seat
+        self.to_connect = seat
+        self.to_read = seat
+        self.to_write = seat
+        self.to_flush = seat
+        self.to_shutdown_output = seat
+        self.to_close = seat
+
+    def vacate(self) -> None:
+        """Leave the pipeline: from now on this seat only forwards, to whoever lives next door at that moment."""
+        self.is_removed = True
+        self.mask = 0
+        self.events = FORWARDS
+        self.inbound = FORWARDS
+        self.outbound = FORWARDS
+        self._point_links_at(self)
+
+    def before_successor(self) -> ChannelHandlerContext[Any, Any]:
+        """Find, for a removed seat, the living seat from which to fire so that its living successor comes next."""
+        seat = self.next
+        while seat.is_removed:
+            seat = seat.next
+        return seat.prev
+
+    def after_predecessor(self) -> ChannelHandlerContext[Any, Any]:
+        """Find, for a removed seat, the living seat from which to write so that its living predecessor comes next."""
+        seat = self.prev
+        while seat.is_removed:
+            seat = seat.prev
+        return seat.next
+
+
+class _Forwarder(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Stands in for the handler of a removed seat: hands everything to the seat's living neighbours."""
+
+    def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+        ctx.before_successor().fire_exception_caught(exc)
+
+    def channel_registered(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.before_successor().fire_channel_registered()
+
+    def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.before_successor().fire_channel_active()
+
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        ctx.before_successor().fire_channel_read(msg)
+
+    def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.before_successor().fire_channel_read_complete()
+
+    def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.before_successor().fire_channel_eof()
+
+    def channel_writability_changed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.before_successor().fire_channel_writability_changed()
+
+    def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
+        ctx.before_successor().fire_user_event_triggered(event)
+
+    def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.before_successor().fire_channel_inactive()
+
+    def channel_unregistered(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.before_successor().fire_channel_unregistered()
+
+    def bind(self, ctx: ChannelHandlerContext[Any, Any], address: Any, promise: ChannelFuture[Any] | None) -> None:
+        ctx.after_predecessor().bind(address, promise)
+
+    def connect(self, ctx: ChannelHandlerContext[Any, Any], address: Any, promise: ChannelFuture[Any] | None) -> None:
+        ctx.after_predecessor().connect(address, promise)
+
+    def read(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.after_predecessor().read()
+
+    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        ctx.after_predecessor().write(msg, promise)
+
+    def flush(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.after_predecessor().flush()
+
+    def shutdown_output(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
+        ctx.after_predecessor().shutdown_output(promise)
+
+    def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
+        ctx.after_predecessor().close(promise)
+
+
+# Neither keeps any state, so one of each serves every seat of the process.
+PASSES_ON: Final = ChannelDuplexHandler[Any, Any, Any, Any]()
+FORWARDS: Final = _Forwarder()

@@ -1,0 +1,34 @@
+"""FileRegion: a part of a file, to be written like bytes and sent by the kernel without passing through Python."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+
+class FileRegion:
+    """``count`` bytes of ``file`` from ``offset`` on.
+
+    ``channel.write(FileRegion(file))`` sends it with ``sendfile``.  The file must be a real one, opened in binary mode, and
+    must stay open until the write is done; who opened it closes it.
+
+    Raises:
+        ValueError: the region is not inside the file.
+    """
+
+    def __init__(self, file: BinaryIO, offset: int = 0, count: int | None = None) -> None:
+        size = file.seek(0, 2)
+        if not 0 <= offset <= size:
+            raise ValueError(f"offset {offset} is not inside a file of {size} bytes")
+        if count is None:
+            count = size - offset
+        if not 0 <= count <= size - offset:
+            raise ValueError(f"{count} bytes from offset {offset} are not inside a file of {size} bytes")
+        self.file = file
+        self.offset = offset
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __repr__(self) -> str:
+        return f"<FileRegion {self.offset}+{self.count} of {self.file.name!r}>"

@@ -1,0 +1,236 @@
+"""ChannelFuture: a result that a loop will deliver.
+
+The habits are those of ``concurrent.futures.Future``, with two differences that a loop makes necessary.  Callbacks run
+as tasks of the channel's loop, never inside ``add_done_callback`` or inside the operation that completed the future: so
+a callback that writes and waits for that write does not recurse, however long the chain.  And ``result()`` on the
+loop's own thread raises instead of waiting for ever for something that only this thread can do.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, Final, Generic
+
+from typing_extensions import TypeVar
+
+from ._mypyc import i64, mypyc_attr
+from .errors import BlockingOperationError, ChannelClosedError, PipelineError
+
+if TYPE_CHECKING:
+    from .loop import Loop
+
+T = TypeVar("T", default=Any)
+
+logger = logging.getLogger("pipeline_net.future")
+
+_PENDING: Final = 0
+_RUNNING: Final = 1  # the loop has taken it on: too late to cancel
+_DONE: Final = 2
+_CANCELLED: Final = 3
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ChannelFuture(Generic[T]):
+    """A result that the loop will deliver.  May be used from any thread, and awaited from asyncio."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self._lock = threading.Lock()
+        self._state: i64 = _PENDING
+        self._result: T | None = None
+        self._exception: BaseException | None = None
+        self._callbacks: list[Callable[[Any], object]] | None = None
+        self._arrived: threading.Event | None = None
+        self._on_cancel: Callable[[], object] | None = None
+
+    def __repr__(self) -> str:
+        if self._state == _DONE:
+            what = f"failed: {self._exception!r}" if self._exception is not None else f"done: {self._result!r}"
+        else:
+            what = "cancelled" if self._state == _CANCELLED else "pending"
+        return f"<ChannelFuture {what}>"
+
+    # -- asking -------------------------------------------------------------------------------------
+
+    def done(self) -> bool:
+        """Whether there is a result, an exception or a cancellation."""
+        return self._state >= _DONE
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled in time."""
+        return self._state == _CANCELLED
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for the result, at most ``timeout`` seconds.
+
+        Raises:
+            TimeoutError: it did not come in time.
+            BlockingOperationError: called on the loop that would have to deliver it.
+            CancelledError: it was cancelled.
+        """
+        exc = self.exception(timeout)
+        if exc is not None:
+            raise exc
+        return self._result  # type: ignore[return-value]  # None is T's own None here: done and not failed
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait like ``result()``, and return what went wrong, or ``None``."""
+        if self._state < _DONE:
+            self._wait(timeout)
+        if self._state == _CANCELLED:
+            raise CancelledError()
+        return self._exception
+
+    def _wait(self, timeout: float | None) -> None:
+        if self.loop.in_loop:
+            raise BlockingOperationError(
+                f"{self!r} is waited for on {self.loop.name}, the loop that has to complete it: use add_done_callback"
+            )
+        with self._lock:
+            if self._arrived is None:
+                self._arrived = threading.Event()
+            arrived = self._arrived
+            if self._state >= _DONE:
+                return
+        started = time.monotonic()
+        if not arrived.wait(timeout):
+            raise TimeoutError(f"nothing came within {time.monotonic() - started:.3g} s")
+
+    def add_done_callback(self, fn: Callable[[ChannelFuture[T]], object]) -> None:
+        """Run ``fn(self)`` as a task of the loop once there is an outcome; if there is one already, as its next task."""
+        with self._lock:
+            if self._state < _DONE:
+                if self._callbacks is None:
+                    self._callbacks = []
+                self._callbacks.append(fn)
+                return
+        self.loop.execute(fn, self)
+
+    def cancel(self) -> bool:
+        """Give up on it.  ``False`` when it is done, or when the loop has already taken it on."""
+        with self._lock:
+            if self._state != _PENDING:
+                return self._state == _CANCELLED
+            self._state = _CANCELLED
+            on_cancel = self._on_cancel
+        if on_cancel is not None:
+            self.loop.execute(on_cancel)
+        self._announce()
+        return True
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """Wait for it in a coroutine of asyncio; the result is delivered on asyncio's own thread."""
+        return _asyncio_future(self).__await__()  # type: ignore[no-any-return]  # asyncio's future is typed Any here
+
+    # -- answering: for whoever owns the promise ----------------------------------------------------
+
+    def set_result(self, result: T) -> bool:
+        """Complete it.  ``False`` when it was cancelled before.
+
+        Raises:
+            PipelineError: it has been completed already; a promise is completed exactly once.
+        """
+        return self._settle(result, None)
+
+    def set_exception(self, exc: BaseException) -> bool:
+        """Fail it.  ``False`` when it was cancelled before; raises like ``set_result``."""
+        return self._settle(None, exc)
+
+    def fail_if_pending(self, exc: BaseException) -> bool:
+        """Fail it unless it has an outcome already; says whether it did."""
+        with self._lock:
+            if self._state >= _DONE:
+                return False
+            self._state = _DONE
+            self._exception = exc
+        self._announce()
+        return True
+
+    def fulfil(self, result: T) -> None:
+        """Complete it unless it has an outcome already."""
+        if self._state < _DONE:
+            self._settle(result, None)
+
+    def take_on(self) -> bool:
+        """Say that the operation begins and can no longer be cancelled; ``False`` when it was cancelled before."""
+        with self._lock:
+            if self._state == _PENDING:
+                self._state = _RUNNING
+            return self._state != _CANCELLED
+
+    def on_cancel(self, fn: Callable[[], object]) -> None:
+        """Run ``fn()`` on the loop if somebody cancels: for operations that can be given up half-way, such as connecting."""
+        self._on_cancel = fn
+
+    def _settle(self, result: T | None, exc: BaseException | None) -> bool:
+        with self._lock:
+            if self._state == _CANCELLED:
+                return False
+            if self._state == _DONE:
+                raise PipelineError(f"a promise is completed exactly once, and this one has been: {self!r}")
+            self._state = _DONE
+            self._result = result
+            self._exception = exc
+        self._announce()
+        return True
+
+    def _announce(self) -> None:
+        with self._lock:
+            arrived = self._arrived
+            callbacks = self._callbacks
+            self._callbacks = None
+            self._on_cancel = None
+        if arrived is not None:
+            arrived.set()
+        if callbacks is not None:
+            for fn in callbacks:
+                try:
+                    self.loop.execute(fn, self)
+                except ChannelClosedError:
+                    logger.warning("%s has stopped: %r will not be told of %r", self.loop.name, fn, self)
+
+
+def completed(loop: Loop, result: T) -> ChannelFuture[T]:
+    """Make a future that has its result already."""
+    future: ChannelFuture[T] = ChannelFuture(loop)
+    future.set_result(result)
+    return future
+
+
+def failed(loop: Loop, exc: BaseException) -> ChannelFuture[Any]:
+    """Make a future that has failed already."""
+    future: ChannelFuture[Any] = ChannelFuture(loop)
+    future.set_exception(exc)
+    return future
+
+
+def _asyncio_future(source: ChannelFuture[Any]) -> Any:
+    """Mirror ``source`` in a future of the running asyncio loop; cancelling the mirror cancels the source."""
+    import asyncio  # only whoever awaits pays for asyncio
+
+    host = asyncio.get_running_loop()
+    mirror = host.create_future()
+
+    def deliver() -> None:
+        if mirror.done():
+            return
+        if source.cancelled():
+            mirror.cancel()
+            return
+        exc = source.exception()
+        if exc is not None:
+            mirror.set_exception(exc)
+        else:
+            mirror.set_result(source.result())
+
+    def pass_on_cancel(_: object) -> None:
+        if mirror.cancelled():
+            source.cancel()
+
+    mirror.add_done_callback(pass_on_cancel)
+    source.add_done_callback(lambda _: host.call_soon_threadsafe(deliver))
+    return mirror

@@ -1,0 +1,60 @@
+"""Loop: what channels and handlers need of the loop they live on.
+
+``transport.EventLoop`` is the real one; ``testing`` has one whose time stands still until it is told to pass.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ._mypyc import i64, mypyc_attr
+
+if TYPE_CHECKING:
+    from .future import ChannelFuture
+    from .transport.timers import TimerHandle
+
+
+class StageFacts:
+    """What a pipeline needs to know of a handler class: which events it overrides, and what to call an instance."""
+
+    def __init__(self, mask: int, name: str) -> None:
+        self.mask: i64 = mask
+        self.name = name
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Loop(ABC):
+    """Runs everything of its channels, one thing after the other, on one thread."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.channels_made = 0
+        # What pipelines have learned about handler classes: kept per loop, so that loops share nothing.
+        self.stage_facts: dict[type, StageFacts] = {}
+
+    @property
+    @abstractmethod
+    def in_loop(self) -> bool:
+        """Whether the caller is on this loop's thread."""
+
+    @abstractmethod
+    def execute(self, fn: Callable[..., object], *args: Any) -> None:
+        """Run ``fn(*args)`` on the loop, after what was asked for earlier.  From any thread."""
+
+    @abstractmethod
+    def schedule(self, delay: float, fn: Callable[..., object], *args: Any) -> TimerHandle:
+        """Run ``fn(*args)`` once, ``delay`` seconds from now.  From any thread."""
+
+    @abstractmethod
+    def schedule_every(self, interval: float, fn: Callable[..., object], *args: Any) -> TimerHandle:
+        """Run ``fn(*args)`` every ``interval`` seconds until it is cancelled; first after one interval.  From any thread."""
+
+    @abstractmethod
+    def run_blocking(self, fn: Callable[..., Any], *args: Any) -> ChannelFuture[Any]:
+        """Run ``fn(*args)`` on a pool thread, where it may block; the future is completed on the loop."""
+
+    @abstractmethod
+    def time(self) -> float:
+        """Seconds of the loop's clock, which only ever grows."""

@@ -1,0 +1,476 @@
+"""ChannelPipeline: the stages of one channel, in order from the wire to the application.
+
+::
+
+    wire ─▶ head ─▶ decoder ─▶ … ─▶ your handler ─▶ tail        inbound events
+    wire ◀─ head ◀─ encoder ◀─ … ◀─ your handler ◀─ tail        outbound operations
+
+The head turns operations into what the transport does.  The tail is where events end that nobody kept: an exception is
+logged and closes the channel, a message is logged and dropped, the end of input closes the channel.
+
+The stages may change at any moment, also in the middle of an event.  A newcomer hears nothing before its
+``handler_added`` has returned; whoever left still forwards what it holds (see ``context``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from .context import EVERY_INBOUND, EVERY_OUTBOUND, ChannelHandlerContext, mask_of
+from .errors import PipelineError
+from .handler import ChannelDuplexHandler, ChannelHandler, overridden_events
+from .loop import StageFacts
+from .pooled import Executor, PooledContext
+
+if TYPE_CHECKING:
+    from .channel import Channel
+    from .future import ChannelFuture
+    from .stack import Stack
+
+Stage: TypeAlias = ChannelHandler | tuple[str, ChannelHandler]
+Which: TypeAlias = str | ChannelHandler | type[Any]
+Seat: TypeAlias = ChannelHandlerContext[Any, Any]
+
+_WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class ChannelPipeline:
+    """The stages of one channel.  May be changed from any thread; everything else belongs on the channel's loop."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self._head: Seat = ChannelHandlerContext(self, "head", HEAD)
+        self._tail: Seat = ChannelHandlerContext(self, "tail", TAIL)
+        self._head.mask = EVERY_OUTBOUND
+        self._tail.mask = EVERY_INBOUND
+        self._head.next = self._tail
+        self._tail.prev = self._head
+        self._relink()
+
+    # -- looking ------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        seats = self._seats()
+        wide = max((len(seat.name) for seat in seats), default=0)
+        lines = [f"<ChannelPipeline of {self.channel}"]
+        for seat in seats:
+            handler = seat.handler
+            mask = self._facts_of(handler).mask
+            reads = "↓" if mask & EVERY_INBOUND else " "
+            writes = "↑" if mask & EVERY_OUTBOUND else " "
+            unread = handler.unread_bytes
+            line = f"  {reads}{writes} {seat.name:{wide}}  {type(handler).__name__}"
+            if isinstance(seat, PooledContext):
+                line += "  on a pool"
+            if unread:
+                line += f"  {unread} bytes unread"
+            lines.append(line)
+        if not seats:
+            lines.append("  (no stages)")
+        return "\n".join(lines) + "\n>"
+
+    def __len__(self) -> int:
+        return len(self._seats())
+
+    def __iter__(self) -> Iterator[ChannelHandler]:
+        return iter([seat.handler for seat in self._seats()])
+
+    def __contains__(self, which: object) -> bool:
+        return isinstance(which, (str, ChannelHandler, type)) and self._find(which) is not None
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the stages, from the wire to the application."""
+        return [seat.name for seat in self._seats()]
+
+    @property
+    def first(self) -> ChannelHandler | None:
+        """The handler next to the wire."""
+        seat = self._head.next
+        return None if seat is self._tail else seat.handler
+
+    @property
+    def last(self) -> ChannelHandler | None:
+        """The handler farthest from the wire."""
+        seat = self._tail.prev
+        return None if seat is self._head else seat.handler
+
+    def get(self, which: Which) -> Any:
+        """Find a handler by its name, its class, or itself; ``None`` when it is not here."""
+        seat = self._find(which)
+        return None if seat is None else seat.handler
+
+    def context(self, which: Which) -> Seat | None:
+        """Find a handler's seat by its name, its class, or itself; ``None`` when it is not here."""
+        return self._find(which)
+
+    # -- changing -----------------------------------------------------------------------------------
+
+    def add_first(self, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
+        """Seat ``stages``, in the order given, next to the wire."""
+        self._on_loop(self._add_after, self._head, stages, executor)
+        return self
+
+    def add_last(self, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
+        """Seat ``stages``, in the order given, at the application's end.
+
+        Args:
+            executor: a ``WorkerPool``, or anything with ``submit(fn, *args)``: events of these handlers run there, one
+                at a time and in order; what they write or fire comes back to the loop by itself.
+        """
+        self._on_loop(self._add_before, self._tail, stages, executor)
+        return self
+
+    def add_before(self, base: Which, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
+        """Seat ``stages`` on the wire side of ``base``."""
+        self._on_loop(self._add_next_to, base, True, stages, executor)
+        return self
+
+    def add_after(self, base: Which, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
+        """Seat ``stages`` on the application side of ``base``."""
+        self._on_loop(self._add_next_to, base, False, stages, executor)
+        return self
+
+    def add_stack(self, stack: Stack[Any, Any, Any, Any]) -> ChannelPipeline:
+        """Seat the stages of ``wire() >> …`` at the application's end."""
+        return self.add_last(*stack.handlers)
+
+    def remove(self, which: Which) -> ChannelHandler:
+        """Take a handler out.  What it still forwards reaches its neighbours."""
+        removed: ChannelHandler = self._on_loop(self._replace, which, ())
+        return removed
+
+    def replace(self, which: Which, *stages: Stage) -> ChannelHandler:
+        """Put ``stages`` in the place of a handler.  What the old one still forwards goes through the new ones."""
+        replaced: ChannelHandler = self._on_loop(self._replace, which, stages)
+        return replaced
+
+    def remove_all(self) -> None:
+        """Take every handler out, from the tail to the head: the last thing that happens to a closed channel."""
+        seat = self._tail.prev
+        while seat is not self._head:
+            self._unseat(seat, seat.prev, seat.next)
+            seat = self._tail.prev
+
+    # -- inbound events start at the head, outbound operations at the tail --------------------------
+
+    def fire_channel_registered(self) -> None:
+        self._head.fire_channel_registered()
+
+    def fire_channel_active(self) -> None:
+        self._head.fire_channel_active()
+
+    def fire_channel_read(self, msg: Any) -> None:
+        self._head.fire_channel_read(msg)
+
+    def fire_channel_read_complete(self) -> None:
+        self._head.fire_channel_read_complete()
+
+    def fire_channel_eof(self) -> None:
+        self._head.fire_channel_eof()
+
+    def fire_channel_writability_changed(self) -> None:
+        self._head.fire_channel_writability_changed()
+
+    def fire_user_event_triggered(self, event: Any) -> None:
+        self._head.fire_user_event_triggered(event)
+
+    def fire_exception_caught(self, exc: BaseException) -> None:
+        self._head.fire_exception_caught(exc)
+
+    def fire_channel_inactive(self) -> None:
+        self._head.fire_channel_inactive()
+
+    def fire_channel_unregistered(self) -> None:
+        self._head.fire_channel_unregistered()
+
+    def bind(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
+        self._tail.bind(address, promise)
+
+    def connect(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
+        self._tail.connect(address, promise)
+
+    def read(self) -> None:
+        self._tail.read()
+
+    def write(self, msg: Any, promise: ChannelFuture[Any] | None = None) -> None:
+        self._tail.write(msg, promise)
+
+    def flush(self) -> None:
+        self._tail.flush()
+
+    def write_and_flush(self, msg: Any, promise: ChannelFuture[Any] | None = None) -> None:
+        self._tail.write_and_flush(msg, promise)
+
+    def shutdown_output(self, promise: ChannelFuture[Any] | None = None) -> None:
+        self._tail.shutdown_output(promise)
+
+    def close(self, promise: ChannelFuture[Any] | None = None) -> None:
+        self._tail.close(promise)
+
+    # -- how it is done -----------------------------------------------------------------------------
+
+    def _seats(self) -> list[Seat]:
+        seats: list[Seat] = []
+        seat = self._head.next
+        while seat is not self._tail:
+            seats.append(seat)
+            seat = seat.next
+        return seats
+
+    def _find(self, which: Which) -> Seat | None:
+        for seat in self._seats():
+            if isinstance(which, str):
+                found = seat.name == which
+            elif isinstance(which, type):
+                found = isinstance(seat.handler, which)
+            else:
+                found = seat.handler is which
+            if found:
+                return seat
+        return None
+
+    def _must_find(self, which: Which) -> Seat:
+        seat = self._find(which)
+        if seat is None:
+            raise PipelineError(f"there is no stage {which!r} in\n{self!r}")
+        return seat
+
+    def _facts_of(self, handler: ChannelHandler) -> StageFacts:
+        cls = type(handler)
+        known = self.channel.loop.stage_facts
+        facts = known.get(cls)
+        if facts is None:
+            name = _WORD_START.sub("-", cls.__name__.strip("_")).lower()
+            facts = known[cls] = StageFacts(mask_of(overridden_events(cls)), name)
+        return facts
+
+    def _on_loop(self, change: Callable[..., Any], *args: Any) -> Any:
+        """Make a change on the loop's thread; a caller on another thread waits for it, and gets its error."""
+        loop = self.channel.loop
+        if loop.in_loop:
+            return change(*args)
+        done = self.channel.new_promise()
+        loop.execute(_settle, done, change, args)
+        return done.result()
+
+    def _add_next_to(self, base: Which, before: bool, stages: tuple[Stage, ...], executor: Executor | None) -> None:
+        seat = self._must_find(base)
+        if before:
+            self._add_before(seat, stages, executor)
+        else:
+            self._add_after(seat, stages, executor)
+
+    def _add_after(self, base: Seat, stages: tuple[Stage, ...], executor: Executor | None) -> None:
+        for seat in self._make_seats(stages, executor):
+            self._insert(seat, base)
+            self._admit(seat)
+            base = seat
+
+    def _add_before(self, base: Seat, stages: tuple[Stage, ...], executor: Executor | None) -> None:
+        for seat in self._make_seats(stages, executor):
+            self._insert(seat, base.prev)
+            self._admit(seat)
+
+    def _make_seats(self, stages: tuple[Stage, ...], executor: Executor | None) -> list[Seat]:
+        """Check all of them before the first is seated, so that a refusal changes nothing."""
+        taken = set(self.names)
+        seats: list[Seat] = []
+        handlers: set[int] = set()
+        for stage in stages:
+            name = ""
+            handler: Any = stage
+            if isinstance(stage, tuple):
+                if len(stage) != 2 or not isinstance(stage[0], str) or not stage[0]:
+                    raise PipelineError(f"a stage is a handler or (name, handler), not {stage!r}; in\n{self!r}")
+                name, handler = stage
+            if not isinstance(handler, ChannelHandler):
+                hint = f": did you mean {handler.__name__}()?" if isinstance(handler, type) else ""
+                raise PipelineError(f"a stage is a ChannelHandler, not {handler!r}{hint}; in\n{self!r}")
+            if not handler.shareable and (handler.seats > 0 or id(handler) in handlers):
+                raise PipelineError(
+                    f"{handler!r} has a seat already, and is not shareable: make a new one for each channel,"
+                    f" or set shareable = True on a handler that keeps no state; in\n{self!r}"
+                )
+            if name in taken:
+                raise PipelineError(f"the name {name!r} is taken in\n{self!r}")
+            if not name:
+                name = self._free_name(self._facts_of(handler).name, taken)
+            taken.add(name)
+            handlers.add(id(handler))
+            if executor is None:
+                seats.append(ChannelHandlerContext(self, name, handler))
+            else:
+                seats.append(PooledContext(self, name, handler, executor))
+        return seats
+
+    def _free_name(self, base: str, taken: set[str]) -> str:
+        if base not in taken:
+            return base
+        number = 2
+        while f"{base}-{number}" in taken:
+            number += 1
+        return f"{base}-{number}"
+
+    def _insert(self, seat: Seat, after: Seat) -> None:
+        """Give the seat neighbours; as its mask is still 0, no event stops there."""
+        seat.prev = after
+        seat.next = after.next
+        after.next.prev = seat
+        after.next = seat
+        seat.handler.seats += 1
+        seat.link_to_next(seat.next)
+        seat.link_to_prev(after)
+
+    def _admit(self, seat: Seat) -> bool:
+        """Let ``handler_added`` run, then let events in; a handler that fails it is shown out again."""
+        try:
+            seat.events.handler_added(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            self.reject(seat, exc)
+            return False
+        if seat.is_removed:
+            return False  # it took itself out again
+        seat.mask = self._facts_of(seat.handler).mask
+        self._relink()
+        return True
+
+    def reject(self, seat: Seat, exc: BaseException) -> None:
+        """Show a handler out whose ``handler_added`` raised, and report that through ``exception_caught``."""
+        error = PipelineError(f"handler_added of {seat.name!r} raised {exc!r}, so it was removed; it sat in\n{self!r}")
+        error.__cause__ = exc
+        if not seat.is_removed:
+            self._unseat(seat, seat.prev, seat.next)
+        self.fire_exception_caught(error)
+
+    def _replace(self, which: Which, stages: tuple[Stage, ...]) -> ChannelHandler:
+        old = self._must_find(which)
+        mask = old.mask
+        name = old.name
+        old.name = ""  # a newcomer may take the name of the one it replaces
+        try:
+            seats = self._make_seats(stages, None)
+        except PipelineError:
+            old.name = name
+            raise
+        old.name = name
+        # The old handler goes deaf first, so that no event meets both the old one and a new one.
+        old.mask = 0
+        after = old
+        for seat in seats:
+            self._insert(seat, after)
+            after = seat
+        stayed = [seat for seat in seats if self._admit(seat)]
+        if old.is_removed:
+            return old.handler  # a newcomer's handler_added has taken it out
+        old.mask = mask
+        if stayed:
+            self._unseat(old, stayed[-1], stayed[0])
+        else:
+            self._unseat(old, old.prev, old.next)
+        return old.handler
+
+    def _unseat(self, seat: Seat, prev: Seat, next_: Seat) -> None:
+        """Take a seat out; what it still forwards will go to ``next_``, what it still writes to ``prev``."""
+        seat.prev.next = seat.next
+        seat.next.prev = seat.prev
+        seat.prev = prev
+        seat.next = next_
+        events = seat.events
+        seat.vacate()
+        seat.handler.seats -= 1
+        self._relink()
+        try:
+            events.handler_removed(seat)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            error = PipelineError(f"handler_removed of {seat.name!r} raised {exc!r}; it sat in\n{self!r}")
+            error.__cause__ = exc
+            self.fire_exception_caught(error)
+
+    def _relink(self) -> None:
+        """Let every seat learn anew where each event goes: inbound from the tail on, outbound from the head on."""
+        seat = self._tail
+        while seat is not self._head:
+            seat.prev.link_to_next(seat)
+            seat = seat.prev
+        while seat is not self._tail:
+            seat.next.link_to_prev(seat)
+            seat = seat.next
+
+
+def _settle(promise: ChannelFuture[Any], change: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    try:
+        result = change(*args)
+    except Exception as exc:  # noqa: BLE001 - whoever asked for the change gets it
+        promise.set_exception(exc)
+    else:
+        promise.set_result(result)
+
+
+class _Head(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Turns what the stages ask for into what the transport does."""
+
+    def bind(self, ctx: Seat, address: Any, promise: ChannelFuture[Any] | None) -> None:
+        ctx.channel.transport_bind(address, promise)
+
+    def connect(self, ctx: Seat, address: Any, promise: ChannelFuture[Any] | None) -> None:
+        ctx.channel.transport_connect(address, promise)
+
+    def read(self, ctx: Seat) -> None:
+        ctx.channel.transport_read()
+
+    def write(self, ctx: Seat, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        ctx.channel.transport_write(msg, promise)
+
+    def flush(self, ctx: Seat) -> None:
+        ctx.channel.transport_flush()
+
+    def shutdown_output(self, ctx: Seat, promise: ChannelFuture[Any] | None) -> None:
+        ctx.channel.transport_shutdown_output(promise)
+
+    def close(self, ctx: Seat, promise: ChannelFuture[Any] | None) -> None:
+        ctx.channel.transport_close(promise)
+
+
+class _Tail(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Ends the events that nobody kept."""
+
+    def exception_caught(self, ctx: Seat, exc: BaseException) -> None:
+        ctx.channel.exception_reached_tail(exc)
+
+    def channel_read(self, ctx: Seat, msg: Any) -> None:
+        ctx.channel.message_reached_tail(msg)
+
+    def channel_eof(self, ctx: Seat) -> None:
+        ctx.close()
+
+    def channel_registered(self, ctx: Seat) -> None:
+        """Nothing follows."""
+
+    def channel_active(self, ctx: Seat) -> None:
+        """Nothing follows."""
+
+    def channel_read_complete(self, ctx: Seat) -> None:
+        """Nothing follows."""
+
+    def channel_writability_changed(self, ctx: Seat) -> None:
+        """Nothing follows."""
+
+    def user_event_triggered(self, ctx: Seat, event: Any) -> None:
+        """Nothing follows."""
+
+    def channel_inactive(self, ctx: Seat) -> None:
+        """Nothing follows."""
+
+    def channel_unregistered(self, ctx: Seat) -> None:
+        """Nothing follows."""
+
+
+HEAD: Final = _Head()  # both are stateless, so one of each serves every pipeline
+TAIL: Final = _Tail()

@@ -1,0 +1,72 @@
+"""wire() and Stack: stages composed with ``>>``, whose neighbours the type checker holds against each other.
+
+::
+
+    wire() >> LineBasedFrameDecoder(1024) >> StringDecoder() >> LineEncoder() >> Chat()
+      Stack[bytes, bytes, bytes, bytes]
+                └▶ reads bytes, hands bytes up …     └▶ takes str from above, gives bytes below
+
+``Stack[A, B, C, D]`` reads A from below, hands B up, takes C from above and gives D below.  A stage fits on top when it
+reads B and writes C.  At run time a stack is a list of stages, nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Generic, overload
+
+from typing_extensions import TypeVar
+
+from .handler import ChannelDuplexHandler, ChannelHandler, ChannelInboundHandler, ChannelOutboundHandler
+from .pipeline import Stage
+
+A = TypeVar("A", default=Any)
+B = TypeVar("B", default=Any)
+C = TypeVar("C", default=Any)
+D = TypeVar("D", default=Any)
+E = TypeVar("E")
+F = TypeVar("F")
+G = TypeVar("G")
+H = TypeVar("H")
+
+
+class Stack(Generic[A, B, C, D]):
+    """Reads A from below, hands B up; takes C from above, gives D below."""
+
+    def __init__(self, *stages: Stage) -> None:
+        self._stages: tuple[Stage, ...] = stages
+
+    @property
+    def handlers(self) -> list[Stage]:
+        """The stages, from the wire to the application: handlers, or ``(name, handler)`` for named ones."""
+        return list(self._stages)
+
+    def __iter__(self) -> Iterator[Stage]:
+        return iter(self._stages)
+
+    def __len__(self) -> int:
+        return len(self._stages)
+
+    def __repr__(self) -> str:
+        names = [type(s[1] if isinstance(s, tuple) else s).__name__ for s in self._stages]
+        return " >> ".join(["wire()", *names])
+
+    @overload
+    def __rshift__(self, stage: Stack[B, E, F, C]) -> Stack[A, E, F, D]: ...
+    @overload
+    def __rshift__(self, stage: ChannelDuplexHandler[B, E, F, C]) -> Stack[A, E, F, D]: ...
+    @overload
+    def __rshift__(self, stage: ChannelInboundHandler[B, E, C]) -> Stack[A, E, C, D]: ...
+    @overload
+    def __rshift__(self, stage: ChannelOutboundHandler[E, C]) -> Stack[A, B, E, D]: ...
+    def __rshift__(self, stage: Any) -> Any:
+        if isinstance(stage, Stack):
+            return Stack(*self._stages, *stage._stages)
+        if not isinstance(stage, ChannelHandler):
+            return NotImplemented
+        return Stack(*self._stages, stage)
+
+
+def wire() -> Stack[bytes, bytes, bytes, bytes]:
+    """Begin a stack: below is the wire, which gives ``bytes`` and takes ``bytes``."""
+    return Stack()

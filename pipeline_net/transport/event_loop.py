@@ -1,0 +1,387 @@
+"""EventLoop: one thread, one selector, its channels, its timers.
+
+A turn of the loop, in this order::
+
+    wait        until a descriptor is ready, a timer is due, or another thread has work for us
+    events      each channel that is ready reads, its pipeline runs, its answers go out in one send
+    timers      those that are due now
+    tasks       those that were there when this step began; what they add waits for the next turn
+    flush       channels that were written to by somebody else's event, by a timer or by a task
+
+Nothing in a turn is unbounded: a channel reads a limited number of times, and only the tasks that were already there are
+run, so neither a busy peer nor a task that adds itself again can starve the rest.
+
+User code that raises is logged and never ends a loop.  ``KeyboardInterrupt`` alone passes through, to whoever drives the loop.
+
+A loop usually runs in a thread of its own (``start()``), and may instead be driven from outside: whoever watches ``fileno()``
+and wakes at ``next_deadline()`` calls ``run_once(0)`` from one thread, and everything of the loop happens on that thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final
+
+from .._mypyc import i64, mypyc_attr, trait
+from ..errors import ChannelClosedError, PipelineError
+from ..future import ChannelFuture
+from ..loop import Loop
+from .poller import READ, Poller, make_poller
+from .pool import WorkerPool
+from .timers import TimerHandle, TimerQueue
+from .wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from ..channel import Channel
+
+logger = logging.getLogger("pipeline_net.loop")
+
+_MAX_TASKS: Final = 4096  # tasks a turn, so that descriptors are looked at in between
+_LAST_ROUNDS: Final = 64  # turns that a stopping loop gives to tasks which add tasks
+_STOP_PATIENCE: Final = 10.0  # seconds that stop() waits for the thread, which may be held up by a handler that blocks
+
+_numbers: Final = count(1)
+
+
+class _Forks:
+    """Counts the forks this process came through: a loop of the parent is of no use to the child."""
+
+    def __init__(self) -> None:
+        self.generation: i64 = 0
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.forked)
+
+    def forked(self) -> None:
+        self.generation += 1
+
+
+_forks: Final = _Forks()
+
+
+@trait
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Watched:
+    """Whoever has a descriptor in the loop's selector."""
+
+    def on_events(self, bits: int) -> None:
+        """The descriptor is ready for what ``bits`` say (see ``poller``)."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class EventLoop(Loop):
+    """One thread, one selector, its channels, its timers.
+
+    From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``.
+    """
+
+    def __init__(self, name: str = "loop", *, poller: Poller | None = None, pool: WorkerPool | None = None) -> None:
+        super().__init__(f"{name}-{next(_numbers)}")
+        self._poller: Poller = make_poller() if poller is None else poller
+        self._wakeup = Wakeup()
+        self._wake_fd = self._wakeup.fileno()
+        self._poller.register(self._wake_fd, READ)
+        self._pool = pool
+        self._own_pool: WorkerPool | None = None
+        self._tasks: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._timers = TimerQueue()
+        self._watched: dict[int, Watched] = {}
+        self._members: set[Channel] = set()
+        self._unflushed: list[Channel] = []
+        self._busy = False  # inside a turn, on the way to looking for tasks: nobody needs to wake us
+        self._thread_id = 0
+        self._runner: threading.Thread | None = None
+        self._start_lock = threading.Lock()
+        self._stopping = False
+        self._stopped = False
+        self._generation: i64 = _forks.generation
+        self._handed_out: i64 = 0
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._stopped else "running" if self._thread_id else "not started"
+        return f"<EventLoop {self.name} {state}, {self.channels} channels>"
+
+    # -- what any thread may ask --------------------------------------------------------------------
+
+    @property
+    def in_loop(self) -> bool:
+        """Whether the caller is on this loop's thread."""
+        return get_ident() == self._thread_id
+
+    @property
+    def channels(self) -> int:
+        """How many channels live here, or are on their way."""
+        return len(self._members) + self._handed_out
+
+    def time(self) -> float:
+        """Seconds of the monotonic clock."""
+        return time.monotonic()
+
+    def execute(self, fn: Callable[..., object], *args: Any) -> None:
+        """Run ``fn(*args)`` on the loop, after what was asked for earlier.
+
+        Raises:
+            ChannelClosedError: the loop has stopped.
+            PipelineError: the loop belongs to the process that this one was forked from.
+        """
+        if self._stopped or self._generation != _forks.generation:
+            self._refuse()
+        self._tasks.append((fn, args))
+        if not self._busy:
+            self._wakeup.wake()
+
+    def schedule(self, delay: float, fn: Callable[..., object], *args: Any) -> TimerHandle:
+        """Run ``fn(*args)`` once, ``delay`` seconds from now."""
+        return self._set_timer(delay, fn, args, 0.0)
+
+    def schedule_every(self, interval: float, fn: Callable[..., object], *args: Any) -> TimerHandle:
+        """Run ``fn(*args)`` every ``interval`` seconds until it is cancelled; first after one interval."""
+        if not interval > 0:
+            raise ValueError(f"an interval must be more than 0 seconds, not {interval!r}")
+        return self._set_timer(interval, fn, args, interval)
+
+    def _set_timer(
+        self, delay: float, fn: Callable[..., object], args: tuple[Any, ...], interval: float
+    ) -> TimerHandle:
+        deadline = time.monotonic() + delay
+        if self._thread_id == get_ident() and not self._stopped:
+            if not self._busy:
+                self._wakeup.wake()  # driven from outside: the driver must learn of the new deadline
+            return self._timers.schedule(deadline, fn, args, interval)
+        handle = self._timers.prepare(deadline, fn, args, interval)
+        self.execute(self._timers.reschedule, handle, deadline)
+        return handle
+
+    def run_blocking(self, fn: Callable[..., Any], *args: Any) -> ChannelFuture[Any]:
+        """Run ``fn(*args)`` on a pool thread, where it may block; the future is completed on the loop.
+
+        Raises:
+            PoolFullError: too many such calls are waiting already.
+        """
+        promise: ChannelFuture[Any] = ChannelFuture(self)
+        self._blocking_pool().submit(self._run_and_report, promise, fn, args)
+        return promise
+
+    def _blocking_pool(self) -> WorkerPool:
+        if self._pool is not None:
+            return self._pool
+        with self._start_lock:
+            if self._own_pool is None:
+                self._own_pool = WorkerPool(name=f"{self.name}-worker")
+            return self._own_pool
+
+    def _run_and_report(self, promise: ChannelFuture[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if not promise.take_on():
+            return
+        try:
+            result = fn(*args)
+        except BaseException as exc:  # noqa: BLE001 - it is delivered to whoever asked
+            promise.set_exception(exc)
+        else:
+            promise.set_result(result)
+
+    # -- a thread of its own ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Let a thread of its own run the loop; again is allowed.
+
+        Raises:
+            ChannelClosedError: it has been stopped.
+        """
+        with self._start_lock:
+            if self._stopped or self._generation != _forks.generation:
+                self._refuse()
+            if self._runner is None:
+                self._runner = threading.Thread(target=self._run, name=self.name, daemon=True)
+                self._runner.start()
+
+    def stop(self) -> None:
+        """Close every channel at once, let the thread end, and take no more work; again is allowed."""
+        if self._generation != _forks.generation:
+            return  # the parent's loop lives on in the parent
+        self._stopping = True
+        thread = self._runner
+        if thread is None:
+            if not self._stopped:
+                self._thread_id = get_ident()
+                self._shut_down()
+            return
+        self._wakeup.wake()
+        if thread is not threading.current_thread():
+            thread.join(_STOP_PATIENCE)
+            if thread.is_alive():
+                logger.error("%s does not stop: some handler or task has blocked it", self.name)
+
+    def _run(self) -> None:
+        self._thread_id = get_ident()
+        try:
+            while not self._stopping:
+                self._turn(None)
+        finally:
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._stopped:
+            return
+        for channel in list(self._members):
+            channel.abort()
+        for _ in range(_LAST_ROUNDS):
+            if not self._tasks:
+                break
+            self._run_tasks()
+        self._stopped = True
+        self._busy = True
+        self._poller.close()
+        self._wakeup.close()
+        if self._own_pool is not None:
+            self._own_pool.release()
+
+    def _refuse(self) -> None:
+        if self._generation != _forks.generation:
+            raise PipelineError(f"{self.name} was made before this process was forked: make loops after the fork")
+        raise ChannelClosedError(f"{self.name} has been stopped")
+
+    # -- driven from outside ------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when ``run_once()`` has something to do."""
+        return self._poller.fileno()
+
+    def next_deadline(self) -> float | None:
+        """When ``run_once()`` must be called at the latest, on ``time()``'s clock; ``None`` if only ``fileno()`` decides."""
+        if self._tasks or self._unflushed:
+            return time.monotonic()
+        return self._timers.next_deadline()
+
+    def run_once(self, timeout: float | None = None) -> None:
+        """Do one turn, waiting at most ``timeout`` seconds for something to do (``None``: until there is something)."""
+        if self._stopped or self._generation != _forks.generation:
+            self._refuse()
+        if self._runner is not None:
+            raise PipelineError(f"{self.name} runs in a thread of its own already")
+        self._thread_id = get_ident()
+        self._turn(timeout)
+        if self._tasks:
+            self._wakeup.wake()  # whoever drives us looks at fileno()
+
+    def _turn(self, timeout: float | None) -> None:
+        deadline = self._timers.next_deadline()
+        if deadline is not None:
+            left = max(deadline - time.monotonic(), 0.0)
+            if timeout is None or left < timeout:
+                timeout = left
+        self._busy = False
+        if self._tasks or self._unflushed:  # asked after _busy was cleared: see execute()
+            timeout = 0.0
+        events = self._poller.poll(timeout)
+        self._busy = True
+        try:
+            for fd, bits in events:
+                watched = self._watched.get(fd)
+                if watched is not None:
+                    try:
+                        watched.on_events(bits)
+                    except KeyboardInterrupt:
+                        raise
+                    except BaseException:
+                        logger.exception("%s: %r failed to handle its events", self.name, watched)
+                        self.unwatch(fd)  # or it would be ready, and fail, for ever
+                elif fd == self._wake_fd:
+                    self._wakeup.drain()
+            if deadline is not None:
+                self._run_timers()
+            if self._tasks:
+                self._run_tasks()
+            if self._unflushed:
+                self._flush()
+        finally:
+            self._busy = False
+
+    def _run_timers(self) -> None:
+        now = time.monotonic()
+        handle = self._timers.pop_due(now)
+        while handle is not None:
+            try:
+                handle.run()
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                logger.exception("%s: the timer %r raised", self.name, handle)
+            if handle.interval > 0 and not handle.cancelled:
+                # On time as long as we keep up; after a delay, no burst to make up for what was missed.
+                self._timers.reschedule(handle, max(handle.deadline + handle.interval, now))
+            handle = self._timers.pop_due(now)
+
+    def _run_tasks(self) -> None:
+        tasks = self._tasks
+        for _ in range(min(len(tasks), _MAX_TASKS)):
+            fn, args = tasks.popleft()
+            try:
+                fn(*args)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                logger.exception("%s: the task %r raised", self.name, fn)
+
+    def _flush(self) -> None:
+        unflushed = self._unflushed
+        self._unflushed = []
+        for channel in unflushed:
+            if channel.flush_is_due:
+                channel.send_pending()
+
+    # -- for transports: on the loop ----------------------------------------------------------------
+
+    def flush_later(self, channel: Channel) -> None:
+        """Let ``channel`` send when this turn ends.
+
+        Raises:
+            PipelineError: called from another thread.  This is where a handler that writes from a foreign thread is caught.
+        """
+        if get_ident() != self._thread_id:
+            raise PipelineError(
+                f"{channel!r} is used from thread {threading.current_thread().name!r}, but belongs to {self.name}:"
+                " from other threads use channel.write() and its siblings, which are thread-safe"
+            )
+        self._unflushed.append(channel)
+        if not self._busy:
+            self._wakeup.wake()
+
+    def watch(self, fd: int, watched: Watched, interest: int) -> None:
+        """Report to ``watched`` when ``fd`` is ready."""
+        self._poller.register(fd, interest)
+        self._watched[fd] = watched
+
+    def rewatch(self, fd: int, interest: int) -> None:
+        """Change what a watched descriptor is watched for."""
+        self._poller.modify(fd, interest)
+
+    def unwatch(self, fd: int) -> None:
+        """Forget a descriptor; before it is closed."""
+        if self._watched.pop(fd, None) is not None:
+            self._poller.unregister(fd)
+
+    def expect(self) -> None:
+        """A channel is on its way here: count it already, so that balancers see a burst."""
+        with self._start_lock:
+            self._handed_out += 1
+
+    def arrived(self) -> None:
+        """It is here, or will not come."""
+        with self._start_lock:
+            self._handed_out -= 1
+
+    def adopt(self, channel: Channel) -> None:
+        """A channel lives here from now on."""
+        self._members.add(channel)
+
+    def forget(self, channel: Channel) -> None:
+        """A channel is closed."""
+        self._members.discard(channel)

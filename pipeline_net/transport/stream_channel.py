@@ -1,0 +1,324 @@
+"""StreamChannel: a connected TCP or Unix socket under a pipeline.
+
+What the kernel does, and what follows from it:
+
+* A ``recv`` that returns less than was asked for has emptied the socket's buffer.  Another one would only say EAGAIN, so the
+  batch ends there; if it was wrong, the selector (level-triggered) says so at once.
+* ``send`` to a socket with room never blocks and nearly always takes everything.  So the first attempt is made without asking
+  the selector, which hears of us only after a partial one.
+* Many small writes are joined into one before sending, which copies a little and saves much: ``sendmsg`` looks at every piece.
+  Large ones go to ``sendmsg`` as they are.
+* A socket that is closed while bytes of the peer are unread answers with RST, and an RST makes the peer's kernel drop what it
+  has not read yet: our last reply.  So before closing we look; if there is something unread, we only shut our side and read on, for
+  at most ``_LINGER`` seconds, until the peer has seen our end.
+* A socket that was reset, or shut in both directions, is reported as ready even when nobody asked, for ever.  A channel that is not
+  reading then takes its descriptor out of the selector until it reads again.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import Any, Final
+
+from .._mypyc import i64
+from ..channel import ACTIVE, Channel
+from ..file_region import FileRegion
+from ..options import ChannelOptions
+from .event_loop import EventLoop, Watched
+from .poller import ERROR, HANGUP, READ, WRITE
+
+_MAX_READS: Final = 16  # recv calls a wake-up, so that one busy peer cannot starve the rest
+_JOIN_BELOW: Final = 65536  # bytes; fewer than this are joined and sent with one send
+_MAX_PIECES: Final = 1024  # IOV_MAX on Linux and macOS: pieces a sendmsg may have
+_LINGER: Final = 1.0  # seconds to wait for a peer that still sends, after we have said goodbye
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: close() resets the connection
+
+
+class StreamChannel(Channel, Watched):
+    """bytes ⇄ a connected stream socket."""
+
+    def __init__(
+        self, loop: EventLoop, options: ChannelOptions, sock: socket.socket | None, remote: Any = None
+    ) -> None:
+        super().__init__(loop, options)
+        self._event_loop = loop
+        self._sock: Any = sock
+        self._fd: i64 = -1
+        self._local: Any = None
+        self._remote: Any = remote
+        self._interest: i64 = -1  # what the selector knows; -1 when it does not know us
+        self._receive_size: i64 = options.receive_size
+        self._in_batch = False
+        self._sending = False
+        self._lingering = False
+        self._pieces_are_plain = True  # no FileRegion waits
+        loop.adopt(self)
+
+    # -- addresses ----------------------------------------------------------------------------------
+
+    @property
+    def local_address(self) -> Any:
+        if self._local is None and self._sock is not None:
+            try:
+                self._local = self._sock.getsockname()
+            except OSError:
+                return None  # the peer has torn it down, and some kernels then forget its name
+        return self._local
+
+    @property
+    def remote_address(self) -> Any:
+        return self._remote
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    def connected(self, sock: socket.socket, remote: Any) -> None:
+        """Take on a socket that has been connected, and tell the stages."""
+        self._sock = sock
+        self._remote = remote
+        self.activate()
+
+    def release_transport(self) -> None:
+        self._event_loop.forget(self)
+        sock = self._sock
+        if sock is None:
+            return
+        self.local_address  # noqa: B018 - asked for the last time, so that it stays readable
+        if self._interest >= 0:
+            self._event_loop.unwatch(self._fd)
+        self._interest = -1
+        if self.is_aborted:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        sock.close()
+        self._sock = None
+
+    def drained(self) -> None:
+        if self._sock is None or not self.was_active or not self.input_open or self._lingering:
+            if not self._lingering:
+                self.finish(None)
+            return
+        try:
+            unread = self._sock.recv(self._receive_size)
+        except OSError:
+            unread = b""  # nothing unread (EAGAIN), or nobody there any more
+        if not unread:
+            self.finish(None)
+            return
+        self._lingering = True
+        self.shut_down_transport()
+        self._watch(READ)
+        self.set_close_timer(_LINGER)
+
+    def shut_down_transport(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as exc:
+            if self.state == ACTIVE:
+                self.fail(exc)
+
+    # -- events of the selector ---------------------------------------------------------------------
+
+    def on_events(self, bits: int) -> None:
+        if bits == READ and self._interest & READ:
+            self._on_readable()
+            return
+        if bits & WRITE and self._interest & WRITE:
+            self._on_writable()
+        if bits & (READ | ERROR | HANGUP) and self._sock is not None:
+            if self._interest & READ:
+                self._on_readable()
+            elif bits & ERROR:
+                code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if code:
+                    self.fail(OSError(code, os.strerror(code)))
+                else:
+                    self._unwatch()
+            elif bits & HANGUP:
+                self._unwatch()  # both directions are shut; what is unread will be read when somebody asks
+
+    def _on_readable(self) -> None:
+        """Hand the pipeline what the kernel holds, then let it answer once.
+
+        Stops at the first short chunk: that one emptied the kernel's buffer, and a recv that
+        only says EAGAIN costs a system call to learn nothing.
+        """
+        if self.state != ACTIVE:
+            self._discard_input()
+            return
+        sock = self._sock
+        size: i64 = self._receive_size
+        pipeline = self.pipeline
+        failure: OSError | None = None
+        eof = False
+        got = False
+        self.read_requested = False
+        self._in_batch = True
+        try:
+            for _ in range(_MAX_READS):
+                try:
+                    chunk: bytes = sock.recv(size)
+                except BlockingIOError:
+                    break
+                except OSError as exc:
+                    failure = exc
+                    break
+                if not chunk:
+                    eof = True
+                    break
+                got = True
+                pipeline.fire_channel_read(chunk)
+                if len(chunk) < size or not self.wants_to_read:
+                    break
+            if got:
+                pipeline.fire_channel_read_complete()
+            if eof:
+                self.end_of_input()
+        finally:
+            self._in_batch = False
+        if self.flush_is_due:
+            self.send_pending()
+        if failure is not None:
+            self.fail(failure)
+        self.reading_changed()
+
+    def _discard_input(self) -> None:
+        """We have said goodbye and only wait for the peer's."""
+        try:
+            for _ in range(_MAX_READS):
+                if not self._sock.recv(self._receive_size):
+                    self.finish(None)
+                    return
+        except BlockingIOError:
+            return
+        except OSError:
+            self.finish(None)  # it hung up: that is goodbye, too
+
+    def reading_changed(self) -> None:
+        if self._in_batch or self.state > ACTIVE:
+            return
+        wanted: i64 = READ if self.wants_to_read else 0
+        if self._interest > 0:
+            wanted |= self._interest & WRITE
+        if wanted != self._interest and (self._interest >= 0 or wanted):
+            self._watch(wanted)
+
+    def _watch(self, interest: i64) -> None:
+        if self._sock is None:
+            return
+        if self._interest < 0:
+            self._fd = self._sock.fileno()
+            self._event_loop.watch(self._fd, self, interest)
+        elif interest != self._interest:
+            self._event_loop.rewatch(self._fd, interest)
+        self._interest = interest
+
+    def _unwatch(self) -> None:
+        if self._interest >= 0:
+            self._event_loop.unwatch(self._fd)
+            self._interest = -1
+
+    # -- sending ------------------------------------------------------------------------------------
+
+    def size_of(self, msg: Any) -> int:
+        if isinstance(msg, FileRegion):
+            self._pieces_are_plain = False
+        return super().size_of(msg)
+
+    def flush_soon(self) -> None:
+        if not self._in_batch:
+            self._event_loop.flush_later(self)
+
+    def send_pending(self) -> None:
+        self.flush_is_due = False
+        if self._sending or (self._interest > 0 and self._interest & WRITE):
+            return  # somebody is at it, or the kernel has no room and will say when
+        self._send()
+
+    def _on_writable(self) -> None:
+        self._send()
+
+    def _send(self) -> None:
+        self._sending = True
+        blocked = False
+        try:
+            while self.written > self.sent and not blocked:
+                before: i64 = self.written - self.sent
+                try:
+                    taken: i64 = self._send_some(before)
+                except BlockingIOError:
+                    taken = 0
+                except OSError as exc:
+                    self.fail(exc)
+                    return
+                blocked = taken < before
+                if taken > 0:
+                    self.progress(taken)
+        finally:
+            self._sending = False
+        if self._sock is None or self._lingering:
+            return
+        if blocked:
+            self._watch(WRITE | (READ if self.wants_to_read else 0))
+        elif self._interest > 0 and self._interest & WRITE:
+            self._watch(READ if self.wants_to_read else 0)
+
+    def _send_some(self, pending: i64) -> int:
+        """Make one system call, and take what it sent off the queue."""
+        queue = self.outbound
+        if not self._pieces_are_plain:
+            return self._send_with_files()
+        if len(queue) == 1:
+            data = queue[0]
+        elif pending <= _JOIN_BELOW:
+            data = b"".join(queue)
+            queue[:] = [data]
+        else:
+            taken: i64 = self._sock.sendmsg(queue[:_MAX_PIECES])
+            self._drop(taken)
+            return taken
+        taken = self._sock.send(data)
+        if taken == pending:
+            queue.clear()
+        elif taken > 0:
+            queue[0] = memoryview(data).cast("B")[taken:]
+        return taken
+
+    def _drop(self, count: i64) -> None:
+        """Take ``count`` sent bytes off the queue."""
+        queue = self.outbound
+        whole = 0
+        for piece in queue:
+            size: i64 = len(piece) if isinstance(piece, bytes) else memoryview(piece).nbytes
+            if count < size:
+                if count > 0:
+                    queue[whole] = memoryview(piece).cast("B")[count:]
+                break
+            count -= size
+            whole += 1
+        del queue[:whole]
+
+    def _send_with_files(self) -> int:
+        queue = self.outbound
+        first = queue[0]
+        if isinstance(first, FileRegion):
+            return self._send_file(first)
+        plain: list[Any] = []
+        for piece in queue[:_MAX_PIECES]:
+            if isinstance(piece, FileRegion):
+                break
+            plain.append(piece)
+        taken: int = self._sock.sendmsg(plain)
+        self._drop(taken)
+        return taken
+
+    def _send_file(self, region: FileRegion) -> int:
+        taken = os.sendfile(self._fd, region.file.fileno(), region.offset, region.count)
+        if taken == 0:
+            raise OSError(f"{region!r}: the file has become shorter than it was")
+        region.offset += taken
+        region.count -= taken
+        if region.count == 0:
+            self.outbound.pop(0)
+            self._pieces_are_plain = not any(isinstance(piece, FileRegion) for piece in self.outbound)
+        return taken
