@@ -107,7 +107,8 @@ class Channel:
         # writing
         self.output_open = True
         self.is_writable = True
-        self.outbound: list[Any] = []  # what waits to be sent, oldest first
+        self.unsent: list[Any] = []  # what waits to be sent, oldest first
+        self.keeps_empty = False  # whether messages without a byte are put there too
         self.written: i64 = 0  # bytes taken, ever
         self.sent: i64 = 0  # bytes that the kernel has taken, ever
         self.flush_is_due = False
@@ -369,7 +370,7 @@ class Channel:
         self.pipeline.remove_all()
 
     def _fail_pending(self, reason: BaseException | None) -> None:
-        self.outbound = []
+        self.unsent = []
         self.written = self.sent
         promises = self._promises
         self._promises = None
@@ -476,8 +477,8 @@ class Channel:
         if not self.flush_is_due and self._auto_flush:
             self.flush_soon()  # first, because it refuses a foreign thread
             self.flush_is_due = True
-        if size > 0:
-            self.outbound.append(msg)
+        if size > 0 or self.keeps_empty:
+            self.unsent.append(msg)
             self.written += size
         if promise is not None:
             if size == 0 and pending == 0:
@@ -594,7 +595,7 @@ class Channel:
         raise NotImplementedError
 
     def send_pending(self) -> None:
-        """Send as much of ``outbound`` as the peer takes now, and report it to ``progress()``."""
+        """Send as much of ``unsent`` as the peer takes now, and report it to ``progress()``."""
         raise NotImplementedError
 
     def shut_down_transport(self) -> None:

@@ -265,7 +265,7 @@ class StreamChannel(Channel, Watched):
 
     def _send_some(self, pending: i64) -> int:
         """Make one system call, and take what it sent off the queue."""
-        queue = self.outbound
+        queue = self.unsent
         if not self._pieces_are_plain:
             return self._send_with_files()
         if len(queue) == 1:
@@ -286,7 +286,7 @@ class StreamChannel(Channel, Watched):
 
     def _drop(self, count: i64) -> None:
         """Take ``count`` sent bytes off the queue."""
-        queue = self.outbound
+        queue = self.unsent
         whole = 0
         for piece in queue:
             size: i64 = len(piece) if isinstance(piece, bytes) else memoryview(piece).nbytes
@@ -299,7 +299,7 @@ class StreamChannel(Channel, Watched):
         del queue[:whole]
 
     def _send_with_files(self) -> int:
-        queue = self.outbound
+        queue = self.unsent
         first = queue[0]
         if isinstance(first, FileRegion):
             return self._send_file(first)
@@ -319,6 +319,6 @@ class StreamChannel(Channel, Watched):
         region.offset += taken
         region.count -= taken
         if region.count == 0:
-            self.outbound.pop(0)
-            self._pieces_are_plain = not any(isinstance(piece, FileRegion) for piece in self.outbound)
+            self.unsent.pop(0)
+            self._pieces_are_plain = not any(isinstance(piece, FileRegion) for piece in self.unsent)
         return taken
