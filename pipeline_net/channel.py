@@ -2,8 +2,8 @@
 
 The life of a channel is a table.  A missing row is an error of ours, and says which::
 
-    NEW ──register──▶ REGISTERED ──activate──▶ ACTIVE ──close──▶ CLOSING ──finish──▶ CLOSED
-     └───────close───────┴──────────▶ CLOSING           (finish from anywhere: the peer or the network ended it)
+    NEW ──register──▶ REGISTERED ──activate──▶ ACTIVE ──close──▶ CLOSING ──end──▶ CLOSED
+     └───────close───────┴──────────▶ CLOSING           (end from anywhere: the peer or the network ended it)
 
 Closing never re-enters a handler.  ``close()`` refuses further writes at once, sends what was written before, and lets
 the socket go; the close future and the close promises complete, pending writes fail, and only then, as a task of the loop, the
@@ -48,7 +48,7 @@ STATE_NAMES: Final = ("NEW", "REGISTERED", "ACTIVE", "CLOSING", "CLOSED")
 REGISTER: Final = "register"
 ACTIVATE: Final = "activate"
 CLOSE: Final = "close"
-FINISH: Final = "finish"
+END: Final = "end"
 
 LIFE: Final[dict[tuple[int, str], int]] = {
     (NEW, REGISTER): REGISTERED,
@@ -56,10 +56,10 @@ LIFE: Final[dict[tuple[int, str], int]] = {
     (NEW, CLOSE): CLOSING,
     (REGISTERED, CLOSE): CLOSING,
     (ACTIVE, CLOSE): CLOSING,
-    (NEW, FINISH): CLOSED,
-    (REGISTERED, FINISH): CLOSED,
-    (ACTIVE, FINISH): CLOSED,
-    (CLOSING, FINISH): CLOSED,
+    (NEW, END): CLOSED,
+    (REGISTERED, END): CLOSED,
+    (ACTIVE, END): CLOSED,
+    (CLOSING, END): CLOSED,
 }
 
 
@@ -289,7 +289,7 @@ class Channel:
         self.reading_changed()
 
     def transport_close(self, promise: ChannelFuture[Any] | None) -> None:
-        """Begin to close: take no more, send what was taken, then finish."""
+        """Begin to close: take no more, send what was taken, then end."""
         if self.state == CLOSED:
             if promise is not None:
                 promise.fulfil(None)
@@ -304,7 +304,7 @@ class Channel:
         self.start_closing()
 
     def start_closing(self) -> None:
-        """Send what is pending, if the transport can, and then finish."""
+        """Send what is pending, if the transport can, and then end."""
         if self.was_active and self.output_open and self.written > self.sent:
             self.send_pending()
         if self.state == CLOSED:
@@ -322,13 +322,13 @@ class Channel:
 
     def drained(self) -> None:
         """All that had to be sent before closing is sent."""
-        self.finish(None)
+        self.end(None)
 
-    def finish(self, reason: BaseException | None) -> None:
+    def end(self, reason: BaseException | None) -> None:
         """Let the transport go, and tell everybody: futures now, handlers as the loop's next task."""
         if self.state == CLOSED:
             return
-        self.state = next_state(self.state, FINISH)
+        self.state = next_state(self.state, END)
         self.close_reason = reason
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -345,19 +345,19 @@ class Channel:
         self.loop.execute(self._say_goodbye)
 
     def fail(self, exc: BaseException) -> None:
-        """The peer or the network has ended the channel, or its bounds were passed: finish, and say why."""
+        """The peer or the network has ended the channel, or its bounds were passed: end it, and say why."""
         if not isinstance(exc, ChannelBrokenError | WriteBufferOverflowError):
             broken = ChannelBrokenError(
                 f"{exc}; the connection {self.local_address!r} to {self.remote_address!r} is gone"
             )
             broken.__cause__ = exc
             exc = broken
-        self.finish(exc)
+        self.end(exc)
 
     def _abort(self) -> None:
         if self.state != CLOSED:
             self.is_aborted = True
-            self.finish(None)
+            self.end(None)
 
     def _say_goodbye(self) -> None:
         self._catch_up()  # what other threads asked for too late is refused in order

@@ -96,14 +96,14 @@ class StreamChannel(Channel, Watched):
     def drained(self) -> None:
         if self._sock is None or not self.was_active or not self.input_open or self._lingering:
             if not self._lingering:
-                self.finish(None)
+                self.end(None)
             return
         try:
             unread = self._sock.recv(self._receive_size)
         except OSError:
             unread = b""  # nothing unread (EAGAIN), or nobody there any more
         if not unread:
-            self.finish(None)
+            self.end(None)
             return
         self._lingering = True
         self.shut_down_transport()
@@ -187,12 +187,12 @@ class StreamChannel(Channel, Watched):
         try:
             for _ in range(_MAX_READS):
                 if not self._sock.recv(self._receive_size):
-                    self.finish(None)
+                    self.end(None)
                     return
         except BlockingIOError:
             return
         except OSError:
-            self.finish(None)  # it hung up: that is goodbye, too
+            self.end(None)  # it hung up: that is goodbye, too
 
     def reading_changed(self) -> None:
         if self._in_batch or self.state > ACTIVE:
