@@ -15,8 +15,10 @@ Where things are::
 from __future__ import annotations
 
 from . import context as _context
+from .bootstrap import Server, ServerBootstrap, ServerDraining
 from .buffer import ReceiveBuffer
 from .channel import Channel
+from .channel_group import ChannelGroup
 from .codecs.base import (
     ByteToMessageDecoder,
     MessageToByteEncoder,
@@ -53,6 +55,7 @@ from .pipeline import ChannelPipeline
 from .ring_buffer import RingBuffer
 from .stack import Stack, wire
 from .transport.event_loop import EventLoop
+from .transport.group import EventLoopGroup
 from .transport.pool import WorkerPool
 
 __version__ = "0.1.0"
@@ -71,6 +74,7 @@ __all__ = [
     "ChannelDuplexHandler",
     "ChannelError",
     "ChannelFuture",
+    "ChannelGroup",
     "ChannelHandler",
     "ChannelHandlerContext",
     "ChannelInboundHandler",
@@ -82,6 +86,7 @@ __all__ = [
     "DecodeError",
     "EncodeError",
     "EventLoop",
+    "EventLoopGroup",
     "FileRegion",
     "FrameTooLongError",
     "MessageToByteEncoder",
@@ -95,6 +100,9 @@ __all__ = [
     "ReadTimeoutError",
     "ReceiveBuffer",
     "RingBuffer",
+    "Server",
+    "ServerBootstrap",
+    "ServerDraining",
     "Stack",
     "TlsError",
     "WorkerPool",

@@ -6,16 +6,16 @@ The life of a channel is a table.  A missing row is an error of ours, and says w
      └───────close───────┴──────────▶ CLOSING           (end from anywhere: the peer or the network ended it)
 
 Closing never re-enters a handler.  ``close()`` refuses further writes at once, sends what was written before, and lets
-the socket go; the close future and the close promises complete, pending writes fail, and only then, as a task of the loop, the
-handlers hear of it: ``channel_inactive`` (if it was active), ``channel_unregistered`` (if it was registered), and
-``handler_removed`` from the tail to the head.
+the socket go; the close future and the close promises complete, pending writes fail, and only then, as a task of the
+loop, the handlers hear of it: ``channel_inactive`` (if it was active), ``channel_unregistered`` (if it was
+registered), and ``handler_removed`` from the tail to the head.
 
-Writes are counted in bytes, exactly.  More than ``write_buffer_high`` pending: not writable, and reading from that peer pauses.
-Less than ``write_buffer_low``: writable again.  Promises are kept apart from the data, each with the count of bytes at which it
-is fulfilled; so a write without a promise costs no object at all.
+Writes are counted in bytes, exactly.  More than ``write_buffer_high`` pending: not writable, and reading from that
+peer pauses. Less than ``write_buffer_low``: writable again.  Promises are kept apart from the data, each with the
+count of bytes at which it is fulfilled; so a write without a promise costs no object at all.
 
-From another thread, an operation is put into the channel's inbox.  Whoever uses the channel on the loop empties the inbox first, so
-that writes keep their order, whatever thread they come from.
+From another thread, an operation is put into the channel's inbox.  Whoever uses the channel on the loop empties the
+inbox first, so that writes keep their order, whatever thread they come from.
 """
 
 from __future__ import annotations
@@ -78,11 +78,21 @@ _CLOSE: Final = 3
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class Keeper:
+    """Whoever keeps track of open channels, and has to hear of it when one closes."""
+
+    def channel_closed(self, channel: Channel) -> None:
+        """``channel`` is closed; called on its loop, before its close future is done."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Channel:
     """A connection, seen from its pipeline.
 
-    From any thread: ``write``, ``flush``, ``write_and_flush``, ``close``, ``abort``, ``shutdown_output``, ``fire_user_event``.
-    What starts with ``transport_`` is asked by the pipeline's head, and answered by the transport.
+    From any thread: ``write``, ``flush``, ``write_and_flush``, ``close``, ``abort``, ``shutdown_output``,
+    ``fire_user_event``. What starts with ``transport_`` is asked by the pipeline's head, and answered by the
+    transport.
     """
 
     def __init__(self, loop: Loop, options: ChannelOptions) -> None:
@@ -98,7 +108,9 @@ class Channel:
         self._close_promises: list[ChannelFuture[Any]] | None = None
         self._close_timer: TimerHandle | None = None
         self._attrs: dict[Any, Any] | None = None
+        self.keepers: tuple[Keeper, ...] = ()  # on the loop only; a tuple, so that all channels of a server share one
         self._inbox: list[tuple[int, Any, ChannelFuture[Any] | None]] = []
+        self._inbox_done = 0  # how many of the inbox have been done
         # reading
         self.input_open = True
         self._auto_read: bool = options.auto_read
@@ -113,7 +125,7 @@ class Channel:
         self.sent: i64 = 0  # bytes that the kernel has taken, ever
         self.flush_is_due = False
         self._promises: deque[tuple[int, ChannelFuture[Any]]] | None = None
-        self._shutdown_promise: ChannelFuture[Any] | None = None
+        self._shutdown_promises: list[ChannelFuture[Any]] | None = None
         self._shutdown_asked = False
         self._high: i64 = options.write_buffer_high
         self._low: i64 = options.write_buffer_low
@@ -121,6 +133,7 @@ class Channel:
         self._auto_flush: bool = options.auto_flush
         self._pause_when_unwritable: bool = options.pause_reads_when_unwritable
         self.close_future: ChannelFuture[None] = ChannelFuture(loop)
+        self.close_future.take_on()  # it is everybody's: who stops waiting for it must not cancel it for the others
         self.pipeline = ChannelPipeline(self)
 
     # -- what everybody may ask ---------------------------------------------------------------------
@@ -252,24 +265,31 @@ class Channel:
         try:
             self.loop.execute(self._catch_up)
         except ChannelClosedError as exc:
-            if promise is not None:
+            if promise is None:
+                return
+            if operation == _CLOSE:
+                promise.fulfil(None)  # a loop that has stopped has closed its channels
+            else:
                 promise.fail_if_pending(exc)
 
     def _catch_up(self) -> None:
         """Do what other threads have asked for so far."""
-        while self._inbox:
-            count = len(self._inbox)
-            batch = self._inbox[:count]
-            del self._inbox[:count]  # others may append meanwhile; only the loop removes
-            for operation, msg, promise in batch:
-                if operation == _WRITE:
-                    self.pipeline.write(msg, promise)
-                elif operation == _FLUSH:
-                    self.pipeline.flush()
-                elif operation == _SHUTDOWN:
-                    self.pipeline.shutdown_output(promise)
-                else:
-                    self.pipeline.close(promise)
+        inbox = self._inbox
+        while self._inbox_done < len(inbox):
+            # One by one: what it leads to may come here again, and must find the rest in order.
+            operation, msg, promise = inbox[self._inbox_done]
+            self._inbox_done += 1
+            if operation == _WRITE:
+                self.pipeline.write(msg, promise)
+            elif operation == _FLUSH:
+                self.pipeline.flush()
+            elif operation == _SHUTDOWN:
+                self.pipeline.shutdown_output(promise)
+            else:
+                self.pipeline.close(promise)
+        if self._inbox_done > 0:
+            del inbox[: self._inbox_done]  # others may have appended meanwhile; only the loop removes
+            self._inbox_done = 0
 
     # -- life: on the loop --------------------------------------------------------------------------
 
@@ -279,13 +299,22 @@ class Channel:
         self.was_registered = True
         self.pipeline.fire_channel_registered()
 
-    def activate(self) -> None:
-        """The channel is connected: tell the stages."""
-        if self.state != REGISTERED:
+    def activate(self, promise: ChannelFuture[Any] | None = None) -> None:
+        """The channel is connected: keep the promise of that, tell the stages, and let out what they wrote before."""
+        if self.state >= CLOSING:
             return  # a handler has closed it meanwhile
+        if promise is not None and not promise.take_on():
+            self._abort()  # whoever asked for the connection has given it up
+            return
         self.state = next_state(self.state, ACTIVATE)
         self.was_active = True
+        if promise is not None:
+            promise.fulfil(self)
         self.pipeline.fire_channel_active()
+        if self.flush_is_due and self.state == ACTIVE:
+            self.send_pending()
+            if self._shutdown_asked and self.output_open and self.written == self.sent:
+                self._shut_down_now()
         self.reading_changed()
 
     def transport_close(self, promise: ChannelFuture[Any] | None) -> None:
@@ -336,6 +365,8 @@ class Channel:
         self.release_transport()
         self.input_open = False
         self.output_open = False
+        for keeper in self.keepers:
+            keeper.channel_closed(self)
         self.close_future.set_result(None)
         if self._close_promises is not None:
             for promise in self._close_promises:
@@ -361,9 +392,9 @@ class Channel:
 
     def _say_goodbye(self) -> None:
         self._catch_up()  # what other threads asked for too late is refused in order
-        if self.close_reason is not None and self.was_registered:
-            self.pipeline.fire_exception_caught(self.close_reason)
         if self.was_active:
+            if self.close_reason is not None:  # before that, the promise of the connection says what went wrong
+                self.pipeline.fire_exception_caught(self.close_reason)
             self.pipeline.fire_channel_inactive()
         if self.was_registered:
             self.pipeline.fire_channel_unregistered()
@@ -377,9 +408,11 @@ class Channel:
         if promises is not None:
             for _, promise in promises:
                 promise.fail_if_pending(self.closed_error())
-        if self._shutdown_promise is not None:
-            self._shutdown_promise.fail_if_pending(self.closed_error())
-            self._shutdown_promise = None
+        shutdown_promises = self._shutdown_promises
+        self._shutdown_promises = None
+        if shutdown_promises is not None:
+            for promise in shutdown_promises:
+                promise.fail_if_pending(self.closed_error())
 
     def closed_error(self) -> BaseException:
         """Make the error for whoever uses the channel now: the reason if there is one, else that it is closed."""
@@ -548,16 +581,23 @@ class Channel:
 
     def transport_shutdown_output(self, promise: ChannelFuture[Any] | None) -> None:
         """Take no more; once all is sent, tell the peer."""
-        if self.state > ACTIVE or self._shutdown_asked:
+        if self.state > ACTIVE:
             if promise is not None:
-                if self._shutdown_asked and self.state <= ACTIVE:
-                    promise.fulfil(None)
-                else:
-                    promise.fail_if_pending(self.closed_error())
+                promise.fail_if_pending(self.closed_error())
+            return
+        if promise is not None:
+            if not self.output_open:
+                promise.fulfil(None)
+                return
+            if self._shutdown_promises is None:
+                self._shutdown_promises = []
+            self._shutdown_promises.append(promise)
+        if self._shutdown_asked:
             return
         self._shutdown_asked = True
-        self._shutdown_promise = promise
-        if self.written > self.sent:
+        if not self.was_active:
+            self.flush_is_due = True  # once it is connected
+        elif self.written > self.sent:
             self.send_pending()
         elif self.output_open:
             self._shut_down_now()
@@ -565,15 +605,19 @@ class Channel:
     def _shut_down_now(self) -> None:
         self.output_open = False
         self.shut_down_transport()
-        if self._shutdown_promise is not None:
-            self._shutdown_promise.fulfil(None)
-            self._shutdown_promise = None
+        promises = self._shutdown_promises
+        self._shutdown_promises = None
+        if promises is not None:
+            for promise in promises:
+                promise.fulfil(None)
         if not self.input_open and self.state == ACTIVE:
             self.pipeline.close()  # both halves are shut
 
     def transport_flush(self) -> None:
-        """Send now what is pending."""
-        if self.state <= CLOSING and self.was_active:
+        """Send now what is pending; before the channel is connected, once it is."""
+        if not self.was_active:
+            self.flush_is_due = True
+        elif self.state <= CLOSING:
             self.send_pending()
 
     def transport_bind(self, address: Any, promise: ChannelFuture[Any] | None) -> None:

@@ -32,19 +32,20 @@ _TABLE = {
     "pooled": "context handler errors",
     "pipeline": "context handler errors loop pooled",
     "channel": "pipeline context future errors options loop file_region",
+    "channel_group": "channel errors",
     "stack": "handler pipeline",
     "codecs.base": "buffer handler context pipeline errors",
     "codecs": "codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "codecs.base buffer handler context pipeline errors stack",
     "handlers": "channel pipeline context handler future errors options loop file_region",
     "transport": "channel pipeline context handler future errors options loop file_region ring_buffer",  # never a codec
-    "bootstrap": "channel stack transport pipeline handler future errors options loop",
+    "bootstrap": "channel channel_group stack transport pipeline handler future errors options loop",
     "server": "bootstrap codecs.base handler context channel future errors options ring_buffer buffer stack"
     " transport.group",
     "testing": f"{_CORE} stack codecs.base transport.timers",
     "cli": f"{_CORE} __init__ stack codecs bootstrap server testing transport",
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
-    "__init__": f"{_CORE} stack codecs.base transport bootstrap server",
+    "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server",
     "codecs.__init__": "codecs.base codecs",
 }
 

@@ -8,13 +8,15 @@ A turn of the loop, in this order::
     tasks       those that were there when this step began; what they add waits for the next turn
     flush       channels that were written to by somebody else's event, by a timer or by a task
 
-Nothing in a turn is unbounded: a channel reads a limited number of times, and only the tasks that were already there are
-run, so neither a busy peer nor a task that adds itself again can starve the rest.
+Nothing in a turn is unbounded: a channel reads a limited number of times, and only the tasks that were already there
+are run, so neither a busy peer nor a task that adds itself again can starve the rest.
 
-User code that raises is logged and never ends a loop.  ``KeyboardInterrupt`` alone passes through, to whoever drives the loop.
+User code that raises is logged and never ends a loop.  ``KeyboardInterrupt`` alone passes through, to whoever drives
+the loop.
 
-A loop usually runs in a thread of its own (``start()``), and may instead be driven from outside: whoever watches ``fileno()``
-and wakes at ``next_deadline()`` calls ``run_once(0)`` from one thread, and everything of the loop happens on that thread.
+A loop usually runs in a thread of its own (``start()``), and may instead be driven from outside: whoever watches
+``fileno()`` and wakes at ``next_deadline()`` calls ``run_once(0)`` from one thread, and everything of the loop
+happens on that thread.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ logger = logging.getLogger("pipeline_net.loop")
 
 _MAX_TASKS: Final = 4096  # tasks a turn, so that descriptors are looked at in between
 _LAST_ROUNDS: Final = 64  # turns that a stopping loop gives to tasks which add tasks
+_LARGE_BLOCK: Final = 8 << 20  # bytes; twice as much may stay unused at the end of a heap
 _STOP_PATIENCE: Final = 10.0  # seconds that stop() waits for the thread, which may be held up by a handler that blocks
 
 _numbers: Final = count(1)
@@ -65,6 +68,15 @@ class _Forks:
 _forks: Final = _Forks()
 
 
+def _settle_allocator() -> None:
+    """Let glibc learn at once what it would learn in time: that large blocks come and go here.
+
+    It takes blocks above 128 KiB straight from the kernel, and gives back what is free at the end of a heap, until it
+    has seen a larger block freed; up to then every frame of a megabyte costs hundreds of page faults.
+    """
+    bytes(_LARGE_BLOCK)
+
+
 @trait
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Watched:
@@ -73,6 +85,28 @@ class Watched:
     def on_events(self, bits: int) -> None:
         """The descriptor is ready for what ``bits`` say (see ``poller``)."""
         raise NotImplementedError
+
+
+@trait
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Listener:
+    """Whoever takes in new peers on a loop."""
+
+    def stop_listening(self) -> None:
+        """Take in nobody any more, and let the socket go; again is allowed."""
+        raise NotImplementedError
+
+    def resume_listening(self) -> None:
+        """There is room again for whoever waits to be taken in."""
+        raise NotImplementedError
+
+
+_loop_threads: Final[set[int]] = set()  # changed when a loop starts or ends, never on the way of a message
+
+
+def on_a_loop() -> bool:
+    """Whether the caller is on the thread of some loop, where waiting for another loop could be for ever."""
+    return get_ident() in _loop_threads
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -94,6 +128,8 @@ class EventLoop(Loop):
         self._timers = TimerQueue()
         self._watched: dict[int, Watched] = {}
         self._members: set[Channel] = set()
+        self._listeners: set[Listener] = set()
+        self._on_empty: list[ChannelFuture[Any]] = []
         self._unflushed: list[Channel] = []
         self._busy = False  # inside a turn, on the way to looking for tasks: nobody needs to wake us
         self._thread_id = 0
@@ -114,6 +150,16 @@ class EventLoop(Loop):
     def in_loop(self) -> bool:
         """Whether the caller is on this loop's thread."""
         return get_ident() == self._thread_id
+
+    @property
+    def has_thread(self) -> bool:
+        """Whether a thread of its own runs it; otherwise somebody drives it from outside, or nobody does yet."""
+        return self._runner is not None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it has stopped, or is about to."""
+        return self._stopping
 
     @property
     def channels(self) -> int:
@@ -221,6 +267,7 @@ class EventLoop(Loop):
 
     def _run(self) -> None:
         self._thread_id = get_ident()
+        _settle_allocator()
         try:
             while not self._stopping:
                 self._turn(None)
@@ -255,7 +302,9 @@ class EventLoop(Loop):
         return self._poller.fileno()
 
     def next_deadline(self) -> float | None:
-        """When ``run_once()`` must be called at the latest, on ``time()``'s clock; ``None`` if only ``fileno()`` decides."""
+        """When ``run_once()`` must be called at the latest, on ``time()``'s clock; ``None`` if only ``fileno()``
+        decides.
+        """
         if self._tasks or self._unflushed:
             return time.monotonic()
         return self._timers.next_deadline()
@@ -267,7 +316,11 @@ class EventLoop(Loop):
         if self._runner is not None:
             raise PipelineError(f"{self.name} runs in a thread of its own already")
         self._thread_id = get_ident()
-        self._turn(timeout)
+        _loop_threads.add(self._thread_id)
+        try:
+            self._turn(timeout)
+        finally:
+            _loop_threads.discard(self._thread_id)
         if self._tasks:
             self._wakeup.wake()  # whoever drives us looks at fileno()
 
@@ -343,7 +396,8 @@ class EventLoop(Loop):
         """Let ``channel`` send when this turn ends.
 
         Raises:
-            PipelineError: called from another thread.  This is where a handler that writes from a foreign thread is caught.
+            PipelineError: called from another thread.  This is where a handler that writes from a foreign thread is
+            caught.
         """
         if get_ident() != self._thread_id:
             raise PipelineError(
@@ -385,3 +439,34 @@ class EventLoop(Loop):
     def forget(self, channel: Channel) -> None:
         """A channel is closed."""
         self._members.discard(channel)
+        if self._on_empty and not self._members:
+            for promise in self._on_empty:
+                promise.fulfil(None)
+            self._on_empty = []
+
+    def adopt_listener(self, listener: Listener) -> None:
+        """A listener lives here from now on."""
+        self._listeners.add(listener)
+
+    def forget_listener(self, listener: Listener) -> None:
+        """A listener is closed."""
+        self._listeners.discard(listener)
+
+    # -- for groups that wind down: on the loop -----------------------------------------------------
+
+    def close_listeners(self) -> None:
+        """Take in no new peers."""
+        for listener in list(self._listeners):
+            listener.stop_listening()
+
+    def close_channels(self) -> None:
+        """Close every channel; what was written is still sent."""
+        for channel in list(self._members):
+            channel.close()
+
+    def when_empty(self, promise: ChannelFuture[Any]) -> None:
+        """Fulfil ``promise`` as soon as no channel lives here."""
+        if self._members:
+            self._on_empty.append(promise)
+        else:
+            promise.fulfil(None)

@@ -2,17 +2,17 @@
 
 What the kernel does, and what follows from it:
 
-* A ``recv`` that returns less than was asked for has emptied the socket's buffer.  Another one would only say EAGAIN, so the
-  batch ends there; if it was wrong, the selector (level-triggered) says so at once.
-* ``send`` to a socket with room never blocks and nearly always takes everything.  So the first attempt is made without asking
-  the selector, which hears of us only after a partial one.
-* Many small writes are joined into one before sending, which copies a little and saves much: ``sendmsg`` looks at every piece.
-  Large ones go to ``sendmsg`` as they are.
-* A socket that is closed while bytes of the peer are unread answers with RST, and an RST makes the peer's kernel drop what it
-  has not read yet: our last reply.  So before closing we look; if there is something unread, we only shut our side and read on, for
-  at most ``_LINGER`` seconds, until the peer has seen our end.
-* A socket that was reset, or shut in both directions, is reported as ready even when nobody asked, for ever.  A channel that is not
-  reading then takes its descriptor out of the selector until it reads again.
+* A ``recv`` that returns less than was asked for has emptied the socket's buffer.  Another one would only say EAGAIN,
+  so the batch ends there; if it was wrong, the selector (level-triggered) says so at once.
+* ``send`` to a socket with room never blocks and nearly always takes everything.  So the first attempt is made
+  without asking the selector, which hears of us only after a partial one.
+* Many small writes are joined into one before sending, which copies a little and saves much: ``sendmsg`` looks at
+  every piece. Large ones go to ``sendmsg`` as they are.
+* A socket that is closed while bytes of the peer are unread answers with RST, and an RST makes the peer's kernel drop
+  what it has not read yet: our last reply.  So before closing we look; if there is something unread, we only shut our
+  side and read on, for at most ``_LINGER`` seconds, until the peer has seen our end.
+* A socket that was reset, or shut in both directions, is reported as ready even when nobody asked, for ever.  A
+  channel that is not reading then takes its descriptor out of the selector until it reads again.
 """
 
 from __future__ import annotations
@@ -230,7 +230,11 @@ class StreamChannel(Channel, Watched):
             self._event_loop.flush_later(self)
 
     def send_pending(self) -> None:
+        if not self.was_active:
+            return  # what is written before it is connected stays due until then
         self.flush_is_due = False
+        if self._sock is None:
+            return  # not connected yet; activate() sends
         if self._sending or (self._interest > 0 and self._interest & WRITE):
             return  # somebody is at it, or the kernel has no room and will say when
         self._send()

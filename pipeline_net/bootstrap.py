@@ -1,0 +1,255 @@
+"""Bootstraps: where transports and pipelines meet.
+
+::
+
+    with EventLoopGroup() as loops:
+        server = ServerBootstrap(loops, initializer=lambda channel: wire() >> Echo()).bind("tcp://127.0.0.1:9000")
+        server.wait()
+
+The sockets of a server are bound by whoever calls ``bind``, so that errors are theirs and the addresses are known when
+it returns; then each is given to its loop.  Nothing waits for a loop, so one that is driven from outside will do.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Any, Final
+
+import attrs
+
+from .channel import Channel
+from .channel_group import ChannelGroup
+from .errors import BlockingOperationError
+from .options import ChannelOptions
+from .transport.address import Address, parse_address
+from .transport.event_loop import EventLoop, on_a_loop
+from .transport.group import EventLoopGroup, LoneLoop, Loops, as_group, ask, wait_for
+from .transport.listening import BoundSocket, bind_socket, default_backlog, with_address
+from .transport.opening import Initializer
+from .transport.server_channel import Intake, ServerChannel
+
+_ANSWER: Final = 5.0  # seconds that a loop has to close a listener; a handler that blocks may be in its way
+_SENDING: Final = 5.0  # seconds that channels which are cut off have to send what was written
+
+
+class ServerDraining:
+    """User event: the server takes in nobody any more; finish what you are doing, and close.
+
+    ``timeout`` is the number of seconds after which those that are still open are closed.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+
+    def __repr__(self) -> str:
+        return f"ServerDraining(timeout={self.timeout!r})"
+
+
+class _OpenChannels(ChannelGroup):
+    """Tells whoever waits when the last one has left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = threading.Condition()
+
+    def channel_closed(self, channel: Channel) -> None:
+        super().channel_closed(channel)
+        if not len(self):
+            with self.left:
+                self.left.notify_all()
+
+    def wait_until_empty(self, timeout: float) -> bool:
+        with self.left:
+            return self.left.wait_for(lambda: not len(self), timeout)
+
+
+class Server:
+    """What ``bind`` returns: listeners, and the channels that they took in.  A context manager: leaving it closes both.
+
+    ``addresses`` have the real ports, in the form that ``connect`` takes; ``channels`` is the group of the open ones.
+    """
+
+    def __init__(self, loops: list[EventLoop]) -> None:
+        self.addresses: list[str] = []
+        self._channels = _OpenChannels()
+        self._loops = loops
+        self._listeners: list[ServerChannel] = []
+        self._open_listeners = 0
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+
+    @property
+    def channels(self) -> ChannelGroup:
+        """Those that are open now."""
+        return self._channels
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed.is_set() else "listening"
+        return f"<Server {', '.join(self.addresses)} {state}, {len(self._channels)} channels>"
+
+    def close(self) -> None:
+        """Stop accepting; channels that are open stay so.  Again is allowed, and from any thread.
+
+        When it returns, the addresses are free; except on a loop's own thread, or when the loop is driven from outside:
+        then it happens as the loop's next task.
+        """
+        asked = [ask(listener.loop, listener.stop_listening) for listener in self._listeners]
+        if not on_a_loop():
+            wait_for([done for done in asked if _has_thread(done.loop)], _ANSWER)
+
+    def drain(self, timeout: float) -> int:
+        """Stop accepting, announce ``ServerDraining``, wait for the channels to finish, then close those that have not.
+
+        Returns how many were cut off.
+
+        Raises:
+            BlockingOperationError: called on a loop, or for a server on a loop that is driven from outside.
+        """
+        if on_a_loop() or not all(loop.has_thread for loop in self._loops):
+            raise BlockingOperationError(f"{self!r} cannot be drained by whoever runs its loop")
+        deadline = time.monotonic() + timeout
+        self.close()
+        wait_for([ask(loop, _nothing) for loop in self._loops], _ANSWER)  # who was on the way has arrived then
+        event = ServerDraining(timeout)
+        for channel in self._channels:
+            channel.fire_user_event(event)
+        if self._channels.wait_until_empty(max(deadline - time.monotonic(), 0.0)):
+            return 0
+        late = list(self._channels)
+        self._channels.close()
+        if not self._channels.wait_until_empty(_SENDING):
+            for channel in self._channels:
+                channel.abort()
+            self._channels.wait_until_empty(_ANSWER)
+        return len(late)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is closed, by ``close()`` or by its group's end; ``False`` after ``timeout`` seconds.
+
+        Raises:
+            BlockingOperationError: called on a loop.
+        """
+        if on_a_loop():
+            raise BlockingOperationError(f"{self!r} cannot be waited for on a loop, which has work to do")
+        return self._closed.wait(timeout)
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        self._channels.close()
+
+    def listener_closed(self) -> None:
+        """One of the listeners has closed; on its loop."""
+        with self._lock:
+            self._open_listeners -= 1
+            if self._open_listeners == 0:
+                self._closed.set()
+
+    def open(self, listeners: list[ServerChannel]) -> None:
+        """Let the listeners begin; for the bootstrap."""
+        self._listeners = listeners
+        self._open_listeners = len(listeners)
+        self.addresses = list(dict.fromkeys(listener.address for listener in listeners))
+        for listener in listeners:
+            listener.loop.execute(listener.open)
+
+
+class ServerBootstrap:
+    """Binds servers.
+
+    Args:
+        masters: the loops that accept: a group, or one loop, which then is started or driven by whoever made it.
+        workers: the loops that get the connections; without them, ``masters`` do both.
+        initializer: called once per channel, on its loop; the stages it returns are appended to the channel's pipeline.
+        backlog: connections that may wait in the kernel to be accepted; ``None`` for as many as it allows.
+        reuse_address: bind although old connections of that port are not quite gone (SO_REUSEADDR).
+        reuse_port: every worker loop has a listener of its own, and the kernel chooses (SO_REUSEPORT).
+        max_connections: accept no more while so many are open; the rest waits in the backlog.
+        options: of every channel.
+
+    Raises:
+        ValueError: a limit below 1.
+        TypeError: there is no initializer.
+    """
+
+    def __init__(
+        self,
+        masters: EventLoopGroup | EventLoop,
+        workers: EventLoopGroup | EventLoop | None = None,
+        initializer: Initializer | None = None,
+        *,
+        backlog: int | None = None,
+        reuse_address: bool = True,
+        reuse_port: bool = False,
+        max_connections: int | None = None,
+        options: ChannelOptions = ChannelOptions(),
+    ) -> None:
+        if initializer is None or not callable(initializer):
+            raise TypeError(f"initializer= is a function from a channel to its stages, not {initializer!r}")
+        for name, limit in (("backlog", backlog), ("max_connections", max_connections)):
+            if limit is not None and limit < 1:
+                raise ValueError(f"{name} must be at least 1, not {limit}")
+        self._masters: Loops = as_group(masters)
+        self._workers: Loops = self._masters if workers is None else as_group(workers)
+        self._initializer: Initializer = initializer
+        self._backlog = default_backlog() if backlog is None else backlog
+        self._reuse_address = reuse_address
+        self._reuse_port = reuse_port
+        self._max_connections = max_connections
+        self._options = options
+
+    def bind(self, *addresses: str | tuple[Any, ...] | Address) -> Server:
+        """Listen on all of these addresses, or on none.
+
+        Raises:
+            AddressError: an address does not say where.
+            OSError: one cannot be bound; the message names it, and those before it are free again.
+        """
+        if not addresses:
+            raise ValueError("bind() wants at least one address")
+        parsed = [parse_address(address) for address in addresses]
+        self._masters.start()
+        self._workers.start()
+        server = Server(list({*self._masters, *self._workers}))
+        intake = Intake(self._initializer, self._options, server.channels, self._max_connections)
+        places: list[tuple[BoundSocket, EventLoop, Loops]] = []
+        try:
+            for address in parsed:
+                self._bind(address, places)
+            for bound, _, _ in places:
+                try:
+                    bound.sock.listen(self._backlog)
+                except OSError as exc:
+                    raise with_address(exc, "cannot listen on", bound.address) from exc
+        except BaseException:
+            for bound, _, _ in places:
+                bound.close()
+            raise
+        server.open(
+            [ServerChannel(loop, bound, workers, intake, server.listener_closed) for bound, loop, workers in places]
+        )
+        return server
+
+    def _bind(self, address: Address, places: list[tuple[BoundSocket, EventLoop, Loops]]) -> None:
+        if not self._reuse_port or address.form != "inet":
+            bound = bind_socket(address, self._options, reuse_address=self._reuse_address)
+            places.append((bound, self._masters.next(), self._workers))
+            return
+        for loop in self._workers:
+            bound = bind_socket(address, self._options, reuse_address=self._reuse_address, reuse_port=True)
+            places.append((bound, loop, LoneLoop(loop)))
+            address = attrs.evolve(address, port=bound.port)  # if it was 0, the first one has found a free port for all
+
+
+def _has_thread(loop: Any) -> bool:
+    return isinstance(loop, EventLoop) and loop.has_thread
+
+
+def _nothing() -> None:
+    """A task that only shows that the loop has come so far."""

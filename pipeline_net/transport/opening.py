@@ -1,0 +1,38 @@
+"""How a new channel gets its stages: what every transport does before the first event.
+
+::
+
+    initializer(channel) ─▶ stages ─▶ add_last: handler_added each ─▶ channel_registered
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from ..channel import NEW, Channel
+from ..errors import PipelineError
+from ..pipeline import Stage
+
+# A Stack is an iterable of stages, too.
+Initializer: TypeAlias = Callable[[Channel], Iterable[Stage] | None]
+
+
+def seat_stages(channel: Channel, initializer: Initializer) -> None:
+    """Seat what the initializer gives, and register the channel; on its loop.
+
+    Raises:
+        PipelineError: what it gave is neither stages nor ``None``.
+        Exception: whatever the initializer raised.
+    """
+    given = initializer(channel)
+    if given is not None:
+        try:
+            stages = tuple(given)
+        except TypeError as exc:
+            raise PipelineError(
+                f"the initializer {initializer!r} returns a stack, several stages, or None, and not {given!r}"
+            ) from exc
+        channel.pipeline.add_last(*stages)
+    if channel.state == NEW:  # else a stage has closed it already
+        channel.register()
