@@ -13,21 +13,25 @@ reads B and writes C.  At run time a stack is a list of stages, nothing more.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Generic, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
 from typing_extensions import TypeVar
 
 from .handler import ChannelDuplexHandler, ChannelHandler, ChannelInboundHandler, ChannelOutboundHandler
 from .pipeline import Stage
 
-A = TypeVar("A", default=Any)
-B = TypeVar("B", default=Any)
-C = TypeVar("C", default=Any)
-D = TypeVar("D", default=Any)
+if TYPE_CHECKING:
+    from .file_region import FileRegion
+
+# What is handed out may be less than promised, what is taken in more: so a house may promise Frame and hand up BigFrame.
+A = TypeVar("A", contravariant=True, default=Any)
+B = TypeVar("B", covariant=True, default=Any)
+C = TypeVar("C", contravariant=True, default=Any)
+D = TypeVar("D", covariant=True, default=Any)
 E = TypeVar("E")
 F = TypeVar("F")
-G = TypeVar("G")
-H = TypeVar("H")
+
+Sendable: TypeAlias = "bytes | bytearray | memoryview | FileRegion"  # what a transport can send as it is
 
 
 class Stack(Generic[A, B, C, D]):
@@ -67,6 +71,6 @@ class Stack(Generic[A, B, C, D]):
         return Stack(*self._stages, stage)
 
 
-def wire() -> Stack[bytes, bytes, bytes, bytes]:
-    """Begin a stack: below is the wire, which gives ``bytes`` and takes ``bytes``."""
+def wire() -> Stack[bytes, bytes, Sendable, bytes]:
+    """Begin a stack: below is the wire, which gives ``bytes`` and takes what is like them, or a part of a file."""
     return Stack()

@@ -1,0 +1,207 @@
+"""Stacks whose neighbours fit, and handlers as users write them.  Both checkers must accept every line.
+
+Read by ``tests/test_stack.py``, which gives this file to mypy and to pyright.  ``# R:`` says what they must reveal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any, ClassVar, Never, assert_type, reveal_type
+
+from pipeline_net import (
+    ByteToMessageDecoder,
+    Channel,
+    ChannelDuplexHandler,
+    ChannelFuture,
+    ChannelHandlerContext,
+    ChannelInboundHandler,
+    ChannelOutboundHandler,
+    ChannelPipeline,
+    FileRegion,
+    MessageToByteEncoder,
+    MessageToMessageCodec,
+    MessageToMessageDecoder,
+    MessageToMessageEncoder,
+    ReceiveBuffer,
+    Stack,
+    wire,
+)
+
+
+class Frame:
+    """A message of some protocol."""
+
+
+class BigFrame(Frame):
+    """A frame is asked for, and this is one."""
+
+
+class LineDecoder(ByteToMessageDecoder[bytes]):
+    def decode(self, buffer: ReceiveBuffer) -> bytes | None:
+        end = buffer.find(b"\n")
+        return None if end < 0 else buffer.take(end + 1)
+
+
+class TextDecoder(MessageToMessageDecoder[bytes, str]):
+    def decode(self, ctx: ChannelHandlerContext[Any, Any], msg: bytes) -> str:
+        return msg.decode()
+
+
+class TextEncoder(MessageToMessageEncoder[str, bytes]):
+    def encode(self, ctx: ChannelHandlerContext[Any, Any], msg: str) -> list[bytes]:
+        return [msg.encode()]
+
+
+class TextCodec(MessageToMessageCodec[bytes, str, str, bytes]):
+    def decode(self, ctx: ChannelHandlerContext[Any, Any], msg: bytes) -> str | list[str] | None:
+        return msg.decode()
+
+    def encode(self, ctx: ChannelHandlerContext[Any, Any], msg: str) -> bytes | list[bytes] | None:
+        return msg.encode()
+
+
+class FrameDecoder(ByteToMessageDecoder[BigFrame]):
+    def decode(self, buffer: ReceiveBuffer) -> BigFrame | None:
+        return BigFrame() if buffer.take_all() else None
+
+
+class FrameEncoder(MessageToByteEncoder[Frame]):
+    def encode(self, msg: Frame) -> bytes | list[bytes]:
+        return b"frame"
+
+
+class Chat(ChannelInboundHandler[str, Never, str]):
+    """The head that users write most, with a context that says the same again."""
+
+    shareable: ClassVar[bool] = True
+
+    def channel_active(self, ctx: ChannelHandlerContext[Never, str]) -> None:
+        ctx.write("welcome")
+
+    def channel_read(self, ctx: ChannelHandlerContext[Never, str], msg: str) -> None:
+        ctx.write_and_flush(msg.upper(), ctx.new_promise())
+
+
+class BareChat(ChannelInboundHandler[str, Never, str]):
+    """The same, by somebody who writes no brackets."""
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: str) -> None:
+        ctx.write(msg.upper())
+
+    def exception_caught(self, ctx: ChannelHandlerContext, exc: BaseException) -> None:
+        ctx.close()
+
+
+class Echo(ChannelInboundHandler[bytes, Never, bytes]):
+    def channel_read(self, ctx: ChannelHandlerContext[Never, bytes], msg: bytes) -> None:
+        ctx.write(msg)
+
+
+class SendsFiles(ChannelInboundHandler[bytes, Never, bytes | FileRegion]):
+    def channel_read(self, ctx: ChannelHandlerContext[Never, bytes | FileRegion], msg: bytes) -> None:
+        ctx.write(b"header")
+        ctx.write(FileRegion(BytesIO(b"body")))
+
+
+class SendsViews(ChannelInboundHandler[bytes, Never, memoryview | bytearray]):
+    def channel_read(self, ctx: ChannelHandlerContext[Never, memoryview | bytearray], msg: bytes) -> None:
+        ctx.write(memoryview(msg))
+
+
+class Listens(ChannelInboundHandler[bytes]):
+    """The defaults: passes nothing on, and may write anything."""
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+        print(msg)
+
+
+class Untyped(ChannelInboundHandler):
+    def channel_read(self, ctx: ChannelHandlerContext, msg: Any) -> None:
+        ctx.fire_channel_read(msg)
+
+
+class TakesFrames(ChannelInboundHandler[Frame, Never, BigFrame]):
+    def channel_read(self, ctx: ChannelHandlerContext[Never, BigFrame], msg: Frame) -> None:
+        ctx.write(BigFrame())
+
+
+class Counts(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
+    def write(self, ctx: ChannelHandlerContext[bytes, bytes], msg: bytes, promise: ChannelFuture[Any] | None) -> None:
+        ctx.write(msg, promise)
+
+    def channel_read(self, ctx: ChannelHandlerContext[bytes, bytes], msg: bytes) -> None:
+        ctx.fire_channel_read(msg)
+
+
+class Prepender(ChannelOutboundHandler[bytes, bytes]):
+    def write(self, ctx: ChannelHandlerContext[Never, bytes], msg: bytes, promise: ChannelFuture[Any] | None) -> None:
+        ctx.write(b"\0", None)
+        ctx.write(msg, promise)
+
+
+def a_house() -> Stack[bytes, Frame, BigFrame, bytes]:
+    """Promises less than it gives, and asks for less than it could take."""
+    return wire() >> FrameDecoder() >> FrameEncoder()
+
+
+echo = wire() >> Echo()
+chat = wire() >> LineDecoder() >> TextDecoder() >> TextEncoder() >> Chat()
+reveal_type(chat)  # R: Stack[bytes, Never, str, bytes]
+assert_type(chat, Stack[bytes, Never, str, bytes])
+bare_chat = wire() >> LineDecoder() >> TextCodec() >> BareChat()
+assert_type(wire() >> LineDecoder() >> TextCodec(), Stack[bytes, str, str, bytes])
+reveal_type(wire() >> LineDecoder() >> TextDecoder() >> TextEncoder())  # R: Stack[bytes, str, str, bytes]
+encoder_first = wire() >> TextEncoder() >> LineDecoder() >> TextDecoder() >> Chat()
+files = wire() >> SendsFiles()
+views = wire() >> SendsViews()
+listens = wire() >> LineDecoder() >> Listens()
+untyped = wire() >> LineDecoder() >> Untyped() >> Listens()
+subclasses = wire() >> FrameDecoder() >> FrameEncoder() >> TakesFrames()
+counted = wire() >> Counts() >> LineDecoder() >> Prepender() >> Counts() >> Echo()
+houses = wire() >> Counts() >> a_house() >> TakesFrames()
+assert_type(wire() >> a_house(), Stack[bytes, Frame, BigFrame, bytes])
+reveal_type(wire() >> a_house())  # R: Stack[bytes, Frame, BigFrame, bytes]
+
+
+def returns_a_stack(channel: Channel) -> Stack[bytes, Never, str, bytes]:
+    return wire() >> LineDecoder() >> TextCodec() >> Chat()
+
+
+def returns_a_bare_stack(channel: Channel) -> Stack:
+    return wire() >> LineDecoder() >> TextCodec() >> Chat()
+
+
+def returns_handlers(channel: Channel) -> list[LineDecoder]:
+    return [LineDecoder()]
+
+
+def seats_them_itself(channel: Channel) -> None:
+    channel.pipeline.add_last(LineDecoder(), ("chat", Chat()))
+    channel.pipeline.add_stack(wire() >> Echo())
+    channel.pipeline.add_last(*(wire() >> Echo()).handlers)
+
+
+initializers: list[Callable[[Channel], Stack | Iterable[Any] | None]] = [
+    returns_a_stack,
+    returns_a_bare_stack,
+    returns_handlers,
+    seats_them_itself,
+    lambda channel: wire() >> Echo(),
+]
+
+
+def asks_the_pipeline(pipeline: ChannelPipeline) -> list[str]:
+    if Chat in pipeline and "chat" in pipeline:
+        pipeline.remove("chat")
+        pipeline.replace(Chat, ("chat", Chat()), LineDecoder())
+    return pipeline.names
+
+
+def waits(future: ChannelFuture[str]) -> str:
+    assert_type(future.result(1.0), str)
+    return future.result()
+
+
+async def awaits(future: ChannelFuture[str]) -> str:
+    return await future
