@@ -45,6 +45,7 @@ class ChannelFuture(Generic[T]):
         self._exception: BaseException | None = None
         self._callbacks: list[Callable[[Any], object]] | None = None
         self._arrived: threading.Event | None = None
+        self._mirrors: list[Callable[[], object]] | None = None  # futures of other loops, told from whatever thread
         self._on_cancel: Callable[[], object] | None = None
 
     def __repr__(self) -> str:
@@ -101,7 +102,9 @@ class ChannelFuture(Generic[T]):
             raise TimeoutError(f"nothing came within {time.monotonic() - started:.3g} s")
 
     def add_done_callback(self, fn: Callable[[ChannelFuture[T]], object]) -> None:
-        """Run ``fn(self)`` as a task of the loop once there is an outcome; if there is one already, as its next task."""
+        """Run ``fn(self)`` as a task of the loop once there is an outcome; if there is one already, as its next
+        task.
+        """
         with self._lock:
             if self._state < _DONE:
                 if self._callbacks is None:
@@ -109,6 +112,19 @@ class ChannelFuture(Generic[T]):
                 self._callbacks.append(fn)
                 return
         self.loop.execute(fn, self)
+
+    def add_mirror(self, tell: Callable[[], object]) -> None:
+        """Call ``tell()``, which must not block or raise, once there is an outcome: on the thread that brings it.
+
+        Unlike a callback it needs no turn of the loop, so that who awaits is told even when the loop has stopped.
+        """
+        with self._lock:
+            if self._state < _DONE:
+                if self._mirrors is None:
+                    self._mirrors = []
+                self._mirrors.append(tell)
+                return
+        tell()
 
     def cancel(self) -> bool:
         """Give up on it.  ``False`` when it is done, or when the loop has already taken it on."""
@@ -163,7 +179,9 @@ class ChannelFuture(Generic[T]):
             return self._state != _CANCELLED
 
     def on_cancel(self, fn: Callable[[], object]) -> None:
-        """Run ``fn()`` on the loop if somebody cancels: for operations that can be given up half-way, such as connecting."""
+        """Run ``fn()`` on the loop if somebody cancels: for operations that can be given up half-way, such as
+        connecting.
+        """
         self._on_cancel = fn
 
     def _settle(self, result: T | None, exc: BaseException | None) -> bool:
@@ -182,10 +200,15 @@ class ChannelFuture(Generic[T]):
         with self._lock:
             arrived = self._arrived
             callbacks = self._callbacks
+            mirrors = self._mirrors
             self._callbacks = None
+            self._mirrors = None
             self._on_cancel = None
         if arrived is not None:
             arrived.set()
+        if mirrors is not None:
+            for tell in mirrors:
+                tell()
         if callbacks is not None:
             for fn in callbacks:
                 try:
@@ -231,6 +254,12 @@ def _asyncio_future(source: ChannelFuture[Any]) -> Any:
         if mirror.cancelled():
             source.cancel()
 
+    def tell() -> None:
+        try:
+            host.call_soon_threadsafe(deliver)
+        except RuntimeError:
+            logger.warning("the asyncio loop that awaited %r is closed", source)
+
     mirror.add_done_callback(pass_on_cancel)
-    source.add_done_callback(lambda _: host.call_soon_threadsafe(deliver))
+    source.add_mirror(tell)
     return mirror

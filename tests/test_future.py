@@ -1,0 +1,374 @@
+"""ChannelFuture: exactly one outcome, delivered as a task of the loop, to threads, callbacks and coroutines alike."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import CancelledError
+from typing import Any
+
+import pytest
+
+from pipeline_net import BlockingOperationError, ChannelFuture, EventLoop, PipelineError
+from pipeline_net.future import completed, failed
+from pipeline_net.testing import EmbeddedLoop
+
+
+@pytest.fixture
+def loop() -> EmbeddedLoop:
+    return EmbeddedLoop()
+
+
+@pytest.fixture
+def future(loop: EmbeddedLoop) -> ChannelFuture[int]:
+    return ChannelFuture(loop)
+
+
+# -- outcomes ---------------------------------------------------------------------------------------
+
+
+def test_a_new_future_has_no_outcome(future: ChannelFuture[int]) -> None:
+    assert not future.done()
+    assert not future.cancelled()
+    assert repr(future) == "<ChannelFuture pending>"
+
+
+def test_a_result_stays(future: ChannelFuture[int]) -> None:
+    assert future.set_result(7)
+    assert future.done()
+    assert not future.cancelled()
+    assert [future.result(), future.result(0), future.exception()] == [7, 7, None]
+    assert repr(future) == "<ChannelFuture done: 7>"
+
+
+def test_a_failure_is_raised_each_time_it_is_asked_for(future: ChannelFuture[int]) -> None:
+    error = ValueError("no")
+    assert future.set_exception(error)
+    assert future.done()
+    assert future.exception() is error
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no"):
+            future.result()
+    assert repr(future) == "<ChannelFuture failed: ValueError('no')>"
+
+
+@pytest.mark.parametrize("first", ["result", "exception"])
+@pytest.mark.parametrize("second", ["result", "exception"])
+def test_a_promise_is_completed_exactly_once(future: ChannelFuture[int], first: str, second: str) -> None:
+    def settle(how: str, what: int) -> bool:
+        return future.set_result(what) if how == "result" else future.set_exception(ValueError(what))
+
+    settle(first, 1)
+    with pytest.raises(PipelineError, match="completed exactly once, and this one has been: <ChannelFuture "):
+        settle(second, 2)
+    outcome = future.exception()
+    assert future.result() == 1 if outcome is None else outcome.args == (1,)
+
+
+def test_fulfilling_and_failing_a_finished_future_change_nothing(future: ChannelFuture[int]) -> None:
+    future.set_result(1)
+    future.fulfil(2)
+    assert not future.fail_if_pending(ValueError())
+    assert future.result() == 1
+
+
+def test_fulfilling_and_failing_complete_what_is_pending(loop: EmbeddedLoop) -> None:
+    kept: ChannelFuture[int] = ChannelFuture(loop)
+    kept.fulfil(2)
+    assert kept.result() == 2
+    broken: ChannelFuture[int] = ChannelFuture(loop)
+    assert broken.fail_if_pending(KeyError("x"))
+    assert isinstance(broken.exception(), KeyError)
+
+
+def test_futures_can_be_made_with_their_outcome(loop: EmbeddedLoop) -> None:
+    assert completed(loop, "yes").result() == "yes"
+    assert isinstance(failed(loop, KeyError()).exception(), KeyError)
+
+
+# -- cancelling -------------------------------------------------------------------------------------
+
+
+def test_what_is_pending_can_be_cancelled(future: ChannelFuture[int]) -> None:
+    assert future.cancel()
+    assert future.done()
+    assert future.cancelled()
+    assert future.cancel()  # and again
+    for ask in (future.result, future.exception):
+        with pytest.raises(CancelledError):
+            ask()
+    assert repr(future) == "<ChannelFuture cancelled>"
+
+
+def test_the_owner_of_a_cancelled_promise_may_complete_it_in_vain(future: ChannelFuture[int]) -> None:
+    future.cancel()
+    assert not future.set_result(1)
+    assert not future.set_exception(ValueError())
+    assert not future.fail_if_pending(ValueError())
+    future.fulfil(1)
+    assert future.cancelled()
+
+
+def test_an_operation_that_was_cancelled_in_time_does_not_begin(future: ChannelFuture[int]) -> None:
+    future.cancel()
+    assert not future.take_on()
+
+
+def test_an_operation_that_has_begun_cannot_be_cancelled(future: ChannelFuture[int]) -> None:
+    assert future.take_on()
+    assert not future.cancel()
+    assert not future.cancelled()
+    assert repr(future) == "<ChannelFuture pending>"
+    assert future.set_result(3)
+    assert future.result() == 3
+
+
+def test_what_is_done_cannot_be_cancelled(future: ChannelFuture[int]) -> None:
+    future.set_result(3)
+    assert not future.cancel()
+    assert future.result() == 3
+
+
+def test_cancelling_runs_what_gives_the_operation_up_on_the_loop(
+    loop: EmbeddedLoop, future: ChannelFuture[int]
+) -> None:
+    given_up: list[str] = []
+    future.on_cancel(lambda: given_up.append("now"))
+    future.cancel()
+    future.cancel()
+    assert given_up == []
+    loop.run_pending()
+    assert given_up == ["now"]
+
+
+def test_completing_does_not_run_what_gives_the_operation_up(loop: EmbeddedLoop, future: ChannelFuture[int]) -> None:
+    given_up: list[str] = []
+    future.on_cancel(lambda: given_up.append("now"))
+    future.set_result(1)
+    future.cancel()
+    loop.run_pending()
+    assert given_up == []
+
+
+# -- callbacks --------------------------------------------------------------------------------------
+
+
+def test_callbacks_run_as_tasks_of_the_loop_in_the_order_they_were_added(
+    loop: EmbeddedLoop, future: ChannelFuture[int]
+) -> None:
+    told: list[tuple[str, ChannelFuture[int]]] = []
+    future.add_done_callback(lambda done: told.append(("first", done)))
+    future.add_done_callback(lambda done: told.append(("second", done)))
+    future.set_result(1)
+    assert told == []  # never inside the operation that completes it
+    loop.run_pending()
+    future.add_done_callback(lambda done: told.append(("late", done)))
+    assert len(told) == 2  # nor inside add_done_callback
+    loop.run_pending()
+    assert told == [("first", future), ("second", future), ("late", future)]
+
+
+@pytest.mark.parametrize("outcome", ["failed", "cancelled"])
+def test_callbacks_hear_of_failure_and_of_cancellation(
+    loop: EmbeddedLoop, future: ChannelFuture[int], outcome: str
+) -> None:
+    told: list[bool] = []
+    future.add_done_callback(lambda done: told.append(done.cancelled()))
+    if outcome == "failed":
+        future.set_exception(ValueError())
+    else:
+        future.cancel()
+    loop.run_pending()
+    assert told == [outcome == "cancelled"]
+
+
+def test_a_callback_that_raises_does_not_keep_the_others_from_running(
+    loop: EmbeddedLoop, future: ChannelFuture[int]
+) -> None:
+    told: list[str] = []
+
+    def fail(done: ChannelFuture[int]) -> None:
+        raise SystemExit("a callback cannot end a loop")
+
+    future.add_done_callback(fail)
+    future.add_done_callback(lambda done: told.append("second"))
+    future.set_result(1)
+    loop.run_pending()
+    assert told == ["second"]
+    assert [type(exc) for exc in loop.exceptions] == [SystemExit]
+
+
+def test_chained_callbacks_do_not_recurse_however_many(loop: EmbeddedLoop) -> None:
+    links = 0
+
+    def next_link(done: ChannelFuture[int]) -> None:
+        nonlocal links
+        links += 1
+        if links < 20_000:
+            completed(loop, links).add_done_callback(next_link)
+
+    completed(loop, 0).add_done_callback(next_link)
+    loop.run_pending()
+    assert links == 20_000
+    assert loop.exceptions == []
+
+
+# -- waiting ----------------------------------------------------------------------------------------
+
+
+def test_waiting_on_the_loop_raises_instead_of_dead_locking(loop: EmbeddedLoop, future: ChannelFuture[int]) -> None:
+    for ask in (future.result, future.exception):
+        with pytest.raises(BlockingOperationError, match=f"is waited for on {loop.name}, .* use add_done_callback"):
+            ask()
+
+
+def _in_a_thread(work: Any) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_another_thread_waits_until_the_result_comes(future: ChannelFuture[int]) -> None:
+    got: list[int] = []
+    asked = threading.Event()
+
+    def wait() -> None:
+        asked.set()
+        got.append(future.result(10))
+
+    thread = _in_a_thread(wait)
+    asked.wait(10)
+    future.set_result(5)
+    thread.join(10)
+    assert got == [5]
+
+
+def test_another_thread_waits_no_longer_than_it_said(future: ChannelFuture[int]) -> None:
+    raised: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            future.result(0.001)
+        except TimeoutError as exc:
+            raised.append(exc)
+
+    _in_a_thread(wait).join(10)
+    assert len(raised) == 1
+    assert str(raised[0]).startswith("nothing came within ")
+    assert future.set_result(1)  # giving up waiting is not cancelling
+
+
+def test_another_thread_that_waits_hears_of_a_cancellation(future: ChannelFuture[int]) -> None:
+    raised: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            future.exception(10)
+        except CancelledError as exc:
+            raised.append(exc)
+
+    thread = _in_a_thread(wait)
+    future.cancel()
+    thread.join(10)
+    assert len(raised) == 1
+
+
+def test_only_one_of_many_threads_completes_it(loop: EmbeddedLoop) -> None:
+    for _ in range(50):
+        future: ChannelFuture[int] = ChannelFuture(loop)
+        barrier = threading.Barrier(4)
+        won: list[int] = []
+
+        def settle(
+            number: int, future: ChannelFuture[int] = future, barrier: Any = barrier, won: list[int] = won
+        ) -> None:
+            barrier.wait(10)
+            if future.fail_if_pending(ValueError(number)):
+                won.append(number)
+
+        threads = [threading.Thread(target=settle, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        outcome = future.exception()
+        assert outcome is not None
+        assert [*outcome.args] == won
+
+
+# -- await ------------------------------------------------------------------------------------------
+
+
+def test_a_coroutine_awaits_a_result_that_another_thread_brings() -> None:
+    with_thread = EventLoop()
+    with_thread.start()
+
+    async def main() -> Any:
+        return await with_thread.run_blocking(lambda: 6 * 7)
+
+    try:
+        assert asyncio.run(main()) == 42
+    finally:
+        with_thread.stop()
+
+
+def test_a_coroutine_awaits_what_is_done_already_without_a_turn_of_the_loop(loop: EmbeddedLoop) -> None:
+    async def main() -> tuple[int, str]:
+        try:
+            await failed(loop, ValueError("no"))
+        except ValueError as exc:
+            return await completed(loop, 1), str(exc)
+        return 0, ""
+
+    assert asyncio.run(main()) == (1, "no")
+
+
+def test_a_coroutine_is_told_even_when_the_loop_has_stopped() -> None:
+    stopped = EventLoop()
+    promise: ChannelFuture[int] = ChannelFuture(stopped)
+    stopped.stop()
+
+    async def main() -> int:
+        asyncio.get_running_loop().call_soon(promise.set_result, 3)
+        return await promise + await promise
+
+    assert asyncio.run(main()) == 6
+
+
+def test_cancelling_the_coroutine_cancels_the_future(future: ChannelFuture[int]) -> None:
+    async def main() -> None:
+        task = asyncio.ensure_future(_await(future))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    assert future.cancelled()
+
+
+def test_a_cancelled_future_cancels_whoever_awaits_it(future: ChannelFuture[int]) -> None:
+    async def main() -> None:
+        task = asyncio.ensure_future(_await(future))
+        await asyncio.sleep(0)
+        future.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_completing_for_an_asyncio_loop_that_is_gone_is_logged(
+    future: ChannelFuture[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    host = asyncio.new_event_loop()
+    task = host.create_task(_await(future))
+    host.call_soon(host.stop)
+    host.run_forever()
+    host.close()
+    assert future.set_result(1)
+    assert f"the asyncio loop that awaited {future!r} is closed" in caplog.text
+    del task
+
+
+async def _await(future: ChannelFuture[int]) -> int:
+    return await future
