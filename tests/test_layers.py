@@ -60,7 +60,13 @@ _RESTRICTED = {
 }
 
 # Everything from outside the standard library; mypy_extensions is for building only, and _mypyc does without.
-_OUTSIDE = {"attr": "*", "attrs": "*", "typing_extensions": "*", "mypy_extensions": "_mypyc"}
+_OUTSIDE = {
+    "attr": "*",
+    "attrs": "*",
+    "typing_extensions": "*",
+    "mypy_extensions": "_mypyc",
+    "hypothesis": "testing.strategies",  # inside the function that needs it
+}
 
 
 def _module_of(path: Path) -> str:

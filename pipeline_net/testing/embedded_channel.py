@@ -220,7 +220,9 @@ class EmbeddedChannel(Channel):
 
     @property
     def exceptions(self) -> list[BaseException]:
-        """All that reached the tail, failed a ``write_outbound`` or was raised by a task, whether raised since or not."""
+        """All that reached the tail, failed a ``write_outbound`` or was raised by a task, whether raised since
+        or not.
+        """
         return self._embedded_loop.exceptions
 
     def check(self) -> None:
