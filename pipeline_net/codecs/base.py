@@ -1,12 +1,13 @@
 """What decoders and encoders share: you write one method, the base class does the rest.
 
-A decoder is one method, ``decode(buffer)``: one message, ``None`` for "not yet", or ``DecodeError``.  The base class owns
-the buffer, the loop, and everything that is easy to get wrong:
+A decoder is one method, ``decode(buffer)``: one message, ``None`` for "not yet", or ``DecodeError``.  The base class
+owns the buffer, the loop, and everything that is easy to get wrong:
 
 * messages that were decoded before an error are delivered before it;
-* after a ``DecodeError`` nothing more is decoded, for what follows cannot be trusted; only ``FrameTooLongError`` lets a decoder that has
-  skipped the frame go on with the next;
-* a handler that closes the channel gets no further message, one that takes the decoder out gets the unread bytes as they are;
+* after a ``DecodeError`` nothing more is decoded, for what follows cannot be trusted; only ``FrameTooLongError`` lets a
+  decoder that consumed bytes before raising it, because it skips the frame, go on with the next;
+* a handler that closes the channel gets no further message, one that takes the decoder out gets the unread bytes as
+  they are;
 * bytes that arrive while a message is being handled wait for their turn;
 * bytes left over when the input ends are a truncated frame, and reported as such;
 * with ``auto_read`` off, bytes that made no message ask for more.
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..future import ChannelFuture
 
 M = TypeVar("M", covariant=True, default=Any)
+T = TypeVar("T", default=Any)
 In = TypeVar("In", contravariant=True, default=Any)
 A = TypeVar("A", contravariant=True, default=Any)
 B = TypeVar("B", covariant=True, default=Any)
@@ -52,10 +54,14 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     _decoding: bool = False
     _failed: bool = False  # terminal: a protocol error was found
     _finished: bool = False  # the input has ended
+    _eof_waits: bool = False  # it ended while a message was being handled
+    author: str = ""  # whose decode() it is, for messages about mistakes; "" when it is this class's own
 
     def decode(self, buffer: ReceiveBuffer) -> M | None:
-        """Cut one message off the front of ``buffer``; ``None`` for "not yet"; raise ``DecodeError`` for what breaks the rules.
+        """Cut one message off the front of ``buffer``; ``None`` for "not yet"; ``DecodeError`` for what breaks the
+        rules.
 
+        ``None`` after consuming something means that there may be more to decode at once.
         Called with at least one unread byte, and as long as messages come.
         """
         raise NotImplementedError(f"{type(self).__name__} must have a method decode(self, buffer)")
@@ -63,6 +69,13 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     def decode_last(self, buffer: ReceiveBuffer) -> M | None:
         """Like ``decode``, for what is left when the input has ended."""
         return self.decode(buffer)
+
+    def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
+        """Say what is wrong with input that ends here: by default that bytes are left over.
+
+        For decoders that remember more than the buffer holds, such as a frame of which they have taken the front.
+        """
+        return default_unfinished(buffer)
 
     @property
     def unread_bytes(self) -> int:
@@ -86,7 +99,10 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
             made = False
         else:
             made = self._decode(ctx, buffer)
-        if not made and not ctx.channel.auto_read and not self._decoding:
+        if self._eof_waits and not self._decoding:
+            self._eof_waits = False
+            self._end_input(ctx, made)
+        elif not made and not ctx.channel.auto_read and not self._decoding:
             ctx.read()
 
     def _decode(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> bool:
@@ -103,8 +119,9 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                     raise
                 except BaseException as exc:  # noqa: BLE001 - whatever decode raises is the pipeline's to handle
                     self._decode_raised(ctx, buffer, exc, before)
-                    made = True
                     if self._failed:
+                        made = True  # reading on would be of no use
+                    if self._failed or ctx.is_removed:
                         break
                     if not channel.is_open:
                         buffer.clear()
@@ -113,11 +130,12 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                     if buffer.left == before:
                         break
                     continue
+                made = True
                 if buffer.left == before:
                     self._failed = True
                     buffer.clear()
-                    raise self._consumed_nothing(message)
-                made = True
+                    self._report(ctx, self._consumed_nothing(message))
+                    break
                 ctx.fire_channel_read(message)
                 if ctx.is_removed:
                     break
@@ -137,29 +155,46 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         if not isinstance(exc, FrameTooLongError) or buffer.left == before:
             self._failed = True
             buffer.clear()
-        ctx.fire_exception_caught(exc)
+        self._report(ctx, exc)
+
+    def _report(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+        """Offer ``exc`` to this handler's own ``exception_caught``, as if the event had raised it, and go on."""
+        try:
+            self.exception_caught(ctx, exc)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:  # noqa: BLE001 - no user code can kill a loop
+            ctx.log_raising_catcher(raised)
 
     def _consumed_nothing(self, message: Any) -> PipelineError:
-        return PipelineError(
-            f"{type(self).__name__}.decode returned {message!r} without consuming a byte, and would do so for ever"
-        )
+        name = self.author or type(self).__name__
+        return PipelineError(f"{name}.decode returned {message!r} without consuming a byte, and would do so for ever")
 
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        buffer = self._buffer
-        if not self._finished:
-            self._finished = True
-            if buffer is not None and not self._failed:
-                made = self._decode(ctx, buffer)
-                if buffer.left > 0 and not ctx.is_removed:
-                    error = self._truncated(buffer)
-                    buffer.clear()
-                    ctx.fire_exception_caught(error)
-                if made:
-                    ctx.fire_channel_read_complete()
-        ctx.fire_channel_eof()
+        if self._finished:
+            ctx.fire_channel_eof()
+            return
+        self._finished = True
+        if self._decoding:
+            self._eof_waits = True  # the bytes that came before it go first
+        else:
+            buffer = self._buffer
+            made = buffer is not None and not self._failed and self._decode(ctx, buffer)
+            self._end_input(ctx, made)
 
-    def _truncated(self, buffer: ReceiveBuffer) -> CorruptedFrameError:
-        return CorruptedFrameError(f"the input ended in the middle of a frame: {buffer.left} bytes of it are here")
+    def _end_input(self, ctx: ChannelHandlerContext[Any, Any], made: bool) -> None:
+        buffer = self._buffer
+        if buffer is None and not ctx.is_removed:
+            buffer = ReceiveBuffer()
+        if buffer is not None and not self._failed and ctx.channel.is_open:
+            error = self.unfinished(buffer)
+            if error is not None:
+                self._failed = True
+                buffer.clear()
+                self._report(ctx, error)
+        if made:
+            ctx.fire_channel_read_complete()
+        ctx.fire_channel_eof()
 
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         if not self._decoding:
@@ -180,15 +215,17 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
 
         Raises:
             DecodeError: the bytes break the rules; its ``messages`` are those decoded before.  After a
-                ``FrameTooLongError`` feeding may go on, after any other error it may not.
+                ``FrameTooLongError`` feeding may go on (``feed(b"")`` brings what was behind that frame), after any
+                other error it may not.
+            PipelineError: feeding went on after another error, or after ``finish``.
         """
         buffer = self._buffer
         if buffer is None:
             buffer = self._buffer = ReceiveBuffer()
         if self._finished:
-            raise PipelineError(f"{type(self).__name__}: feed() after finish()")
+            raise PipelineError(f"{self.author or type(self).__name__}: feed() after finish()")
         buffer.append(bytes(data))
-        if buffer.left < buffer.wanted:
+        if buffer.left < buffer.wanted and not self._failed:
             return []
         return self._drain(buffer)
 
@@ -196,43 +233,138 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         """Say that the input has ended, and return the messages that this completes.
 
         Raises:
-            DecodeError: like ``feed``; also when it ended in the middle of a frame.
+            DecodeError: like ``feed``; also when the input ended in the middle of a frame.
         """
         self._finished = True
         buffer = self._buffer
         if buffer is None:
-            return []
+            buffer = self._buffer = ReceiveBuffer()
         messages = self._drain(buffer)
-        if buffer.left > 0:
-            error = self._truncated(buffer)
-            error.messages = messages
+        error = self.unfinished(buffer)
+        if error is not None:
+            self._failed = True
             buffer.clear()
+            error.messages = messages
             raise error
         return messages
 
     def _drain(self, buffer: ReceiveBuffer) -> list[Any]:
         if self._failed:
-            raise PipelineError(f"{type(self).__name__} has failed before, and what follows cannot be trusted")
+            raise PipelineError(
+                f"{self.author or type(self).__name__} has failed before, and what follows cannot be trusted"
+            )
         messages: list[Any] = []
         while buffer.left > 0:
             before: i64 = buffer.left
             try:
                 message = self.decode_last(buffer) if self._finished else self.decode(buffer)
-            except DecodeError as exc:
-                exc.messages = messages
+            except BaseException as exc:
                 if not isinstance(exc, FrameTooLongError) or buffer.left == before:
                     self._failed = True
                     buffer.clear()
+                if isinstance(exc, DecodeError):
+                    exc.messages = messages
                 raise
             if message is None:
                 if buffer.left == before:
                     break
                 continue
             if buffer.left == before:
+                self._failed = True
+                buffer.clear()
                 raise self._consumed_nothing(message)
             messages.append(message)
         buffer.trim()
         return messages
+
+
+def default_unfinished(buffer: ReceiveBuffer) -> DecodeError | None:
+    """Bytes that are left over when the input ends are a truncated frame."""
+    if buffer.left == 0:
+        return None
+    return CorruptedFrameError(f"the input ended in the middle of a frame: {buffer.left} bytes of it are here")
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ICodec(ChannelDuplexHandler[bytes, T, T, bytes], Generic[T]):
+    """bytes → T on the way in, T → bytes on the way out: a framing in one object, and a stage like any other.
+
+    Subclasses have the two methods ``decode`` and ``encode``.  Everything else is as in ``ByteToMessageDecoder``, and
+    so are ``feed`` and ``finish``, for use without a pipeline.
+    """
+
+    # Class-level, so that a subclass need not call super().__init__().
+    _decoder: _DecoderOfCodec | None = None
+
+    def decode(self, buffer: ReceiveBuffer) -> T | None:
+        """See ``ByteToMessageDecoder.decode``."""
+        raise NotImplementedError(f"{type(self).__name__} must have a method decode(self, buffer)")
+
+    def decode_last(self, buffer: ReceiveBuffer) -> T | None:
+        """See ``ByteToMessageDecoder.decode_last``."""
+        return self.decode(buffer)
+
+    def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
+        """See ``ByteToMessageDecoder.unfinished``."""
+        return default_unfinished(buffer)
+
+    def encode(self, message: T) -> bytes | list[bytes]:
+        """See ``MessageToByteEncoder.encode``."""
+        raise NotImplementedError(f"{type(self).__name__} must have a method encode(self, message)")
+
+    @property
+    def unread_bytes(self) -> int:
+        return 0 if self._decoder is None else self._decoder.unread_bytes
+
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        self._decodes().channel_read(ctx, msg)
+
+    def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._decodes().channel_eof(ctx)
+
+    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._decodes().handler_removed(ctx)
+
+    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        encoded = self.encode(msg)
+        if isinstance(encoded, list):
+            write_all(ctx, encoded, promise)
+        else:
+            ctx.write(encoded, promise)
+
+    def feed(self, data: bytes) -> list[Any]:
+        """See ``ByteToMessageDecoder.feed``."""
+        return self._decodes().feed(data)
+
+    def finish(self) -> list[Any]:
+        """See ``ByteToMessageDecoder.finish``."""
+        return self._decodes().finish()
+
+    def _decodes(self) -> _DecoderOfCodec:
+        decoder = self._decoder
+        if decoder is None:
+            decoder = self._decoder = _DecoderOfCodec(self)
+        return decoder
+
+
+class _DecoderOfCodec(ByteToMessageDecoder[Any]):
+    """The half of a codec that reads: the codec decides, the base class does the rest."""
+
+    def __init__(self, codec: ICodec[Any]) -> None:
+        self._codec = codec
+        self.author = type(codec).__name__
+
+    def decode(self, buffer: ReceiveBuffer) -> Any:
+        return self._codec.decode(buffer)
+
+    def decode_last(self, buffer: ReceiveBuffer) -> Any:
+        return self._codec.decode_last(buffer)
+
+    def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
+        return self._codec.unfinished(buffer)
+
+    def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+        self._codec.exception_caught(ctx, exc)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -1,0 +1,194 @@
+"""Frames that say how long they are: a number in front, then so many bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+from .._mypyc import i64, mypyc_attr
+from ..buffer import ReceiveBuffer
+from ..errors import CorruptedFrameError, DecodeError, EncodeError, FrameTooLongError
+from .base import ByteToMessageDecoder, MessageToByteEncoder
+
+BytesLike: TypeAlias = bytes | bytearray | memoryview
+
+_WIDTHS: Final = (1, 2, 3, 4, 8)  # bytes that a length field may have
+_HIGHEST_LIMIT: Final = 2**63 - 1  # bytes; positions are 64-bit
+_COPIED: Final = (
+    8192  # bytes; a longer body is not copied to stand behind its header: copying costs more than a second piece
+)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
+    r"""bytes → bytes, one frame each; the frame itself says how long it is.
+
+    ``length_field_length`` bytes (1, 2, 3, 4 or 8), found ``length_field_offset`` into the frame, hold an unsigned
+    number; that number plus ``length_adjustment`` counts what follows the field.  ``initial_bytes_to_strip`` are cut
+    off the front of what is delivered::
+
+        offset 1, length 2, adjustment 1 (hdr2), strip 3 (hdr1 + len)
+        +------+-------+------+-------+     +------+-------+
+        | hdr1 |  len  | hdr2 | body  |     | hdr2 | body  |
+        | \xCA | 00 05 | \xFE | HELLO | --> | \xFE | HELLO |
+        +------+-------+------+-------+     +------+-------+
+
+        length 2, adjustment -2 (the number counts itself), strip 0
+        +-------+-------+     +-------+-------+
+        |  len  | body  |     |  len  | body  |
+        | 00 07 | HELLO | --> | 00 07 | HELLO |
+        +-------+-------+     +-------+-------+
+
+    Args:
+        max_frame_length: bytes of the longest frame, header included.
+        byte_order: ``"big"`` or ``"little"``.
+        fail_fast: report a frame that is too long as soon as its header is read; otherwise once it has gone by.
+
+    Raises:
+        FrameTooLongError: before buffering it, for a frame above ``max_frame_length``; the next frame is decoded again.
+        CorruptedFrameError: the number makes the frame end before its own body, or before the last byte to strip.
+    """
+
+    def __init__(
+        self,
+        max_frame_length: int,
+        length_field_offset: int = 0,
+        length_field_length: int = 4,
+        length_adjustment: int = 0,
+        initial_bytes_to_strip: int = 0,
+        *,
+        byte_order: str = "big",
+        fail_fast: bool = True,
+    ) -> None:
+        _check_field(length_field_length, byte_order)
+        if not 0 < max_frame_length <= _HIGHEST_LIMIT:
+            raise ValueError(f"max_frame_length must be from 1 to {_HIGHEST_LIMIT}, but is {max_frame_length}")
+        if length_field_offset < 0:
+            raise ValueError(f"length_field_offset must not be negative, but is {length_field_offset}")
+        if initial_bytes_to_strip < 0:
+            raise ValueError(f"initial_bytes_to_strip must not be negative, but is {initial_bytes_to_strip}")
+        body_at = length_field_offset + length_field_length
+        if body_at > max_frame_length:
+            raise ValueError(
+                f"max_frame_length must hold the length field, which ends at byte {body_at}, but is {max_frame_length}"
+            )
+        if initial_bytes_to_strip > max_frame_length:
+            raise ValueError(
+                f"initial_bytes_to_strip must not be above max_frame_length, {max_frame_length}, "
+                f"but is {initial_bytes_to_strip}"
+            )
+        self._max_frame = max_frame_length
+        self._field_at = length_field_offset
+        self._field_length = length_field_length
+        self._little = byte_order == "little"
+        self._body_at: i64 = body_at
+        self._unnumbered: int = body_at + length_adjustment  # bytes of a frame that its number does not count
+        self._least: int = max(body_at, initial_bytes_to_strip)
+        self._strip: i64 = initial_bytes_to_strip
+        self._fail_fast = fail_fast
+        self._overlong: int = 0  # length of the frame that is being discarded, and how much of it is to come
+        self._to_discard: int = 0
+
+    def decode(self, buffer: ReceiveBuffer) -> bytes | None:
+        if self._to_discard:
+            return self._discard(buffer)
+        if buffer.left < self._body_at:
+            return None
+        length = buffer.peek_uint(self._field_at, self._field_length, self._little)
+        frame = length + self._unnumbered
+        if frame < self._least:
+            raise CorruptedFrameError(
+                f"the length field says {length}, so the frame would have {frame} bytes; "
+                f"with this configuration it has at least {self._least}"
+            )
+        if frame > self._max_frame:
+            self._overlong = self._to_discard = frame
+            return self._discard(buffer)
+        if buffer.left < frame:
+            buffer.wait_for(frame)
+            return None
+        return buffer.cut(self._strip, frame, frame)
+
+    def _discard(self, buffer: ReceiveBuffer) -> bytes | None:
+        """Drop what is here of a frame that is too long; report it at its begin or its end."""
+        begins = self._to_discard == self._overlong
+        here: int = buffer.left
+        if here > self._to_discard:
+            here = self._to_discard
+        buffer.skip(here)
+        self._to_discard -= here
+        if begins if self._fail_fast else self._to_discard == 0:
+            raise FrameTooLongError(self._overlong, self._max_frame)
+        return None
+
+    def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
+        if self._to_discard and not self._fail_fast:
+            return FrameTooLongError(self._overlong, self._max_frame)  # nobody has heard of it yet
+        return super().unfinished(buffer)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class LengthFieldPrepender(MessageToByteEncoder[BytesLike]):
+    r"""bytes → bytes with their length in front; what ``LengthFieldBasedFrameDecoder`` reads.
+
+    The number is the length of the message plus ``length_adjustment``, and plus the field itself if
+    ``length_includes_length_field``::
+
+        length 2                                length 2, length_includes_length_field
+        +-------+     +-------+-------+         +-------+     +-------+-------+
+        | HELLO | --> | 00 05 | HELLO |         | HELLO | --> | 00 07 | HELLO |
+        +-------+     +-------+-------+         +-------+     +-------+-------+
+
+    A long message is not copied: it is written as a second piece, and must not be changed before it is sent.
+
+    Raises:
+        EncodeError: the number is negative after adjustment, or does not fit into the field.
+    """
+
+    def __init__(
+        self,
+        length_field_length: int = 4,
+        *,
+        length_adjustment: int = 0,
+        length_includes_length_field: bool = False,
+        byte_order: str = "big",
+    ) -> None:
+        _check_field(length_field_length, byte_order)
+        self._field_length = length_field_length
+        self._extra: int = length_adjustment + (length_field_length if length_includes_length_field else 0)
+        self._highest: int = 256**length_field_length - 1
+        self._little = byte_order == "little"
+
+    def encode(self, msg: BytesLike) -> bytes | list[bytes]:
+        if not isinstance(msg, bytes):
+            return self._encode_mutable(msg)
+        size = len(msg)
+        number = size + self._extra
+        if number < 0 or number > self._highest:
+            raise self._unfit(number)
+        header = number.to_bytes(self._field_length, "little" if self._little else "big")
+        if size > _COPIED:
+            return [header, msg]
+        return header + msg
+
+    def _encode_mutable(self, msg: bytearray | memoryview) -> bytes | list[bytes]:
+        size = msg.nbytes if isinstance(msg, memoryview) else len(msg)
+        number = size + self._extra
+        if number < 0 or number > self._highest:
+            raise self._unfit(number)
+        header = number.to_bytes(self._field_length, "little" if self._little else "big")
+        if size <= _COPIED or (isinstance(msg, memoryview) and not msg.c_contiguous):
+            return header + bytes(msg)
+        pieces: list[Any] = [header, msg.cast("B") if isinstance(msg, memoryview) else msg]
+        return pieces
+
+    def _unfit(self, number: int) -> EncodeError:
+        if number < 0:
+            return EncodeError(f"the length is {number} after adjustment, and a length field holds no negative number")
+        return EncodeError(f"a length of {number} does not fit into a field of {self._field_length} bytes")
+
+
+def _check_field(length: int, byte_order: str) -> None:
+    if length not in _WIDTHS:
+        raise ValueError(f"length_field_length must be 1, 2, 3, 4 or 8, but is {length}")
+    if byte_order not in ("big", "little"):
+        raise ValueError(f'byte_order must be "big" or "little", but is {byte_order!r}')
