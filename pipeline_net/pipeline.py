@@ -264,19 +264,27 @@ class ChannelPipeline:
             self._add_after(seat, stages, executor)
 
     def _add_after(self, base: Seat, stages: tuple[Stage, ...], executor: Executor | None) -> None:
-        for seat in self._make_seats(stages, executor):
+        for seat in self._make_seats(stages, executor, None):
+            while base.is_removed:  # by the handler_added of a newcomer, perhaps its own
+                base = base.prev
             self._insert(seat, base)
             self._admit(seat)
             base = seat
 
     def _add_before(self, base: Seat, stages: tuple[Stage, ...], executor: Executor | None) -> None:
-        for seat in self._make_seats(stages, executor):
+        for seat in self._make_seats(stages, executor, None):
+            while base.is_removed:
+                base = base.next
             self._insert(seat, base.prev)
             self._admit(seat)
 
-    def _make_seats(self, stages: tuple[Stage, ...], executor: Executor | None) -> list[Seat]:
-        """Check all of them before the first is seated, so that a refusal changes nothing."""
-        taken = set(self.names)
+    def _make_seats(self, stages: tuple[Stage, ...], executor: Executor | None, leaving: Seat | None) -> list[Seat]:
+        """Check all of them before the first is seated, so that a refusal changes nothing.
+
+        Args:
+            leaving: the seat they replace, whose name is free again.
+        """
+        taken = {seat.name for seat in self._seats() if seat is not leaving}
         seats: list[Seat] = []
         handlers: set[int] = set()
         for stage in stages:
@@ -324,7 +332,7 @@ class ChannelPipeline:
         seat.link_to_next(seat.next)
         seat.link_to_prev(after)
 
-    def _admit(self, seat: Seat) -> bool:
+    def _admit(self, seat: Seat) -> None:
         """Let ``handler_added`` run, then let events in; a handler that fails it is shown out again."""
         try:
             seat.events.handler_added(seat)
@@ -332,12 +340,10 @@ class ChannelPipeline:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
             self.reject(seat, exc)
-            return False
-        if seat.is_removed:
-            return False  # it took itself out again
-        seat.mask = self._facts_of(seat.handler).mask
-        self._relink()
-        return True
+            return
+        if not seat.is_removed:  # it may have taken itself out again
+            seat.mask = self._facts_of(seat.handler).mask
+            self._relink()
 
     def reject(self, seat: Seat, exc: BaseException) -> None:
         """Show a handler out whose ``handler_added`` raised, and report that through ``exception_caught``."""
@@ -349,25 +355,19 @@ class ChannelPipeline:
 
     def _replace(self, which: Which, stages: tuple[Stage, ...]) -> ChannelHandler:
         old = self._must_find(which)
-        mask = old.mask
-        name = old.name
-        old.name = ""  # a newcomer may take the name of the one it replaces
-        try:
-            seats = self._make_seats(stages, None)
-        except PipelineError:
-            old.name = name
-            raise
-        old.name = name
+        seats = self._make_seats(stages, None, old)
         # The old handler goes deaf first, so that no event meets both the old one and a new one.
         old.mask = 0
         after = old
         for seat in seats:
+            while after.is_removed:
+                after = after.prev
             self._insert(seat, after)
+            self._admit(seat)
             after = seat
-        stayed = [seat for seat in seats if self._admit(seat)]
         if old.is_removed:
             return old.handler  # a newcomer's handler_added has taken it out
-        old.mask = mask
+        stayed = [seat for seat in seats if not seat.is_removed]
         if stayed:
             self._unseat(old, stayed[-1], stayed[0])
         else:
