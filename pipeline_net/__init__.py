@@ -26,6 +26,7 @@ from .codecs.base import (
     MessageToMessageDecoder,
     MessageToMessageEncoder,
 )
+from .conn import Conn
 from .context import ChannelHandlerContext
 from .errors import (
     AddressError,
@@ -47,12 +48,14 @@ from .errors import (
     WriteBufferOverflowError,
     WriteTimeoutError,
 )
+from .event_handler import Action, EventHandler
 from .file_region import FileRegion
 from .future import ChannelFuture
 from .handler import ChannelDuplexHandler, ChannelHandler, ChannelInboundHandler, ChannelOutboundHandler
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
 from .ring_buffer import RingBuffer
+from .server import serve
 from .stack import Stack, wire
 from .transport.event_loop import EventLoop
 from .transport.group import EventLoopGroup
@@ -64,6 +67,7 @@ COMPILED = not _context.__file__.endswith(".py")
 """Whether this is the build that mypyc compiled."""
 
 __all__ = [
+    "Action",
     "AddressError",
     "BlockingOperationError",
     "ByteToMessageDecoder",
@@ -81,10 +85,12 @@ __all__ = [
     "ChannelOptions",
     "ChannelOutboundHandler",
     "ChannelPipeline",
+    "Conn",
     "ConnectTimeoutError",
     "CorruptedFrameError",
     "DecodeError",
     "EncodeError",
+    "EventHandler",
     "EventLoop",
     "EventLoopGroup",
     "FileRegion",
@@ -109,5 +115,6 @@ __all__ = [
     "WriteBufferOverflowError",
     "WriteTimeoutError",
     "__version__",
+    "serve",
     "wire",
 ]

@@ -18,6 +18,7 @@ from ._mypyc import i64, mypyc_attr
 
 _SMALL: Final = 4096  # bytes; smaller pieces are gathered
 _GATHERED: Final = 65536  # bytes in one gathered piece
+_LARGE: Final = 65536  # bytes; a part at least this large is worth receiving as one piece
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -33,6 +34,7 @@ class ReceiveBuffer:
         self.pos: i64 = 0
         self.left: i64 = len(data)
         self.wanted: i64 = 0  # bytes that must be here before the decoder is asked again
+        self.expected: i64 = 0  # bytes that should arrive as one piece next; see expect()
         self._pieces: list[bytes | bytearray] = []  # what follows _data, not joined to it yet
         # what find() knows: this needle begins nowhere from _sought_from to _searched (counted from the first unread
         # byte), and that search ended in this piece
@@ -177,6 +179,16 @@ class ReceiveBuffer:
     def wait_for(self, n: int) -> None:
         """Do not ask the decoder again before ``n`` unread bytes are here; for who is about to return "not yet"."""
         self.wanted = n
+        if n - self.left >= _LARGE:
+            self.expected = n - self.left
+
+    def expect(self, n: int) -> None:
+        """Say that the next ``n`` bytes belong together.
+
+        A transport that can will bring just these as one piece, which then need not be copied to be taken.  A wish, no
+        more: they may come in any other pieces.
+        """
+        self.expected = n
 
     def find(self, needle: bytes, start: int = 0) -> int:
         """Find ``needle`` in the unread bytes, at ``start`` or later: its distance from the first unread byte, or -1.
@@ -231,9 +243,16 @@ class ReceiveBuffer:
 
     def _gather(self, n: i64) -> bytes:
         """Consume ``n`` bytes that reach beyond the first chunk, copying each of them once."""
+        pieces = self._pieces
+        if self.pos == len(self._data) and len(pieces[0]) == n and isinstance(pieces[0], bytes):
+            whole = pieces.pop(0)  # it came as one piece, and is handed on as it came
+            self._data = b"" if self.left == 0 else bytes(pieces.pop(0))
+            self.pos = 0
+            self._piece = 0
+            self._piece_start = 0
+            return bytes(whole)
         parts: list[bytes | bytearray] = [self._data[self.pos :]]
         missing: i64 = n - len(parts[0])
-        pieces = self._pieces
         used = 0
         self._data = b""
         self.pos = 0

@@ -115,6 +115,7 @@ class Channel:
         self.input_open = True
         self._auto_read: bool = options.auto_read
         self.read_requested = False
+        self.read_hint: i64 = 0  # bytes that the first stage would like to get as one piece next; 0: no wish
         self._read_holds: i64 = 0
         # writing
         self.output_open = True

@@ -40,12 +40,15 @@ _TABLE = {
     "handlers": "channel pipeline context handler future errors options loop file_region",
     "transport": "channel pipeline context handler future errors options loop file_region ring_buffer",  # never a codec
     "bootstrap": "channel channel_group stack transport pipeline handler future errors options loop",
-    "server": "bootstrap codecs.base handler context channel future errors options ring_buffer buffer stack"
-    " transport.group",
+    "event_handler": "",
+    "conn": "event_handler codecs.base handler channel errors ring_buffer",
+    "datagram_conn": "conn datagram event_handler handler channel errors",
+    "server": "bootstrap conn datagram_conn event_handler handler errors options ring_buffer"
+    " transport.group transport.datagram_channel",
     "testing": f"{_CORE} stack codecs.base transport.timers",
     "cli": f"{_CORE} __init__ stack codecs bootstrap server testing transport",
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
-    "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server",
+    "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
 }
 

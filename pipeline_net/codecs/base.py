@@ -99,6 +99,8 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
             made = False
         else:
             made = self._decode(ctx, buffer)
+        if buffer.expected > 0:
+            self._pass_on_expectation(ctx, buffer)
         if self._eof_waits and not self._decoding:
             self._eof_waits = False
             self._end_input(ctx, made)
@@ -148,6 +150,12 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
             else:
                 buffer.trim()
         return made
+
+    def _pass_on_expectation(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> None:
+        """Tell the transport what should come as one piece: it can only help whoever reads straight from it."""
+        if ctx.pipeline.first is self:
+            ctx.channel.read_hint = buffer.expected
+        buffer.expected = 0
 
     def _decode_raised(
         self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer, exc: BaseException, before: i64

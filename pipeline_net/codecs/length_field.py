@@ -18,6 +18,9 @@ _COPIED: Final = (
 )
 
 
+_LARGE: Final = 65536  # bytes; frames at least this large are received in two steps, header and body
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
     r"""bytes → bytes, one frame each; the frame itself says how long it is.
@@ -106,6 +109,8 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         if buffer.left < frame:
             buffer.wait_for(frame)
             return None
+        if frame >= _LARGE and buffer.left == frame:
+            buffer.expect(self._body_at)  # then the next body, too, can come as one piece
         return buffer.cut(self._strip, frame, frame)
 
     def _discard(self, buffer: ReceiveBuffer) -> bytes | None:

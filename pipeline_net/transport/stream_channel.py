@@ -20,16 +20,24 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import i64
 from ..channel import ACTIVE, Channel
+from ..errors import AddressError, PipelineError
 from ..file_region import FileRegion
 from ..options import ChannelOptions
+from .address import Address, parse_address
+from .connector import Connector
 from .event_loop import EventLoop, Watched
 from .poller import ERROR, HANGUP, READ, WRITE
 
+if TYPE_CHECKING:
+    from ..future import ChannelFuture
+
 _MAX_READS: Final = 16  # recv calls a wake-up, so that one busy peer cannot starve the rest
+_MAX_PIECE: Final = 1 << 20  # bytes asked for at once, when a decoder knows that so much belongs together
+_MAX_BATCH: Final = 1 << 20  # bytes a wake-up, for the same reason as _MAX_READS
 _JOIN_BELOW: Final = 65536  # bytes; fewer than this are joined and sent with one send
 _MAX_PIECES: Final = 1024  # IOV_MAX on Linux and macOS: pieces a sendmsg may have
 _LINGER: Final = 1.0  # seconds to wait for a peer that still sends, after we have said goodbye
@@ -49,11 +57,13 @@ class StreamChannel(Channel, Watched):
         self._local: Any = None
         self._remote: Any = remote
         self._interest: i64 = -1  # what the selector knows; -1 when it does not know us
-        self._receive_size: i64 = options.receive_size
+        self._receive_size: Any = options.receive_size  # Any keeps the int as it is; recv is called with it for ever
         self._in_batch = False
         self._sending = False
         self._lingering = False
         self._pieces_are_plain = True  # no FileRegion waits
+        self._bind_to: Address | None = None
+        self._connector: Connector | None = None
         loop.adopt(self)
 
     # -- addresses ----------------------------------------------------------------------------------
@@ -73,14 +83,32 @@ class StreamChannel(Channel, Watched):
 
     # -- life ---------------------------------------------------------------------------------------
 
-    def connected(self, sock: socket.socket, remote: Any) -> None:
-        """Take on a socket that has been connected, and tell the stages."""
+    def bind_before_connect(self, local: Address) -> None:
+        """Come from ``local`` when connecting."""
+        self._bind_to = local
+
+    def transport_connect(self, address: Any, promise: ChannelFuture[Any] | None) -> None:
+        parsed = parse_address(address)
+        if not parsed.is_stream or parsed.form == "local":
+            raise AddressError(f"bad address {str(parsed)!r}: a stream channel is connected to tcp://… or unix://…")
+        if self._sock is not None or self._connector is not None:
+            raise PipelineError(f"{self!r} is connected already, or on its way")
+        if self.state > ACTIVE:
+            raise self.closed_error()
+        self._connector = Connector(self, self._event_loop, parsed, self._bind_to, promise)
+        self._connector.start()
+
+    def connected(self, sock: socket.socket, remote: Any, promise: ChannelFuture[Any] | None = None) -> None:
+        """Take on a socket that has been connected, keep the promise of that, and tell the stages."""
         self._sock = sock
         self._remote = remote
-        self.activate()
+        self.activate(promise)
 
     def release_transport(self) -> None:
         self._event_loop.forget(self)
+        if self._connector is not None:
+            self._connector.cancel()
+            self._connector = None
         sock = self._sock
         if sock is None:
             return
@@ -147,7 +175,9 @@ class StreamChannel(Channel, Watched):
             self._discard_input()
             return
         sock = self._sock
-        size: i64 = self._receive_size
+        size = self._receive_size
+        full: i64 = size
+        total: i64 = 0
         pipeline = self.pipeline
         failure: OSError | None = None
         eof = False
@@ -156,6 +186,12 @@ class StreamChannel(Channel, Watched):
         self._in_batch = True
         try:
             for _ in range(_MAX_READS):
+                if self.read_hint > 0:
+                    full = self.read_hint if self.read_hint < _MAX_PIECE else _MAX_PIECE
+                    size = full
+                    self.read_hint = 0
+                elif full != self._receive_size:
+                    size = full = self._receive_size
                 try:
                     chunk: bytes = sock.recv(size)
                 except BlockingIOError:
@@ -168,7 +204,9 @@ class StreamChannel(Channel, Watched):
                     break
                 got = True
                 pipeline.fire_channel_read(chunk)
-                if len(chunk) < size or not self.wants_to_read:
+                count: i64 = len(chunk)
+                total += count
+                if count < full or total >= _MAX_BATCH or not self.wants_to_read:
                     break
             if got:
                 pipeline.fire_channel_read_complete()
