@@ -15,7 +15,7 @@ Where things are::
 from __future__ import annotations
 
 from . import context as _context
-from .bootstrap import Server, ServerBootstrap, ServerDraining
+from .bootstrap import Bootstrap, Server, ServerBootstrap, ServerDraining
 from .buffer import ReceiveBuffer
 from .channel import Channel
 from .channel_group import ChannelGroup
@@ -28,6 +28,7 @@ from .codecs.base import (
 )
 from .conn import Conn
 from .context import ChannelHandlerContext
+from .datagram import Datagram
 from .errors import (
     AddressError,
     BlockingOperationError,
@@ -70,6 +71,7 @@ __all__ = [
     "Action",
     "AddressError",
     "BlockingOperationError",
+    "Bootstrap",
     "ByteToMessageDecoder",
     "COMPILED",
     "Channel",
@@ -88,6 +90,7 @@ __all__ = [
     "Conn",
     "ConnectTimeoutError",
     "CorruptedFrameError",
+    "Datagram",
     "DecodeError",
     "EncodeError",
     "EventHandler",

@@ -14,24 +14,33 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from .channel import Channel
 from .channel_group import ChannelGroup
-from .errors import BlockingOperationError
+from .errors import AddressError, BlockingOperationError
+from .future import ChannelFuture
 from .options import ChannelOptions
 from .transport.address import Address, parse_address
+from .transport.connector import check_local_address
+from .transport.datagram_channel import DatagramChannel, DatagramListener
 from .transport.event_loop import EventLoop, on_a_loop
 from .transport.group import EventLoopGroup, LoneLoop, Loops, as_group, ask, wait_for
-from .transport.listening import BoundSocket, bind_socket, default_backlog, with_address
-from .transport.opening import Initializer
+from .transport.listening import BoundSocket, bind_socket, default_backlog
+from .transport.local import LocalChannel, LocalListener
+from .transport.opening import Initializer, seat_stages
 from .transport.server_channel import Intake, ServerChannel
+from .transport.stream_channel import StreamChannel
 
 _ANSWER: Final = 5.0  # seconds that a loop has to close a listener; a handler that blocks may be in its way
 _SENDING: Final = 5.0  # seconds that channels which are cut off have to send what was written
+
+
+AnyListener: TypeAlias = ServerChannel | DatagramListener | LocalListener
 
 
 class ServerDraining:
@@ -75,7 +84,7 @@ class Server:
         self.addresses: list[str] = []
         self._channels = _OpenChannels()
         self._loops = loops
-        self._listeners: list[ServerChannel] = []
+        self._listeners: list[AnyListener] = []
         self._open_listeners = 0
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -151,7 +160,7 @@ class Server:
             if self._open_listeners == 0:
                 self._closed.set()
 
-    def open(self, listeners: list[ServerChannel]) -> None:
+    def open(self, listeners: list[AnyListener]) -> None:
         """Let the listeners begin; for the bootstrap."""
         self._listeners = listeners
         self._open_listeners = len(listeners)
@@ -218,33 +227,138 @@ class ServerBootstrap:
         self._workers.start()
         server = Server(list({*self._masters, *self._workers}))
         intake = Intake(self._initializer, self._options, server.channels, self._max_connections)
-        places: list[tuple[BoundSocket, EventLoop, Loops]] = []
+        listeners: list[AnyListener] = []
         try:
             for address in parsed:
-                self._bind(address, places)
-            for bound, _, _ in places:
-                try:
-                    bound.sock.listen(self._backlog)
-                except OSError as exc:
-                    raise with_address(exc, "cannot listen on", bound.address) from exc
+                self._listen(address, intake, server, listeners)
         except BaseException:
-            for bound, _, _ in places:
-                bound.close()
+            for listener in listeners:
+                listener.withdraw()
             raise
-        server.open(
-            [ServerChannel(loop, bound, workers, intake, server.listener_closed) for bound, loop, workers in places]
-        )
+        server.open(listeners)
         return server
 
-    def _bind(self, address: Address, places: list[tuple[BoundSocket, EventLoop, Loops]]) -> None:
-        if not self._reuse_port or address.form != "inet":
-            bound = bind_socket(address, self._options, reuse_address=self._reuse_address)
-            places.append((bound, self._masters.next(), self._workers))
+    def _listen(self, address: Address, intake: Intake, server: Server, listeners: list[AnyListener]) -> None:
+        """Take one address; nobody is received there before the server opens."""
+        if address.form == "local":
+            loop = self._masters.next()
+            listeners.append(
+                LocalListener(loop, address.path, self._workers, intake, self._backlog, server.listener_closed)
+            )
+        elif self._reuse_port and address.form == "inet":
+            for loop in self._workers:
+                bound = self._bind(address, reuse_port=True)
+                listeners.append(self._listener(address, bound, loop, LoneLoop(loop), intake, server))
+                address = attrs.evolve(address, port=bound.port)  # where it was 0, the first has found one for all
+        else:
+            loop = (self._workers if address.is_datagram else self._masters).next()
+            listeners.append(self._listener(address, self._bind(address), loop, self._workers, intake, server))
+
+    def _bind(self, address: Address, *, reuse_port: bool = False) -> BoundSocket:
+        backlog = self._backlog if address.is_stream else None
+        return bind_socket(
+            address, self._options, reuse_address=self._reuse_address, reuse_port=reuse_port, backlog=backlog
+        )
+
+    def _listener(
+        self, address: Address, bound: BoundSocket, loop: EventLoop, workers: Loops, intake: Intake, server: Server
+    ) -> AnyListener:
+        if address.is_datagram:
+            return DatagramListener(loop, bound, intake, server.listener_closed)
+        return ServerChannel(loop, bound, workers, intake, server.listener_closed)
+
+
+class Bootstrap:
+    """Connects clients.
+
+    Args:
+        group: the loops that get the connections: a group, or one loop, which whoever made it starts or drives.
+        initializer: called once per channel, on its loop; the stages it returns are appended to the channel's pipeline.
+        local_address: the IP address (and port, or 0) of this machine to come from.
+        options: of every channel.
+
+    Raises:
+        AddressError: the local address is none.
+    """
+
+    def __init__(
+        self,
+        group: EventLoopGroup | EventLoop,
+        initializer: Initializer,
+        *,
+        local_address: str | tuple[Any, ...] | Address | None = None,
+        options: ChannelOptions = ChannelOptions(),
+    ) -> None:
+        if not callable(initializer):
+            raise TypeError(f"initializer is a function from a channel to its stages, not {initializer!r}")
+        self._group: Loops = as_group(group)
+        self._initializer: Initializer = initializer
+        self._options = options
+        self._local: Address | None = None
+        if local_address is not None:
+            self._local = parse_address(local_address)
+            check_local_address(self._local)
+
+    def connect(self, address: str | tuple[Any, ...] | Address) -> ChannelFuture[Channel]:
+        """Connect; the future has the channel, once it is active.  Cancelling it gives the connection up.
+
+        Raises:
+            AddressError: the address does not say where.
+
+        The future fails with ``ChannelBrokenError``, which lists what was tried, with ``ConnectTimeoutError``, or with
+        what the initializer raised.
+        """
+        parsed = parse_address(address)
+        if self._local is not None and parsed.form != "inet":
+            raise AddressError(f"bad address {str(parsed)!r}: only IP connections can come from {self._local}")
+        self._group.start()
+        loop = self._group.next()
+        promise: ChannelFuture[Channel] = ChannelFuture(loop)
+        loop.expect()
+        try:
+            loop.execute(self._open, loop, parsed, promise)
+        except BaseException:
+            loop.arrived()
+            raise
+        return promise
+
+    def _open(self, loop: EventLoop, address: Address, promise: ChannelFuture[Channel]) -> None:
+        """Open the channel, and send ``connect`` through its pipeline; on its loop."""
+        try:
+            channel = self._make_channel(loop, address)
+        finally:
+            loop.arrived()
+        promise.on_cancel(channel.abort)
+        if promise.cancelled():
+            channel.abort()  # before anybody could be told
             return
-        for loop in self._workers:
-            bound = bind_socket(address, self._options, reuse_address=self._reuse_address, reuse_port=True)
-            places.append((bound, loop, LoneLoop(loop)))
-            address = attrs.evolve(address, port=bound.port)  # if it was 0, the first one has found a free port for all
+        try:
+            seat_stages(channel, self._initializer)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - whoever connects gets it
+            promise.fail_if_pending(exc)
+            channel.end(exc)
+            return
+        if not channel.is_open:
+            promise.fail_if_pending(channel.closed_error())  # by one of its own stages
+            return
+        promise.add_done_callback(partial(_close_if_failed, channel))
+        channel.pipeline.connect(address, promise)
+
+    def _make_channel(self, loop: EventLoop, address: Address) -> Channel:
+        if address.form == "local":
+            return LocalChannel(loop, self._options)
+        channel = (StreamChannel if address.is_stream else DatagramChannel)(loop, self._options, None)
+        if self._local is not None:
+            channel.bind_before_connect(self._local)
+        return channel
+
+
+def _close_if_failed(channel: Channel, promise: ChannelFuture[Channel]) -> None:
+    """A stage may have failed the promise; then nobody else has a hand on the channel."""
+    if promise.cancelled() or promise.exception() is not None:
+        channel.abort()
 
 
 def _has_thread(loop: Any) -> bool:

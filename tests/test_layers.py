@@ -17,13 +17,14 @@ import pytest
 _PACKAGE = Path(__file__).parent.parent / "pipeline_net"
 
 # Room: the rooms that it may import.  "transport" means all of transport/.  Each may import itself, and _mypyc.
-_CORE = "errors buffer ring_buffer future handler context pipeline channel options loop file_region"
+_CORE = "errors buffer ring_buffer future handler context pipeline channel options loop file_region datagram"
 _TABLE = {
     "_mypyc": "",
     "errors": "",
     "ring_buffer": "errors",
     "options": "errors",
     "file_region": "errors",
+    "datagram": "",
     "loop": "errors",
     "buffer": "errors",
     "future": "errors",
@@ -35,15 +36,15 @@ _TABLE = {
     "channel_group": "channel errors",
     "stack": "handler pipeline",
     "codecs.base": "buffer handler context pipeline errors",
-    "codecs": "codecs.base buffer handler context pipeline errors",  # framing: the single files
-    "codecs.redis": "codecs.base buffer handler context pipeline errors stack",
-    "handlers": "channel pipeline context handler future errors options loop file_region",
-    "transport": "channel pipeline context handler future errors options loop file_region ring_buffer",  # never a codec
-    "bootstrap": "channel channel_group stack transport pipeline handler future errors options loop",
+    "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
+    "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
+    "handlers": "datagram channel pipeline context handler future errors options loop file_region",
+    "transport": "datagram channel pipeline context handler future errors options loop file_region ring_buffer",
+    "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop",
     "event_handler": "",
     "conn": "event_handler codecs.base handler channel errors ring_buffer",
     "datagram_conn": "conn datagram event_handler handler channel errors",
-    "server": "bootstrap conn datagram_conn event_handler handler errors options ring_buffer"
+    "server": "datagram bootstrap conn datagram_conn event_handler handler errors options ring_buffer"
     " transport.group transport.datagram_channel",
     "testing": f"{_CORE} stack codecs.base transport.timers",
     "cli": f"{_CORE} __init__ stack codecs bootstrap server testing transport",

@@ -55,30 +55,49 @@ class BoundSocket:
 
 
 def bind_socket(
-    address: Address, options: ChannelOptions, *, reuse_address: bool = True, reuse_port: bool = False
+    address: Address,
+    options: ChannelOptions,
+    *,
+    reuse_address: bool = True,
+    reuse_port: bool = False,
+    backlog: int | None = None,
 ) -> BoundSocket:
     """Make a socket that is bound to ``address``; stream or datagram, as the scheme says.
+
+    Args:
+        backlog: listen, and let so many connections wait; ``None`` does not listen.
 
     Raises:
         OSError: it cannot be; the message names the address.
         BlockingOperationError: the host is a name, and the caller a loop, which would stop while it is looked up.
     """
-    kind = socket.SOCK_STREAM if address.is_stream else socket.SOCK_DGRAM
     try:
-        if address.form == "unix":
-            return _bind_unix(address, options)
-        if not address.host:
-            return _bind_all_interfaces(address, kind, options, reuse_address, reuse_port)
-        family, sockaddr = _look_up(address, kind)
-        v6only = family == socket.AF_INET6
-        return _bind_inet(address, family, kind, sockaddr, v6only, options, reuse_address, reuse_port)
+        bound = _bind(address, options, reuse_address, reuse_port)
+        if backlog is not None:
+            try:
+                bound.sock.listen(backlog)
+            except BaseException:
+                bound.close()
+                raise
     except OSError as exc:
-        raise with_address(exc, "cannot bind", str(address)) from exc
+        raise _with_address(exc, address) from exc
+    return bound
 
 
-def with_address(exc: OSError, what: str, address: str) -> OSError:
+def _bind(address: Address, options: ChannelOptions, reuse_address: bool, reuse_port: bool) -> BoundSocket:
+    kind = socket.SOCK_STREAM if address.is_stream else socket.SOCK_DGRAM
+    if address.form == "unix":
+        return _bind_unix(address, options)
+    if not address.host:
+        return _bind_all_interfaces(address, kind, options, reuse_address, reuse_port)
+    family, sockaddr = _look_up(address, kind)
+    v6only = family == socket.AF_INET6
+    return _bind_inet(address, family, kind, sockaddr, v6only, options, reuse_address, reuse_port)
+
+
+def _with_address(exc: OSError, address: Address) -> OSError:
     """Make the same error again, with a message that names the address."""
-    message = f"{what} {address}: {exc.strerror or exc}"
+    message = f"cannot bind {address}: {exc.strerror or exc}"
     if exc.errno is None:
         return OSError(message)
     if isinstance(exc, socket.gaierror):

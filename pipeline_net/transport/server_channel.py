@@ -155,6 +155,12 @@ class ServerChannel(Watched, Listener):
         self.loop.watch(self._fd, self, READ)
         self._is_watched = True
 
+    def withdraw(self) -> None:
+        """Give the address back, before ``open()``: another one of the same server could not be bound."""
+        assert not self._is_watched, "only before it is open"
+        if self._bound is not None:
+            self._bound.close()
+
     def stop_listening(self) -> None:
         bound = self._bound
         if bound is None:
