@@ -26,7 +26,7 @@ _MOST_SHRINKS: Final = 500  # attempts to find a smaller set of cuts that fails
 def pieces_of(data: bytes, cuts: Cuts) -> list[bytes]:
     """Cut ``data``."""
     edges = [0, *cuts, len(data)]
-    return [data[start:end] for start, end in pairwise(edges) if end > start]
+    return [piece for start, end in pairwise(edges) if (piece := data[start:end])]
 
 
 def byte_by_byte(data: bytes) -> Cuts:
