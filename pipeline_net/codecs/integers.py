@@ -27,13 +27,13 @@ class BytesToIntegers(ByteToMessageDecoder[int]):
     def __init__(self, width: int = 4, *, signed: bool = False, byte_order: str = "big") -> None:
         _check(width, byte_order)
         self._width: i64 = width
-        self._signed = signed
+        self._with_sign = signed
         self._little = byte_order == "little"
 
     def decode(self, buffer: ReceiveBuffer) -> int | None:
         if buffer.left < self._width:
             return None
-        return int.from_bytes(buffer.take(self._width), "little" if self._little else "big", signed=self._signed)
+        return int.from_bytes(buffer.take(self._width), "little" if self._little else "big", signed=self._with_sign)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -47,14 +47,14 @@ class IntegersToBytes(MessageToByteEncoder[int]):
     def __init__(self, width: int = 4, *, signed: bool = False, byte_order: str = "big") -> None:
         _check(width, byte_order)
         self._width = width
-        self._signed = signed
+        self._with_sign = signed
         self._little = byte_order == "little"
 
     def encode(self, msg: int) -> bytes:
         try:
-            return msg.to_bytes(self._width, "little" if self._little else "big", signed=self._signed)
+            return msg.to_bytes(self._width, "little" if self._little else "big", signed=self._with_sign)
         except OverflowError as exc:
-            kind = "signed" if self._signed else "unsigned"
+            kind = "signed" if self._with_sign else "unsigned"
             raise EncodeError(f"{msg} does not fit into {self._width} {kind} bytes") from exc
 
 
