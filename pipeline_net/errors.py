@@ -82,8 +82,8 @@ class FrameTooLongError(DecodeError):
         self.length = length
         self.limit = limit
 
-    def __reduce__(self) -> tuple[type[FrameTooLongError], tuple[int, int]]:
-        return FrameTooLongError, (self.length, self.limit)
+    def __reduce__(self) -> tuple[type[FrameTooLongError], tuple[int, int], dict[str, Any]]:
+        return type(self), (self.length, self.limit), self.__dict__
 
 
 class CorruptedFrameError(DecodeError):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import BinaryIO
 
 
 class FileRegion:
     """``count`` bytes of ``file`` from ``offset`` on.
 
-    ``channel.write(FileRegion(file))`` sends it with ``sendfile``.  The file must be a real one, opened in binary mode, and
-    must stay open until the write is done; who opened it closes it.
+    ``channel.write(FileRegion(file))`` sends it with ``sendfile``.  The file must be a real one, opened in binary
+    mode, and must stay open until the write is done; who opened it closes it.
 
     Raises:
         ValueError: the region is not inside the file.
     """
 
     def __init__(self, file: BinaryIO, offset: int = 0, count: int | None = None) -> None:
-        size = file.seek(0, 2)
+        position = file.tell()
+        size = file.seek(0, os.SEEK_END)
+        file.seek(position)  # where its owner reads is the owner's business
         if not 0 <= offset <= size:
             raise ValueError(f"offset {offset} is not inside a file of {size} bytes")
         if count is None:

@@ -8,12 +8,12 @@ import attrs
 
 
 def _positive(_: object, field: attrs.Attribute[Any], value: float) -> None:
-    if value <= 0:
+    if not value > 0:  # nan, too
         raise ValueError(f"{field.name} must be more than 0, not {value!r}")
 
 
 def _not_negative(_: object, field: attrs.Attribute[Any], value: float) -> None:
-    if value < 0:
+    if not value >= 0:
         raise ValueError(f"{field.name} must not be negative, but is {value!r}")
 
 
@@ -54,9 +54,11 @@ class ChannelOptions:
     def __attrs_post_init__(self) -> None:
         if self.write_buffer_low > self.write_buffer_high:
             raise ValueError(
-                f"write_buffer_low ({self.write_buffer_low}) must not be above write_buffer_high ({self.write_buffer_high})"
+                f"write_buffer_low ({self.write_buffer_low}) must not be above"
+                f" write_buffer_high ({self.write_buffer_high})"
             )
         if self.write_buffer_high > self.write_buffer_limit:
             raise ValueError(
-                f"write_buffer_high ({self.write_buffer_high}) must not be above write_buffer_limit ({self.write_buffer_limit})"
+                f"write_buffer_high ({self.write_buffer_high}) must not be above"
+                f" write_buffer_limit ({self.write_buffer_limit})"
             )
