@@ -1,0 +1,168 @@
+"""Writing to a channel: when a promise is kept, and what the water marks count."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from pipeline_net import ChannelDuplexHandler, ChannelFuture, ChannelHandlerContext, ChannelOptions, FileRegion
+from pipeline_net.testing import EmbeddedChannel
+
+Ctx = ChannelHandlerContext[Any, Any]
+
+
+class Listens(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Writes down when the channel becomes writable or stops being so."""
+
+    def __init__(self) -> None:
+        self.log: list[bool] = []
+
+    def channel_writability_changed(self, ctx: Ctx) -> None:
+        self.log.append(ctx.channel.is_writable)
+
+
+def connected(window: int | None = None, **options: Any) -> tuple[EmbeddedChannel, Listens]:
+    """Make a channel whose peer takes ``window`` bytes, or all."""
+    listens = Listens()
+    channel = EmbeddedChannel(listens, options=ChannelOptions(**options))
+    channel.peer_window = window
+    return channel, listens
+
+
+def peer_takes(channel: EmbeddedChannel, count: int) -> None:
+    channel.peer_window = (channel.peer_window or 0) + count
+    channel.run_pending()
+
+
+def taken(channel: EmbeddedChannel) -> bytes:
+    return b"".join(channel.outbound)
+
+
+def outcome(future: ChannelFuture[Any]) -> Any:
+    """What became of it: "pending", its exception's class, or its result."""
+    if not future.done():
+        return "pending"
+    return type(future.exception()) if future.exception() is not None else future.result()
+
+
+# -- promises of writes -----------------------------------------------------------------------------
+
+
+def test_a_write_is_done_when_its_last_byte_is_taken() -> None:
+    channel, _ = connected(window=0)
+    futures = [channel.write(data) for data in (b"123", b"", b"4567", b"")]
+    channel.flush()
+    states = []
+    for _ in range(7):
+        peer_takes(channel, 1)
+        states.append([future.done() for future in futures])
+    assert states == [[False] * 4] * 2 + [[True, True, False, False]] * 4 + [[True] * 4]
+    assert taken(channel) == b"1234567"
+
+
+def test_an_empty_write_is_done_at_once_when_nothing_is_before_it() -> None:
+    channel, _ = connected()
+    assert outcome(channel.write(b"")) is None
+
+
+def test_a_write_that_was_cancelled_before_it_reached_the_head_is_not_sent() -> None:
+    channel, _ = connected()
+    promise = channel.new_promise()
+    promise.cancel()
+    channel.pipeline.write(b"no", promise)
+    channel.pipeline.write_and_flush(b"yes")
+    assert taken(channel) == b"yes"
+    assert (channel.written, channel.sent) == (3, 3)
+
+
+def test_a_write_that_reached_the_head_cannot_be_cancelled() -> None:
+    channel, _ = connected()
+    promise = channel.new_promise()
+    channel.pipeline.write(b"yes", promise)
+    assert not promise.cancel()
+    channel.flush()
+    assert outcome(promise) is None
+
+
+# -- water marks ------------------------------------------------------------------------------------
+
+
+def test_writability_counts_bytes_exactly() -> None:
+    channel, listens = connected(window=0, write_buffer_high=10, write_buffer_low=5)
+    channel.write(b"x" * 10)
+    assert (channel.is_writable, channel.pending_write_bytes) == (True, 10)  # not more than high
+    channel.write(b"x")
+    assert (channel.is_writable, channel.pending_write_bytes) == (False, 11)
+    channel.write(b"x")
+    assert listens.log == [False]  # once
+    peer_takes(channel, 7)
+    assert (channel.is_writable, channel.pending_write_bytes) == (False, 5)  # not less than low
+    peer_takes(channel, 1)
+    assert (channel.is_writable, channel.pending_write_bytes) == (True, 4)
+    peer_takes(channel, 4)
+    assert listens.log == [False, True]
+
+
+def test_a_low_mark_of_zero_is_reached_when_nothing_is_pending() -> None:
+    channel, listens = connected(window=0, write_buffer_high=0, write_buffer_low=0)
+    channel.write(b"xy")
+    peer_takes(channel, 1)
+    assert not channel.is_writable
+    peer_takes(channel, 1)
+    assert listens.log == [False, True]
+
+
+def test_one_write_may_pass_both_marks_again_and_again() -> None:
+    channel, listens = connected(write_buffer_high=3, write_buffer_low=2)
+    for _ in range(3):
+        channel.write_and_flush(b"12345678")
+    assert listens.log == [False, True] * 3
+
+
+@pytest.mark.parametrize(
+    ("message", "size"),
+    [
+        (b"12345", 5),
+        (bytearray(b"12345"), 5),
+        (memoryview(b"12345"), 5),
+        (memoryview(bytes(40)).cast("Q"), 40),
+        (FileRegion(io.BytesIO(b"1234567"), 2, 4), 4),
+    ],
+    ids=["bytes", "bytearray", "memoryview", "memoryview of words", "file region"],
+)
+def test_everything_that_can_be_sent_is_counted_by_its_bytes(message: Any, size: int) -> None:
+    channel, listens = connected(window=0, write_buffer_high=size - 1, write_buffer_low=0)
+    channel.write(message)
+    assert channel.pending_write_bytes == size
+    assert listens.log == [False]
+
+
+def test_reading_pauses_while_the_peer_does_not_take_what_is_sent() -> None:
+    reads: dict[bool, list[bool]] = {}
+    for pauses in (True, False):
+        channel, _ = connected(0, write_buffer_high=3, write_buffer_low=2, pause_reads_when_unwritable=pauses)
+        channel.write_and_flush(b"1234")
+        reads[pauses] = [channel.wants_to_read]
+        for _ in range(4):
+            peer_takes(channel, 1)
+            reads[pauses].append(channel.wants_to_read)
+    assert reads == {True: [False, False, False, True, True], False: [True] * 5}
+
+
+def test_a_stage_may_write_while_it_hears_that_it_must_not() -> None:
+    class Stubborn(ChannelDuplexHandler[Any, Any, Any, Any]):
+        def channel_writability_changed(self, ctx: Ctx) -> None:
+            if len(taken(channel)) + channel.pending_write_bytes < 30:
+                ctx.write(b"0123456789")
+
+    channel, listens = connected(window=0, write_buffer_high=8, write_buffer_low=4)
+    channel.pipeline.add_first(Stubborn())
+    first = channel.write(b"abcdefghij")
+    assert channel.pending_write_bytes == 20
+    peer_takes(channel, 30)
+    assert taken(channel) == b"abcdefghij01234567890123456789"
+    assert outcome(first) is None
+    # When it became writable the first stage filled it up again, so the next one learned of that, twice, and no more.
+    assert listens.log == [False, False, False, True]
