@@ -29,6 +29,7 @@ from ._mypyc import i64, mypyc_attr
 from .errors import ChannelBrokenError, ChannelClosedError, PipelineError, WriteBufferOverflowError
 from .file_region import FileRegion
 from .future import ChannelFuture
+from .loop import Watched
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
 
@@ -87,7 +88,7 @@ class Keeper:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Channel:
+class Channel(Watched):
     """A connection, seen from its pipeline.
 
     From any thread: ``write``, ``flush``, ``write_and_flush``, ``close``, ``abort``, ``shutdown_output``,

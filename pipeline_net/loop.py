@@ -25,6 +25,15 @@ class StageFacts:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class Watched:
+    """Whoever may have a descriptor in a loop's selector.  (No trait: compiled ones have no interpreted subclasses.)"""
+
+    def on_events(self, bits: int) -> None:
+        """The descriptor is ready for what ``bits`` say (see ``transport.poller``)."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Loop(ABC):
     """Runs everything of its channels, one thing after the other, on one thread."""
 
@@ -49,7 +58,9 @@ class Loop(ABC):
 
     @abstractmethod
     def schedule_every(self, interval: float, fn: Callable[..., object], *args: Any) -> TimerHandle:
-        """Run ``fn(*args)`` every ``interval`` seconds until it is cancelled; first after one interval.  From any thread."""
+        """Run ``fn(*args)`` every ``interval`` seconds until it is cancelled; first after one interval.  From
+        any thread.
+        """
 
     @abstractmethod
     def run_blocking(self, fn: Callable[..., Any], *args: Any) -> ChannelFuture[Any]:

@@ -21,8 +21,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import AddressError, ChannelBrokenError, ConnectTimeoutError, PipelineNetError
+from ..loop import Watched
 from .address import Address
-from .event_loop import EventLoop, Watched
+from .event_loop import EventLoop
 from .poller import WRITE
 from .socket_options import apply_options
 

@@ -27,7 +27,7 @@ from ..errors import AddressError, ChannelError, FrameTooLongError, PipelineErro
 from ..options import ChannelOptions
 from .address import Address, parse_address
 from .connector import Connector
-from .event_loop import EventLoop, Listener, Watched
+from .event_loop import EventLoop, Listener
 from .listening import BoundSocket, bind_socket
 from .poller import ERROR, READ
 
@@ -50,7 +50,7 @@ _PASSING: Final = frozenset(
 )
 
 
-class DatagramChannel(Channel, Watched):
+class DatagramChannel(Channel):
     """Datagram ⇄ a UDP socket, bound or connected.
 
     Args:
@@ -258,7 +258,7 @@ class DatagramChannel(Channel, Watched):
         """There is no way to tell a peer."""
 
 
-class DatagramListener(Listener, Keeper):
+class DatagramListener(Listener):
     """The UDP socket of a server: one channel, which is opened on its loop."""
 
     def __init__(self, loop: EventLoop, bound: BoundSocket, intake: Intake, on_closed: Callable[[], object]) -> None:
@@ -280,7 +280,7 @@ class DatagramListener(Listener, Keeper):
         self.loop.adopt_listener(self)
         channel = DatagramChannel(self.loop, self._intake.options, self._bound)
         self._channel = channel
-        channel.keepers = (self,)
+        channel.keepers = (_Closing(self),)
         self._intake.channels.add(channel)
         if self._intake.seat(channel):
             channel.pipeline.bind(parse_address(self.address))
@@ -301,11 +301,22 @@ class DatagramListener(Listener, Keeper):
     def resume_listening(self) -> None:
         """It takes in nobody, so it never waits for room."""
 
-    def channel_closed(self, channel: Channel) -> None:
+    def closed(self) -> None:
+        """The channel is closed."""
         if not self._is_closed:
             self._is_closed = True
             self.loop.forget_listener(self)
             self._on_closed()
+
+
+class _Closing(Keeper):
+    """Tells a listener that its channel is closed."""
+
+    def __init__(self, listener: DatagramListener) -> None:
+        self._listener = listener
+
+    def channel_closed(self, channel: Channel) -> None:
+        self._listener.closed()
 
 
 def _check_is_numeric(family: int, address: Any) -> None:

@@ -31,10 +31,10 @@ from itertools import count
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
-from .._mypyc import i64, mypyc_attr, trait
+from .._mypyc import i64, mypyc_attr
 from ..errors import ChannelClosedError, PipelineError
 from ..future import ChannelFuture
-from ..loop import Loop
+from ..loop import Loop, Watched
 from .poller import READ, Poller, make_poller
 from .pool import WorkerPool
 from .timers import TimerHandle, TimerQueue
@@ -77,19 +77,8 @@ def _settle_allocator() -> None:
     bytes(_LARGE_BLOCK)
 
 
-@trait
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Watched:
-    """Whoever has a descriptor in the loop's selector."""
-
-    def on_events(self, bits: int) -> None:
-        """The descriptor is ready for what ``bits`` say (see ``poller``)."""
-        raise NotImplementedError
-
-
-@trait
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Listener:
+class Listener(Watched):
     """Whoever takes in new peers on a loop."""
 
     def stop_listening(self) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..channel import Channel, Keeper
 from ..errors import ChannelClosedError
 from ..options import ChannelOptions
-from .event_loop import EventLoop, Listener, Watched
+from .event_loop import EventLoop, Listener
 from .listening import BoundSocket
 from .opening import Initializer, seat_stages
 from .poller import READ
@@ -115,7 +115,7 @@ class Intake(Keeper):
         return True
 
 
-class ServerChannel(Watched, Listener):
+class ServerChannel(Listener):
     """A listening socket.
 
     Args:

@@ -29,7 +29,7 @@ from ..file_region import FileRegion
 from ..options import ChannelOptions
 from .address import Address, parse_address
 from .connector import Connector
-from .event_loop import EventLoop, Watched
+from .event_loop import EventLoop
 from .poller import ERROR, HANGUP, READ, WRITE
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _LINGER: Final = 1.0  # seconds to wait for a peer that still sends, after we ha
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: close() resets the connection
 
 
-class StreamChannel(Channel, Watched):
+class StreamChannel(Channel):
     """bytes ⇄ a connected stream socket."""
 
     def __init__(
