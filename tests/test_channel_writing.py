@@ -156,6 +156,7 @@ def test_a_stage_may_write_while_it_hears_that_it_must_not() -> None:
         def channel_writability_changed(self, ctx: Ctx) -> None:
             if len(taken(channel)) + channel.pending_write_bytes < 30:
                 ctx.write(b"0123456789")
+            ctx.fire_channel_writability_changed()
 
     channel, listens = connected(window=0, write_buffer_high=8, write_buffer_low=4)
     channel.pipeline.add_first(Stubborn())
