@@ -102,6 +102,7 @@ class Channel(Watched):
         loop.channels_made += 1
         self._number = loop.channels_made
         self.state: i64 = NEW
+        self.is_open = True  # nobody has closed it yet
         self.was_registered = False
         self.was_active = False
         self.is_aborted = False
@@ -121,6 +122,7 @@ class Channel(Watched):
         # writing
         self.output_open = True
         self.is_writable = True
+        self._room_until: i64 = options.write_buffer_high  # written may grow up to here without a further thought
         self.unsent: list[Any] = []  # what waits to be sent, oldest first
         self.keeps_empty = False  # whether messages without a byte are put there too
         self.written: i64 = 0  # bytes taken, ever
@@ -161,11 +163,6 @@ class Channel(Watched):
         if self._attrs is None:
             self._attrs = {}
         return self._attrs
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nobody has closed it yet."""
-        return self.state < CLOSING
 
     @property
     def is_active(self) -> bool:
@@ -332,6 +329,8 @@ class Channel(Watched):
         if self.state == CLOSING:
             return
         self.state = next_state(self.state, CLOSE)
+        self.is_open = False
+        self._room_until = -1
         self.start_closing()
 
     def start_closing(self) -> None:
@@ -349,7 +348,11 @@ class Channel(Watched):
         """Closing may take this long; then it is cut short."""
         if self._close_timer is not None:
             self._close_timer.cancel()
-        self._close_timer = self.loop.schedule(seconds, self._abort)
+        self._close_timer = self.loop.schedule(seconds, self.close_timed_out)
+
+    def close_timed_out(self) -> None:
+        """Closing has taken too long."""
+        self._abort()
 
     def drained(self) -> None:
         """All that had to be sent before closing is sent."""
@@ -360,6 +363,8 @@ class Channel(Watched):
         if self.state == CLOSED:
             return
         self.state = next_state(self.state, END)
+        self.is_open = False
+        self._room_until = -1
         self.close_reason = reason
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -386,6 +391,9 @@ class Channel(Watched):
             broken.__cause__ = exc
             exc = broken
         self.end(exc)
+
+    def events_failed(self, exc: BaseException) -> None:
+        self.fail(exc)  # nobody would look at this channel again
 
     def _abort(self) -> None:
         if self.state != CLOSED:
@@ -499,6 +507,18 @@ class Channel(Watched):
 
     def transport_write(self, msg: Any, promise: ChannelFuture[Any] | None) -> None:
         """Queue ``msg``; it is sent when the current batch of work ends, or on ``flush()``."""
+        if promise is None and isinstance(msg, bytes):
+            written: i64 = self.written + len(msg)
+            if self.written < written <= self._room_until:  # nearly every write: open, writable, and stays so
+                if not self.flush_is_due and self._auto_flush:
+                    self.flush_soon()
+                    self.flush_is_due = True
+                self.unsent.append(msg)
+                self.written = written
+                return
+        self._write_with_care(msg, promise)
+
+    def _write_with_care(self, msg: Any, promise: ChannelFuture[Any] | None) -> None:
         if self.state > ACTIVE or self._shutdown_asked:
             self._refuse_write(promise)
             return
@@ -524,9 +544,16 @@ class Channel(Watched):
             self._promises.append((self.written, promise))
         if self.is_writable and pending + size > self._high:
             self.is_writable = False
+            self._room_until = -1
             self.pipeline.fire_channel_writability_changed()
             if not self._auto_flush:
                 self.reading_changed()  # otherwise the flush that is due decides whether to go on reading
+
+    def _make_room(self) -> None:
+        if self.is_writable and self.is_open and not self._shutdown_asked:
+            self._room_until = self.sent + self._high
+        else:
+            self._room_until = -1
 
     def size_of(self, msg: Any) -> int:
         """Count the bytes of what reached the head.
@@ -569,10 +596,12 @@ class Channel(Watched):
                 promises.popleft()[1].fulfil(None)
             if not promises:
                 self._promises = None
+        self._make_room()
         pending: i64 = self.written - self.sent
         if not self.is_writable and (pending < self._low or pending == 0):
             self.is_writable = True
             if self.state == ACTIVE:
+                self._make_room()
                 self.pipeline.fire_channel_writability_changed()
                 self.reading_changed()
         if pending == 0:
@@ -597,6 +626,7 @@ class Channel(Watched):
         if self._shutdown_asked:
             return
         self._shutdown_asked = True
+        self._room_until = -1
         if not self.was_active:
             self.flush_is_due = True  # once it is connected
         elif self.written > self.sent:
