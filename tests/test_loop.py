@@ -129,11 +129,6 @@ def test_a_task_that_raises_does_not_keep_the_next_from_running(
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
-def test_an_abstract_loop_cannot_be_made() -> None:
-    with pytest.raises(TypeError):
-        Loop("nothing")  # type: ignore[abstract]  # that it cannot be made is the point of this test
-
-
 def test_what_is_known_of_a_class_of_stages_is_found_once_per_loop() -> None:
     class Own(ChannelInboundHandler[Any]):
         pass
