@@ -32,6 +32,9 @@ class Watched:
         """The descriptor is ready for what ``bits`` say (see ``transport.poller``)."""
         raise NotImplementedError
 
+    def events_failed(self, exc: BaseException) -> None:
+        """``on_events`` has raised ``exc``, which has been logged; the descriptor is not watched any more."""
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Loop(ABC):

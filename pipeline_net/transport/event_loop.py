@@ -332,9 +332,8 @@ class EventLoop(Loop):
                         watched.on_events(bits)
                     except KeyboardInterrupt:
                         raise
-                    except BaseException:
-                        logger.exception("%s: %r failed to handle its events", self.name, watched)
-                        self.unwatch(fd)  # or it would be ready, and fail, for ever
+                    except BaseException as exc:  # noqa: BLE001 - nothing that fails may end a loop
+                        self._events_failed(fd, watched, exc)
                 elif fd == self._wake_fd:
                     self._wakeup.drain()
             if deadline is not None:
@@ -345,6 +344,17 @@ class EventLoop(Loop):
                 self._flush()
         finally:
             self._busy = False
+
+    def _events_failed(self, fd: int, watched: Watched, exc: BaseException) -> None:
+        logger.error("%s: %r failed to handle its events", self.name, watched, exc_info=exc)
+        if self._watched.get(fd) is watched:
+            self.unwatch(fd)  # or it would be ready, and fail, for ever
+        try:
+            watched.events_failed(exc)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            logger.exception("%s: %r failed to give up", self.name, watched)
 
     def _run_timers(self) -> None:
         now = time.monotonic()
@@ -377,7 +387,13 @@ class EventLoop(Loop):
         self._unflushed = []
         for channel in unflushed:
             if channel.flush_is_due:
-                channel.send_pending()
+                try:
+                    channel.send_pending()
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as exc:
+                    logger.exception("%s: %r failed to send", self.name, channel)
+                    channel.fail(exc)
 
     # -- for transports: on the loop ----------------------------------------------------------------
 

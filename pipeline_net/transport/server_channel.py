@@ -199,6 +199,11 @@ class ServerChannel(Listener):
             self._rest = _SHORTEST_REST
             self._hand_over(sock, remote)
 
+    def events_failed(self, exc: BaseException) -> None:
+        if self._bound is not None:
+            self.loop.watch(self._fd, self, 0)
+            self.loop.schedule(_LONGEST_REST, self.resume_listening)
+
     def _pause(self, exc: OSError) -> None:
         logger.warning("%s cannot accept, and rests for %.1f s: %s", self, self._rest, exc)
         self.loop.rewatch(self._fd, 0)

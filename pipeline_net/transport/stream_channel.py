@@ -117,7 +117,10 @@ class StreamChannel(Channel):
             self._event_loop.unwatch(self._fd)
         self._interest = -1
         if self.is_aborted:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            except OSError:
+                pass  # macOS refuses when the peer has reset it already: there is nobody left to tell
         sock.close()
         self._sock = None
 
@@ -137,6 +140,12 @@ class StreamChannel(Channel):
         self.shut_down_transport()
         self._watch(READ)
         self.set_close_timer(_LINGER)
+
+    def close_timed_out(self) -> None:
+        if self._lingering:
+            self.end(None)  # no reset: the kernel may still be sending our last words
+        else:
+            super().close_timed_out()
 
     def shut_down_transport(self) -> None:
         try:
@@ -290,7 +299,7 @@ class StreamChannel(Channel):
                     taken: i64 = self._send_some(before)
                 except BlockingIOError:
                     taken = 0
-                except OSError as exc:
+                except Exception as exc:  # noqa: BLE001 - besides OSError: a file that somebody closed, and its like
                     self.fail(exc)
                     return
                 blocked = taken < before
