@@ -256,23 +256,27 @@ class EventLoop(Loop):
 
     def _run(self) -> None:
         self._thread_id = get_ident()
+        _loop_threads.add(self._thread_id)
         _settle_allocator()
         try:
             while not self._stopping:
                 self._turn(None)
         finally:
+            _loop_threads.discard(self._thread_id)
             self._shut_down()
 
     def _shut_down(self) -> None:
         if self._stopped:
             return
-        for channel in list(self._members):
-            channel.abort()
         for _ in range(_LAST_ROUNDS):
+            self.close_listeners()
+            for channel in list(self._members):
+                channel.abort()
             if not self._tasks:
                 break
             self._run_tasks()
         self._stopped = True
+        self._thread_id = 0  # the number may be given to another thread
         self._busy = True
         self._poller.close()
         self._wakeup.close()
