@@ -60,6 +60,11 @@ class DatagramConn(Conn):
         self._must_be_current()
         return super().discard(n)
 
+    def read_frame(self) -> Any:
+        """The datagram is the frame."""
+        self._must_be_current()
+        return super().read_frame()
+
     def write(self, data: Any) -> None:
         """Send one datagram back, at once."""
         self._must_be_current()

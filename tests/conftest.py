@@ -9,13 +9,20 @@ import ast
 import importlib.util
 import os
 import platform
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pipeline_net import EventHandler
+    from pipeline_net.server import RunningServer
 
 _ROOT = Path(__file__).parent.parent
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
@@ -121,3 +128,82 @@ def no_leaks() -> Iterator[None]:
     if orphans:
         found.append("a child process that was not waited for")
     pytest.fail(f"left behind: {'; '.join(found)}", pytrace=False)
+
+
+class Serving:
+    """Runs ``serve()`` in threads of their own, so that the test can be the client."""
+
+    def __init__(self) -> None:
+        self._running: list[tuple[threading.Thread, RunningServer]] = []
+        self._raised: list[BaseException] = []
+
+    def __call__(self, handler: EventHandler, *addresses: str, **settings: Any) -> RunningServer:
+        """Start a server, on any free TCP port if no address is given, and return when it is ready."""
+        from pipeline_net import serve
+
+        started: SimpleQueue[RunningServer | BaseException] = SimpleQueue()
+
+        def run() -> None:
+            try:
+                serve(handler, *(addresses or ("tcp://127.0.0.1:0",)), ready=started.put, **settings)
+            except BaseException as exc:  # noqa: BLE001 - the test gets it
+                self._raised.append(exc)
+                started.put(exc)
+
+        thread = threading.Thread(target=run, name="serve")
+        thread.start()
+        outcome = started.get(timeout=10)
+        if isinstance(outcome, BaseException):
+            thread.join()
+            self._raised.remove(outcome)
+            raise outcome
+        self._running.append((thread, outcome))
+        return outcome
+
+    def join(self, server: RunningServer, timeout: float = 10.0) -> None:
+        """Wait until ``serve()`` has returned by itself."""
+        for thread, running in self._running:
+            if running is server:
+                thread.join(timeout)
+                assert not thread.is_alive(), f"{server} goes on"
+
+    def stop_all(self) -> None:
+        for _, server in self._running:
+            server.shutdown()
+        for _, server in self._running:
+            self.join(server)
+        if self._raised:
+            raise self._raised[0]
+
+
+@pytest.fixture
+def serving() -> Iterator[Serving]:
+    """``serving(handler, *addresses, **settings)`` is ``serve()`` in the background until the test ends."""
+    servers = Serving()
+    yield servers
+    servers.stop_all()
+
+
+@pytest.fixture
+def dial() -> Iterator[Callable[[str], socket.socket]]:
+    """``dial("tcp://127.0.0.1:9000")`` is a connected client socket with a time limit, closed when the test ends."""
+    opened: list[socket.socket] = []
+
+    def connect(address: str) -> socket.socket:
+        scheme, _, rest = address.partition("://")
+        if scheme == "unix":
+            client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            target: Any = "\0" + rest[1:] if rest.startswith("@") else rest
+        else:
+            host, _, port = rest.rpartition(":")
+            family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+            client = socket.socket(family, socket.SOCK_DGRAM if scheme.startswith("udp") else socket.SOCK_STREAM)
+            target = (host.strip("[]"), int(port))
+        opened.append(client)
+        client.settimeout(10)
+        client.connect(target)
+        return client
+
+    yield connect
+    for client in opened:
+        client.close()

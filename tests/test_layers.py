@@ -47,6 +47,7 @@ _TABLE = {
     "server": "datagram bootstrap conn datagram_conn event_handler handler errors options ring_buffer"
     " transport.group transport.datagram_channel",
     "testing": f"{_CORE} stack codecs.base transport.timers",
+    "__main__": "cli",
     "cli": f"{_CORE} __init__ stack codecs bootstrap server testing transport",
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
