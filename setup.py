@@ -33,6 +33,8 @@ COMPILED_MODULES: Final = (
     "pipeline_net/context.py",
     "pipeline_net/pooled.py",
     "pipeline_net/pipeline.py",
+    "pipeline_net/channel_life.py",
+    "pipeline_net/channel_output.py",
     "pipeline_net/channel.py",
     "pipeline_net/codecs/base.py",
     "pipeline_net/codecs/line.py",

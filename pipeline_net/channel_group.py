@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .channel import CLOSED, Channel, Keeper
+from .channel import Channel, Keeper
+from .channel_life import CLOSED
 from .errors import ChannelClosedError
 
 

@@ -19,7 +19,8 @@ from pipeline_net import (
     PipelineError,
     WriteBufferOverflowError,
 )
-from pipeline_net.channel import ACTIVE, CLOSED, CLOSING, NEW, REGISTERED, STATE_NAMES, Channel, next_state
+from pipeline_net.channel import Channel
+from pipeline_net.channel_life import ACTIVE, CLOSED, CLOSING, NEW, REGISTERED, STATE_NAMES, next_state
 from pipeline_net.testing import EmbeddedLoop
 
 Ctx = ChannelHandlerContext[Any, Any]

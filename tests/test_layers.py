@@ -17,7 +17,7 @@ import pytest
 _PACKAGE = Path(__file__).parent.parent / "pipeline_net"
 
 # Room: the rooms that it may import.  "transport" means all of transport/.  Each may import itself, and _mypyc.
-_CORE = "errors buffer ring_buffer future handler context pipeline channel options loop file_region datagram"
+_CORE = "channel_life channel_output errors buffer ring_buffer future handler context pipeline channel options loop file_region datagram"
 _TABLE = {
     "_mypyc": "",
     "errors": "",
@@ -32,8 +32,10 @@ _TABLE = {
     "context": "handler errors",
     "pooled": "context handler errors",
     "pipeline": "context handler errors loop pooled",
-    "channel": "pipeline context future errors options loop file_region",
-    "channel_group": "channel errors",
+    "channel_life": "",
+    "channel_output": "channel_life pipeline errors options loop file_region",
+    "channel": "channel_life channel_output pipeline context future errors options loop",
+    "channel_group": "channel channel_life errors",
     "stack": "handler pipeline",
     "codecs.base": "buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files

@@ -25,7 +25,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..channel import ACTIVE, NEW, REGISTERED, Channel
+from ..channel import Channel
+from ..channel_life import ACTIVE, NEW, REGISTERED
 from ..errors import PipelineError
 from ..file_region import FileRegion
 from ..options import ChannelOptions

@@ -21,7 +21,8 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from ..channel import ACTIVE, Channel, Keeper
+from ..channel import Channel, Keeper
+from ..channel_life import ACTIVE
 from ..datagram import Datagram
 from ..errors import AddressError, ChannelError, FrameTooLongError, PipelineError
 from ..options import ChannelOptions

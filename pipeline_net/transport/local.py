@@ -22,7 +22,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from ..channel import ACTIVE, CLOSED, Channel
+from ..channel import Channel
+from ..channel_life import ACTIVE, CLOSED
 from ..errors import AddressError, ChannelBrokenError, ChannelClosedError, ConnectTimeoutError, PipelineError
 from ..file_region import FileRegion
 from ..options import ChannelOptions

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from ..channel import NEW, Channel
+from ..channel import Channel
+from ..channel_life import NEW
 from ..errors import PipelineError
 from ..pipeline import Stage
 

@@ -23,7 +23,8 @@ import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import i64
-from ..channel import ACTIVE, Channel
+from ..channel import Channel
+from ..channel_life import ACTIVE
 from ..errors import AddressError, PipelineError
 from ..file_region import FileRegion
 from ..options import ChannelOptions

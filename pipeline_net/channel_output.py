@@ -1,0 +1,262 @@
+"""ChannelOutput: the writing half of a channel.
+
+Writes are counted in bytes, exactly.  More than ``write_buffer_high`` pending: not writable, and reading from that
+peer pauses.  Less than ``write_buffer_low``: writable again.  Promises are kept apart from the data, each with the
+count of bytes at which it is fulfilled; so a write without a promise costs no object at all.
+
+``shutdown_output()`` takes no more, and tells the peer once all is sent.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ._mypyc import i64, mypyc_attr
+from .channel_life import ACTIVE, CLOSING, NEW
+from .errors import ChannelClosedError, PipelineError, WriteBufferOverflowError
+from .file_region import FileRegion
+from .loop import Watched
+from .options import ChannelOptions
+from .pipeline import ChannelPipeline
+
+if TYPE_CHECKING:
+    from .future import ChannelFuture
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class ChannelOutput(Watched):
+    """Takes what the pipeline's head is given to write, and keeps the books of it."""
+
+    pipeline: ChannelPipeline
+
+    def __init__(self, options: ChannelOptions) -> None:
+        self.state: i64 = NEW
+        self.is_open = True  # nobody has closed it yet
+        self.was_active = False
+        self.input_open = True
+        self.output_open = True
+        self.is_writable = True
+        self._room_until: i64 = options.write_buffer_high  # written may grow up to here without a further thought
+        self.unsent: list[Any] = []  # what waits to be sent, oldest first
+        self.keeps_empty = False  # whether messages without a byte are put there too
+        self.written: i64 = 0  # bytes taken, ever
+        self.sent: i64 = 0  # bytes that the kernel has taken, ever
+        self.flush_is_due = False
+        self._promises: deque[tuple[int, ChannelFuture[Any]]] | None = None
+        self._shutdown_promises: list[ChannelFuture[Any]] | None = None
+        self._shutdown_asked = False
+        self._high: i64 = options.write_buffer_high
+        self._low: i64 = options.write_buffer_low
+        self._limit: i64 = options.write_buffer_limit
+        self._auto_flush: bool = options.auto_flush
+
+    @property
+    def pending_write_bytes(self) -> int:
+        """Bytes that were written and that the kernel has not taken yet."""
+        return self.written - self.sent
+
+    def transport_write(self, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        """Queue ``msg``; it is sent when the current batch of work ends, or on ``flush()``."""
+        if promise is None and isinstance(msg, bytes):
+            written: i64 = self.written + len(msg)
+            if self.written < written <= self._room_until:  # nearly every write: open, writable, and stays so
+                if not self.flush_is_due and self._auto_flush:
+                    self.flush_soon()
+                    self.flush_is_due = True
+                self.unsent.append(msg)
+                self.written = written
+                return
+        self._write_with_care(msg, promise)
+
+    def _write_with_care(self, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        if self.state > ACTIVE or self._shutdown_asked:
+            self._refuse_write(promise)
+            return
+        size: i64 = len(msg) if isinstance(msg, bytes) else self.size_of(msg)
+        pending: i64 = self.written - self.sent
+        if pending >= self._limit:
+            self._overflow(promise)
+            return
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time
+        if not self.flush_is_due and self._auto_flush:
+            self.flush_soon()  # first, because it refuses a foreign thread
+            self.flush_is_due = True
+        if size > 0 or self.keeps_empty:
+            self.unsent.append(msg)
+            self.written += size
+        if promise is not None:
+            if size == 0 and pending == 0:
+                promise.set_result(None)
+                return
+            if self._promises is None:
+                self._promises = deque()
+            self._promises.append((self.written, promise))
+        if self.is_writable and pending + size > self._high:
+            self.is_writable = False
+            self._room_until = -1
+            self.pipeline.fire_channel_writability_changed()
+            if not self._auto_flush:
+                self.reading_changed()  # otherwise the flush that is due decides whether to go on reading
+
+    def _make_room(self) -> None:
+        if self.is_writable and self.is_open and not self._shutdown_asked:
+            self._room_until = self.sent + self._high
+        else:
+            self._room_until = -1
+
+    def size_of(self, msg: Any) -> int:
+        """Count the bytes of what reached the head.
+
+        Raises:
+            PipelineError: it is nothing that can be sent.
+        """
+        if isinstance(msg, (bytes, bytearray)):
+            return len(msg)
+        if isinstance(msg, memoryview):
+            return msg.nbytes
+        if isinstance(msg, FileRegion):
+            return msg.count
+        raise PipelineError(
+            f"nobody turned {reprlib.repr(msg)} ({type(msg).__name__}) into bytes:"
+            f" an encoder is missing in\n{self.pipeline!r}"
+        )
+
+    def _refuse_write(self, promise: ChannelFuture[Any] | None) -> None:
+        if promise is not None:
+            if self.state <= ACTIVE:
+                promise.fail_if_pending(ChannelClosedError(f"the output of {self!r} is shut down"))
+            else:
+                promise.fail_if_pending(self.closed_error())
+
+    def _overflow(self, promise: ChannelFuture[Any] | None) -> None:
+        error = WriteBufferOverflowError(
+            f"{self.pending_write_bytes} bytes wait to be sent to {self.remote_address!r}, the limit is {self._limit}:"
+            " the channel is closed"
+        )
+        if promise is not None:
+            promise.fail_if_pending(error)
+        self.fail(error)
+
+    def progress(self, count: int) -> None:
+        """The kernel has taken ``count`` more bytes: keep promises, see whether it is writable again."""
+        self.sent += count
+        promises = self._promises
+        if promises is not None:
+            while promises and promises[0][0] <= self.sent:
+                promises.popleft()[1].fulfil(None)
+            if not promises:
+                self._promises = None
+        self._make_room()
+        pending: i64 = self.written - self.sent
+        if not self.is_writable and (pending < self._low or pending == 0):
+            self.is_writable = True
+            if self.state == ACTIVE:
+                self._make_room()
+                self.pipeline.fire_channel_writability_changed()
+                self.reading_changed()
+        if pending == 0:
+            self.shut_down_if_sent()
+            if self.state == CLOSING:
+                self.drained()
+
+    def transport_shutdown_output(self, promise: ChannelFuture[Any] | None) -> None:
+        """Take no more; once all is sent, tell the peer."""
+        if self.state > ACTIVE:
+            if promise is not None:
+                promise.fail_if_pending(self.closed_error())
+            return
+        if promise is not None:
+            if not self.output_open:
+                promise.fulfil(None)
+                return
+            if self._shutdown_promises is None:
+                self._shutdown_promises = []
+            self._shutdown_promises.append(promise)
+        if self._shutdown_asked:
+            return
+        self._shutdown_asked = True
+        self._room_until = -1
+        if not self.was_active:
+            self.flush_is_due = True  # once it is connected
+        elif self.written > self.sent:
+            self.send_pending()
+        elif self.output_open:
+            self._shut_down_now()
+
+    def shut_down_if_sent(self) -> None:
+        """Tell the peer that nothing more comes, if that was asked for and everything is sent."""
+        if self._shutdown_asked and self.output_open and self.written == self.sent:
+            self._shut_down_now()
+
+    def _shut_down_now(self) -> None:
+        self.output_open = False
+        self.shut_down_transport()
+        promises = self._shutdown_promises
+        self._shutdown_promises = None
+        if promises is not None:
+            for promise in promises:
+                promise.fulfil(None)
+        if not self.input_open and self.state == ACTIVE:
+            self.pipeline.close()  # both halves are shut
+
+    def transport_flush(self) -> None:
+        """Send now what is pending; before the channel is connected, once it is."""
+        if not self.was_active:
+            self.flush_is_due = True
+        elif self.state <= CLOSING:
+            self.send_pending()
+
+    def fail_pending(self, error: BaseException) -> None:
+        """The channel is closed: what was not sent never will be."""
+        self.unsent = []
+        self.written = self.sent
+        promises = self._promises
+        self._promises = None
+        if promises is not None:
+            for _, promise in promises:
+                promise.fail_if_pending(error)
+        shutdown_promises = self._shutdown_promises
+        self._shutdown_promises = None
+        if shutdown_promises is not None:
+            for promise in shutdown_promises:
+                promise.fail_if_pending(error)
+
+    # -- what the channel fills in ------------------------------------------------------------------
+
+    @property
+    def remote_address(self) -> Any:
+        """The peer's end."""
+        raise NotImplementedError
+
+    def closed_error(self) -> BaseException:
+        """Make the error for whoever uses the channel now."""
+        raise NotImplementedError
+
+    def fail(self, exc: BaseException) -> None:
+        """End the channel, and say why."""
+        raise NotImplementedError
+
+    def drained(self) -> None:
+        """All that had to be sent before closing is sent."""
+        raise NotImplementedError
+
+    # -- what a transport fills in ------------------------------------------------------------------
+
+    def reading_changed(self) -> None:
+        """``wants_to_read`` may have changed."""
+        raise NotImplementedError
+
+    def flush_soon(self) -> None:
+        """Call ``send_pending()`` when the current batch of work ends."""
+        raise NotImplementedError
+
+    def send_pending(self) -> None:
+        """Send as much of ``unsent`` as the peer takes now, and report it to ``progress()``."""
+        raise NotImplementedError
+
+    def shut_down_transport(self) -> None:
+        """Tell the peer that nothing more comes."""
+        raise NotImplementedError
