@@ -238,12 +238,15 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         return self._drain(buffer)
 
     def finish(self) -> list[Any]:
-        """Say that the input has ended, and return the messages that this completes.
+        """Say that the input has ended, and return the messages that this completes; none after an error.
 
         Raises:
-            DecodeError: like ``feed``; also when the input ended in the middle of a frame.
+            DecodeError: like ``feed``; also when the input ended in the middle of a frame.  After a
+                ``FrameTooLongError``, calling again brings what was behind that frame.
         """
         self._finished = True
+        if self._failed:
+            return []
         buffer = self._buffer
         if buffer is None:
             buffer = self._buffer = ReceiveBuffer()
