@@ -9,7 +9,10 @@ import ast
 import importlib.util
 import os
 import platform
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -207,3 +210,53 @@ def dial() -> Iterator[Callable[[str], socket.socket]]:
     yield connect
     for client in opened:
         client.close()
+
+
+class Program:
+    """A server in a process of its own, which says ``listening on <address> …`` when it is ready."""
+
+    def __init__(self, arguments: tuple[str, ...], cwd: Path | None) -> None:
+        self.output = ""
+        """What it has written so far, errors included; all of it after ``stop()``."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-u", *arguments],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.output += line
+            if line.startswith("listening on "):
+                self.addresses = line.split()[2:]
+                return
+        self.stop()
+        raise AssertionError(f"{arguments} ended before it was listening:\n{self.output}")
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Send it a signal, unless it has ended; return its exit code."""
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+            try:
+                self.output += self._process.communicate(timeout=20)[0]
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self.output += self._process.communicate()[0]
+                raise
+        return self._process.returncode
+
+
+@pytest.fixture
+def start_program() -> Iterator[Callable[..., Program]]:
+    """``start_program("-m", "pipeline_net", …)`` runs Python until the test ends; Ctrl-C ends it."""
+    programs: list[Program] = []
+
+    def start(*arguments: str, cwd: Path | None = None) -> Program:
+        programs.append(Program(arguments, cwd))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.stop()

@@ -1,0 +1,453 @@
+"""pipeline-net: run an example or your own server, check a decoder, say what is installed.
+
+::
+
+    pipeline-net run redis --address tcp://127.0.0.1:6379     an example of the source tree
+    pipeline-net run chat:initializer --loops 2               what a module of yours serves
+    pipeline-net check frames:FrameDecoder --cases frames.toml
+    pipeline-net version
+
+A file of cases is TOML.  ``messages`` are Python, as ``repr`` writes it; an error that must come stands among them::
+
+    arguments = [16]                                # optional: what the decoder is made with
+    keywords = { strip_delimiter = false }          # optional
+
+    [[case]]
+    name = "two lines"                              # optional: what the verdict calls it
+    text = "GET\\r\\nPUT\\n"                            # or hex = "47 45 54 0d 0a"
+    messages = ["b'GET'", "b'PUT'"]
+
+    [[case]]
+    text = "a line that is much too long\\nPUT\\n"
+    messages = [{ error = "FrameTooLongError" }, "b'PUT'"]
+
+It ends with 0 when all is well, with 1 when an address is taken or a decoder is wrong, and with 2 when it does not
+understand what was asked.  Ctrl-C and SIGTERM end a server quietly, with 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import inspect
+import platform
+import runpy
+import signal
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from . import (
+    COMPILED,
+    AddressError,
+    ChannelHandler,
+    EventHandler,
+    EventLoopGroup,
+    ServerBootstrap,
+    Stack,
+    __version__,
+    errors,
+    serve,
+)
+from .testing import check_decoder
+from .transport.address import parse_address
+
+_DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:9000"  # where a module of the user's listens
+_CANNOT_BIND: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
+
+Case: TypeAlias = tuple[str, bytes, list[Any]]
+
+
+class UsageError(Exception):
+    """What was asked cannot be done; the message says why, and what to type instead."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; ``None`` means that of the process.  Returns its exit code.
+
+    Raises:
+        SystemExit: from argparse: 0 after ``--help``, 2 for options that it does not know.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.do(arguments)
+    except UsageError as exc:
+        print(f"pipeline-net: {exc}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pipeline-net", description="Run a server of pipeline_net, check a decoder, or say what is installed."
+    )
+    parser.add_argument("--version", action="version", version=_describe_build())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    run = commands.add_parser(
+        "run",
+        help="start an example, or a server of your own",
+        description=(
+            "Start an example of the source tree by its name, or what MODULE:NAME is: a function that takes a channel "
+            "and returns its stages, an EventHandler, or a main function."
+        ),
+        epilog="Ctrl-C stops the server.",
+    )
+    run.add_argument(
+        "what", metavar="EXAMPLE|MODULE:NAME", help="redis, echo, chat, …, or for example chat:initializer"
+    )
+    run.add_argument(
+        "--address", type=_address, help=f"where to listen (yours: {_DEFAULT_ADDRESS}; examples say theirs)"
+    )
+    run.add_argument("--loops", type=_count, metavar="N", help="event loops, each in a thread of its own (1)")
+    run.set_defaults(do=_run)
+
+    check = commands.add_parser(
+        "check",
+        help="check that a decoder does not notice how its bytes are cut",
+        description=(
+            "Feed each case to the decoder whole, byte by byte and cut at every point; the same messages must come. "
+            "MODULE:NAME is a decoder class, or a function that makes a decoder or several stages."
+        ),
+        epilog="A file of cases is described in the manual: how-to, “Write a frame decoder”.",
+    )
+    check.add_argument("what", metavar="MODULE:NAME", help="for example frames:FrameDecoder")
+    check.add_argument(
+        "--cases", metavar="FILE", type=Path, required=True, help="TOML: bytes, and the messages in them"
+    )
+    check.set_defaults(do=_check)
+
+    version = commands.add_parser("version", help="say which version this is, and whether it is compiled")
+    version.set_defaults(do=_version)
+    return parser
+
+
+def _address(text: str) -> str:
+    try:
+        parse_address(text)
+    except AddressError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+    return text
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of loops, 1 or more, not {text!r}")
+    return int(text)
+
+
+# -- version --------------------------------------------------------------------------------------------
+
+
+def _version(arguments: argparse.Namespace) -> int:
+    print(_describe_build())
+    return 0
+
+
+def _describe_build() -> str:
+    build = "compiled" if COMPILED else "pure Python"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"pipeline_net {__version__}, {build}, on {python} ({sys.platform})"
+
+
+# -- run ------------------------------------------------------------------------------------------------
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    what: str = arguments.what
+    try:
+        with _quiet_end():
+            if ":" in what:
+                _serve(_load(what), what, arguments.address, arguments.loops)
+            else:
+                _run_example(find_example(what), arguments.address, arguments.loops)
+    except KeyboardInterrupt:
+        return 0
+    except OSError as exc:
+        if exc.errno not in _CANNOT_BIND or "cannot bind" not in str(exc):
+            raise
+        print(f"pipeline-net: {exc.strerror}", file=sys.stderr)
+        print(f"Choose another address:  pipeline-net run {what} --address {another_address(exc)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+@contextmanager
+def _quiet_end() -> Iterator[None]:
+    """Let SIGTERM end a server as Ctrl-C does, so that sockets are closed and the files of Unix sockets removed."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:  # not the main thread, where no signals arrive
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def another_address(exc: OSError) -> str:
+    """Suggest an address for the one that the error names."""
+    taken = (exc.strerror or "").removeprefix("cannot bind ").rpartition(": ")[0]
+    if taken.startswith("unix://"):
+        return f"{taken}.2"
+    start, _, port = taken.rpartition(":")
+    if not port.isdigit():
+        return _DEFAULT_ADDRESS
+    number = int(port)
+    return f"{start}:{number + 8000 if number < 1024 else number + 1 if number < 65535 else number - 1}"
+
+
+def _example_folders() -> list[Path]:
+    """Where examples are: here, when this is the root of the source tree; or beside the package, when it is a part."""
+    folders = (Path.cwd() / "examples", Path(__file__).resolve().parent.parent / "examples")
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+
+
+def find_example(name: str) -> Path:
+    """Find the file of an example: ``redis`` is ``redis.py`` or ``redis_server.py``.
+
+    Raises:
+        UsageError: there is none; the message lists those that are there.
+    """
+    stem = name.replace("-", "_").removesuffix(".py")
+    folders = _example_folders()
+    for folder in folders:
+        for path in (folder / f"{stem}.py", folder / f"{stem}_server.py"):
+            if path.is_file():
+                return path
+    names = sorted({path.stem.removesuffix("_server") for folder in folders for path in folder.glob("[!_]*.py")})
+    if names:
+        raise UsageError(f"no example is called {name!r}; there are: {', '.join(names)}.  {_YOUR_OWN}")
+    raise UsageError(
+        f"the example {name!r} is not here: examples are part of the source tree, not of an installed package."
+        f"  Go to the root of the tree, where the folder examples/ is, and try again.  {_YOUR_OWN}"
+    )
+
+
+_YOUR_OWN: Final = "A server of your own is named MODULE:NAME, such as chat:initializer"
+
+
+def _run_example(path: Path, address: str | None, loops: int | None) -> None:
+    """Run an example as ``python examples/….py`` would."""
+    sys.path.insert(0, str(path.parent))
+    try:
+        with _command_line(str(path), address, loops):
+            runpy.run_path(str(path), run_name="__main__")
+    finally:
+        sys.path.remove(str(path.parent))
+
+
+@contextmanager
+def _command_line(program: str, address: str | None, loops: int | None) -> Iterator[None]:
+    """Let a program see, as its own, the options that it was given here."""
+    before = sys.argv
+    sys.argv = [program]
+    if address is not None:
+        sys.argv += ["--address", address]
+    if loops is not None:
+        sys.argv += ["--loops", str(loops)]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _load(what: str) -> Any:
+    """Find the object that ``module:name`` means; modules of the current folder count."""
+    module_name, _, name = what.partition(":")
+    if not module_name or not name:
+        raise UsageError(f"{what!r} is not of the form MODULE:NAME")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as exc:
+        if exc.name is None or not f"{module_name}.".startswith(f"{exc.name}."):
+            raise  # it was found, and something that it imports was not
+        raise UsageError(f"there is no module {module_name!r}, neither installed nor in {here}") from exc
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"{module_name} has no {name!r}")
+        found = getattr(found, part)
+    return found
+
+
+def _serve(found: Any, what: str, address: str | None, loops: int | None) -> None:
+    """Serve an initializer or an event handler, or call a main function."""
+    if isinstance(found, type) and issubclass(found, EventHandler):
+        found = found()
+    if isinstance(found, EventHandler):
+        serve(found, address or _DEFAULT_ADDRESS, loops=loops, ready=_announce)
+    elif isinstance(found, ChannelHandler | Stack) or (isinstance(found, type) and issubclass(found, ChannelHandler)):
+        raise UsageError(
+            f"{what} is made of stages, and every channel wants its own:"
+            " name a function that takes the channel and returns them"
+        )
+    elif not callable(found):
+        raise UsageError(f"{what} is {found!r}; expected a function, or an EventHandler")
+    elif (parameters := _required_parameters(found)) == 1:
+        _serve_stages(found, address or _DEFAULT_ADDRESS, loops)
+    elif parameters == 0:
+        with _command_line(what, address, loops):
+            found()
+    else:
+        raise UsageError(
+            f"{what} wants {parameters} arguments; an initializer takes one, the channel, and a main function none"
+        )
+
+
+def _serve_stages(initializer: Callable[[Any], Any], address: str, loops: int | None) -> None:
+    with EventLoopGroup(loops or 1) as group:
+        server = ServerBootstrap(group, initializer=initializer).bind(address)
+        _announce(server)
+        server.wait()
+
+
+def _announce(server: Any) -> None:
+    print("listening on", *server.addresses, flush=True)
+
+
+def _required_parameters(fn: Callable[..., Any]) -> int:
+    return sum(
+        parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        for parameter in inspect.signature(fn).parameters.values()
+    )
+
+
+# -- check ----------------------------------------------------------------------------------------------
+
+
+class Shown:
+    """Stands for any message of which ``repr`` says ``text``."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __eq__(self, other: object) -> bool:
+        return repr(other) == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    what: str = arguments.what
+    if ":" not in what:
+        raise UsageError(f"{what!r} is not of the form MODULE:NAME, such as frames:FrameDecoder")
+    file = _read_cases(arguments.cases)
+    made = _load(what)
+    if not callable(made):
+        raise UsageError(f"{what} is {made!r}; expected a decoder class, or a function that makes a decoder")
+    factory = _Factory(made, file.arguments, file.keywords)
+    try:
+        factory()
+    except (TypeError, ValueError) as exc:
+        raise UsageError(f"{what} cannot be made with the arguments of {arguments.cases}: {exc}") from exc
+    failures = 0
+    for name, data, messages in file.cases:
+        failures += not _verdict(factory, name, [(data, messages)])
+    cases = [(data, messages) for _, data, messages in file.cases]
+    if not failures and len(cases) > 1:
+        failures += not _verdict(factory, "all of them, one after the other", cases)
+    if failures:
+        print(f"{what} is WRONG")
+        return 1
+    print(f"{what} is right, whole, byte by byte and cut at every point")
+    return 0
+
+
+def _verdict(factory: Callable[[], Any], name: str, cases: list[tuple[bytes, list[Any]]]) -> bool:
+    try:
+        check_decoder(factory, cases)
+    except AssertionError as exc:
+        print(f"  FAILED  {name}\n          " + str(exc).replace("\n", "\n          "))
+        return False
+    print(f"  ok      {name}")
+    return True
+
+
+@attrs.frozen
+class _CaseFile:
+    """What a file of cases says."""
+
+    arguments: list[Any]
+    keywords: dict[str, Any]
+    cases: list[Case]
+
+
+@attrs.frozen
+class _Factory:
+    """Makes the decoder for one connection."""
+
+    made: Callable[..., Any]
+    arguments: list[Any]
+    keywords: dict[str, Any]
+
+    def __call__(self) -> Any:
+        return self.made(*self.arguments, **self.keywords)
+
+
+def _read_cases(path: Path) -> _CaseFile:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise UsageError(f"cannot read the cases of {path}: {exc}") from exc
+    _refuse_others(tables, {"arguments", "keywords", "case"}, str(path))
+    arguments = tables.get("arguments", [])
+    keywords = tables.get("keywords", {})
+    if not isinstance(arguments, list) or not isinstance(keywords, dict):
+        raise UsageError(f"{path}: arguments is a list, and keywords a table")
+    entries = tables.get("case", [])
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
+        raise UsageError(f"{path}: there is no [[case]] in it")
+    cases = [_read_case(entry, f"{path}: case {number}") for number, entry in enumerate(entries, 1)]
+    return _CaseFile(arguments, keywords, cases)
+
+
+def _read_case(entry: dict[str, Any], where: str) -> Case:
+    _refuse_others(entry, {"name", "text", "hex", "messages"}, where)
+    text, digits = entry.get("text"), entry.get("hex")
+    if (text is None) == (digits is None):
+        raise UsageError(f"{where} wants either text or hex")
+    if not isinstance(text or "", str) or not isinstance(digits or "", str):
+        raise UsageError(f"{where}: text and hex are strings")
+    try:
+        data = bytes.fromhex(digits) if digits is not None else str(text).encode()
+    except ValueError as exc:
+        raise UsageError(f"{where}: hex is pairs of hexadecimal digits, not {digits!r}") from exc
+    messages = entry.get("messages")
+    if not isinstance(messages, list):
+        raise UsageError(f"{where} wants messages = […]; an empty list where none are complete")
+    return str(entry.get("name", repr(data))), data, [_read_message(message, where) for message in messages]
+
+
+def _read_message(message: Any, where: str) -> Any:
+    if isinstance(message, str):
+        return Shown(message)
+    if isinstance(message, dict) and list(message) == ["error"]:
+        name = message["error"]
+        error = getattr(errors, name, None) if isinstance(name, str) else None
+        if not (isinstance(error, type) and issubclass(error, Exception)):
+            raise UsageError(f"{where}: there is no error {name!r} in pipeline_net.errors")
+        return error
+    raise UsageError(
+        f'{where}: a message is a string, what repr() says of it, or {{ error = "DecodeError" }}, not {message!r}'
+    )
+
+
+def _refuse_others(table: dict[str, Any], known: set[str], where: str) -> None:
+    others = sorted(table.keys() - known)
+    if others:
+        raise UsageError(f"{where} has {', '.join(others)}; known are {', '.join(sorted(known))}")
