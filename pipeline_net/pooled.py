@@ -4,9 +4,9 @@ The loop hands each event to a queue of the seat, and the pool works that queue 
 whichever of its threads is free.  What the handler fires or writes comes back to the loop as a task, so the rest of the
 pipeline never notices.
 
-The queue is bounded the way everything inbound is: above ``_PAUSE_ABOVE`` waiting events the channel stops reading until
-the handler has caught up.  A pool that takes no more jobs makes the event fail with its error, which closes the channel
-unless a stage handles it.
+The queue is bounded the way everything inbound is: above ``_PAUSE_ABOVE`` waiting events the channel stops reading
+until the handler has caught up.  A pool that takes no more jobs makes the event fail with its error, which closes the
+channel unless a stage handles it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .context import ChannelHandlerContext
+from .context import PASSES_ON, ChannelHandlerContext, logger
+from .errors import ChannelClosedError
 from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
         self._waiting: deque[tuple[int, Any, Any]] = deque()
         self._running = False  # set and cleared on the loop only
         self._holding = False
+        self._rejected = False  # its handler_added raised; set on the pool
 
     def _queue(self, event: int, first: Any = None, second: Any = None) -> None:
         self._waiting.append((event, first, second))
@@ -146,8 +148,21 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
             try:
                 self._run(event, first, second)
             except BaseException as exc:  # noqa: BLE001 - it is offered to the handler, whose pool thread must go on
-                self._seat.channel.loop.execute(self._failed, event, exc, second)
-        self._seat.channel.loop.execute(self._worked_off)
+                self._rejected = self._rejected or event == _ADDED
+                if not self._tell_loop(self._failed, event, exc, second):
+                    logger.error(
+                        "%s: %r raised, and its loop has stopped", self._seat.channel, self._seat, exc_info=exc
+                    )
+        if not self._tell_loop(self._worked_off) and waiting:
+            self._work_off()  # what the loop said last: among it that the handler was removed
+
+    def _tell_loop(self, fn: Any, *args: Any) -> bool:
+        """Whether there still is a loop to tell."""
+        try:
+            self._seat.channel.loop.execute(fn, *args)
+        except ChannelClosedError:
+            return False
+        return True
 
     def _worked_off(self) -> None:
         self._running = False
@@ -159,8 +174,15 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
                 self._executor.submit(self._work_off)
                 self._running = True
             except BaseException as exc:  # noqa: BLE001 - a pool that takes no more jobs fails the channel, not the loop
-                self._waiting.clear()
-                self._seat.channel.pipeline.fire_exception_caught(exc)
+                self._give_up(exc)
+
+    def _give_up(self, exc: BaseException) -> None:
+        """What waited will not be run: fail the operations, and tell the other stages."""
+        while self._waiting:
+            _, _, promise = self._waiting.popleft()
+            if promise is not None:
+                promise.fail_if_pending(exc)
+        self._seat.channel.pipeline.fire_exception_caught(exc)
 
     def _failed(self, event: int, exc: BaseException, second: Any) -> None:
         seat = self._seat
@@ -174,7 +196,8 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
             seat.catch(exc)
 
     def _run(self, event: int, first: Any, second: Any) -> None:
-        handler = self._handler
+        # A handler that was not added hears no event: what had been queued for it goes on.
+        handler = PASSES_ON if self._rejected and event != _REMOVED else self._handler
         seat = self._seat
         if event == _ADDED:
             handler.handler_added(seat)
@@ -196,7 +219,10 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
         self._queue(_REMOVED)
 
     def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
-        self._queue(_CAUGHT, exc)
+        try:
+            self._queue(_CAUGHT, exc)
+        except BaseException:  # noqa: BLE001 - most likely ``exc`` itself: the pool takes no more jobs
+            ChannelHandlerContext.fire_exception_caught(ctx, exc)
 
     def channel_registered(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._queue(_REGISTERED)
