@@ -58,8 +58,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     author: str = ""  # whose decode() it is, for messages about mistakes; "" when it is this class's own
 
     def decode(self, buffer: ReceiveBuffer) -> M | None:
-        """Cut one message off the front of ``buffer``; ``None`` for "not yet"; ``DecodeError`` for what breaks the
-        rules.
+        """Cut one message off the front of ``buffer``; ``None`` for "not yet"; ``DecodeError`` for broken rules.
 
         ``None`` after consuming something means that there may be more to decode at once.
         Called with at least one unread byte, and as long as messages come.
@@ -153,7 +152,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
 
     def _pass_on_expectation(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> None:
         """Tell the transport what should come as one piece: it can only help whoever reads straight from it."""
-        if ctx.pipeline.first is self:
+        if ctx.pipeline.first is ctx.handler:
             ctx.channel.read_hint = buffer.expected
         buffer.expected = 0
 

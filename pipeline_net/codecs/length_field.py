@@ -13,12 +13,8 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 
 _WIDTHS: Final = (1, 2, 3, 4, 8)  # bytes that a length field may have
 _HIGHEST_LIMIT: Final = 2**63 - 1  # bytes; positions are 64-bit
-_COPIED: Final = (
-    8192  # bytes; a longer body is not copied to stand behind its header: copying costs more than a second piece
-)
-
-
 _LARGE: Final = 65536  # bytes; frames at least this large are received in two steps, header and body
+_COPIED: Final = 8192  # bytes; copying a longer body behind its header costs more than a second piece
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
