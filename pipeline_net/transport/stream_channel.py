@@ -61,7 +61,9 @@ class StreamChannel(Channel):
         self._receive_size: Any = options.receive_size  # Any keeps the int as it is; recv is called with it for ever
         self._in_batch = False
         self._sending = False
+        self._kernel_is_full = False  # the last system call left something for later
         self._lingering = False
+        self._is_hung_up = False
         self._pieces_are_plain = True  # no FileRegion waits
         self._bind_to: Address | None = None
         self._connector: Connector | None = None
@@ -171,9 +173,9 @@ class StreamChannel(Channel):
                 if code:
                     self.fail(OSError(code, os.strerror(code)))
                 else:
-                    self._unwatch()
+                    self._hang_up()
             elif bits & HANGUP:
-                self._unwatch()  # both directions are shut; what is unread will be read when somebody asks
+                self._hang_up()  # both directions are shut
 
     def _on_readable(self) -> None:
         """Hand the pipeline what the kernel holds, then let it answer once.
@@ -248,7 +250,7 @@ class StreamChannel(Channel):
         wanted: i64 = READ if self.wants_to_read else 0
         if self._interest > 0:
             wanted |= self._interest & WRITE
-        if wanted != self._interest and (self._interest >= 0 or wanted):
+        if wanted != self._interest and (wanted or not self._is_hung_up):
             self._watch(wanted)
 
     def _watch(self, interest: i64) -> None:
@@ -261,7 +263,9 @@ class StreamChannel(Channel):
             self._event_loop.rewatch(self._fd, interest)
         self._interest = interest
 
-    def _unwatch(self) -> None:
+    def _hang_up(self) -> None:
+        """The selector would report the same for ever; what is unread will be read when somebody asks."""
+        self._is_hung_up = True
         if self._interest >= 0:
             self._event_loop.unwatch(self._fd)
             self._interest = -1
@@ -292,25 +296,23 @@ class StreamChannel(Channel):
 
     def _send(self) -> None:
         self._sending = True
-        blocked = False
+        self._kernel_is_full = False
         try:
-            while self.written > self.sent and not blocked:
-                before: i64 = self.written - self.sent
+            while self.written > self.sent and not self._kernel_is_full:
                 try:
-                    taken: i64 = self._send_some(before)
+                    taken: i64 = self._send_some(self.written - self.sent)
                 except BlockingIOError:
-                    taken = 0
+                    self._kernel_is_full = True
+                    break
                 except Exception as exc:  # noqa: BLE001 - besides OSError: a file that somebody closed, and its like
                     self.fail(exc)
                     return
-                blocked = taken < before
-                if taken > 0:
-                    self.progress(taken)
+                self.progress(taken)
         finally:
             self._sending = False
         if self._sock is None or self._lingering:
             return
-        if blocked:
+        if self._kernel_is_full:
             self._watch(WRITE | (READ if self.wants_to_read else 0))
         elif self._interest > 0 and self._interest & WRITE:
             self._watch(READ if self.wants_to_read else 0)
@@ -326,21 +328,22 @@ class StreamChannel(Channel):
             data = b"".join(queue)
             queue[:] = [data]
         else:
-            taken: i64 = self._sock.sendmsg(queue[:_MAX_PIECES])
-            self._drop(taken)
-            return taken
-        taken = self._sock.send(data)
+            return self._send_pieces(queue[:_MAX_PIECES])
+        taken: i64 = self._sock.send(data)
         if taken == pending:
             queue.clear()
-        elif taken > 0:
+        else:
             queue[0] = memoryview(data).cast("B")[taken:]
+            self._kernel_is_full = True
         return taken
 
-    def _drop(self, count: i64) -> None:
-        """Take ``count`` sent bytes off the queue."""
+    def _send_pieces(self, pieces: list[Any]) -> int:
+        """Send the first pieces of the queue with one system call."""
         queue = self.unsent
+        taken: i64 = self._sock.sendmsg(pieces)
+        count: i64 = taken
         whole = 0
-        for piece in queue:
+        for piece in pieces:
             size: i64 = len(piece) if isinstance(piece, bytes) else memoryview(piece).nbytes
             if count < size:
                 if count > 0:
@@ -349,6 +352,8 @@ class StreamChannel(Channel):
             count -= size
             whole += 1
         del queue[:whole]
+        self._kernel_is_full = whole < len(pieces)
+        return taken
 
     def _send_with_files(self) -> int:
         queue = self.unsent
@@ -360,9 +365,7 @@ class StreamChannel(Channel):
             if isinstance(piece, FileRegion):
                 break
             plain.append(piece)
-        taken: int = self._sock.sendmsg(plain)
-        self._drop(taken)
-        return taken
+        return self._send_pieces(plain)
 
     def _send_file(self, region: FileRegion) -> int:
         taken = os.sendfile(self._fd, region.file.fileno(), region.offset, region.count)
@@ -370,6 +373,7 @@ class StreamChannel(Channel):
             raise OSError(f"{region!r}: the file has become shorter than it was")
         region.offset += taken
         region.count -= taken
+        self._kernel_is_full = region.count > 0
         if region.count == 0:
             self.unsent.pop(0)
             self._pieces_are_plain = not any(isinstance(piece, FileRegion) for piece in self.unsent)
