@@ -21,6 +21,7 @@ from .channel import Channel
 from .channel_group import ChannelGroup
 from .codecs.base import (
     ByteToMessageDecoder,
+    ICodec,
     MessageToByteEncoder,
     MessageToMessageCodec,
     MessageToMessageDecoder,
@@ -98,6 +99,7 @@ __all__ = [
     "EventLoopGroup",
     "FileRegion",
     "FrameTooLongError",
+    "ICodec",
     "MessageToByteEncoder",
     "MessageToMessageCodec",
     "MessageToMessageDecoder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import threading
 from collections import Counter
@@ -14,7 +15,15 @@ from typing import Any
 import pytest
 
 from pipeline_net import AddressError, ChannelOptions, Conn, EventHandler, ReceiveBuffer, WorkerPool, serve
-from pipeline_net.codecs.base import ICodec
+from pipeline_net.codecs import (
+    DecoderConfig,
+    DelimiterBasedFrameCodec,
+    EncoderConfig,
+    FixedLengthFrameCodec,
+    ICodec,
+    LengthFieldBasedFrameCodec,
+    LineBasedFrameCodec,
+)
 from pipeline_net.server import RunningServer
 from pipeline_net.transport.group import usable_cores
 
@@ -203,6 +212,56 @@ def test_with_reuse_port_each_loop_listens_for_itself(serving: Any, dial: Dial) 
     assert "acceptor" not in {thread.name.rpartition("-")[0] for thread in threading.enumerate()}
     for _ in range(8):
         assert exchange(dial(server.addresses[0]), b"x") == b"x"
+
+
+# -- codecs -----------------------------------------------------------------------------------------
+
+
+def length_field_of(size: int) -> Callable[[], ICodec[bytes]]:
+    return lambda: LengthFieldBasedFrameCodec(EncoderConfig(size), DecoderConfig(0, size, 0, size))
+
+
+CODECS: dict[str, Callable[[], ICodec[bytes]]] = {
+    "line": LineBasedFrameCodec,
+    "delimiter": lambda: DelimiterBasedFrameCodec(b"|"),
+    "fixed": lambda: FixedLengthFrameCodec(1024),
+    **{f"length field of {size}": length_field_of(size) for size in (2, 3, 4, 8)},
+}
+
+
+@pytest.mark.parametrize("loops", [1, 2])
+@pytest.mark.parametrize("answers", ["at once", "from a pool"])
+@pytest.mark.parametrize("make_codec", CODECS.values(), ids=CODECS)
+def test_frames_of_every_codec_come_back_in_order_however_they_were_cut(
+    serving: Any, dial: Dial, make_codec: Callable[[], ICodec[bytes]], answers: str, loops: int
+) -> None:
+    class Answering(EventHandler):
+        def __init__(self) -> None:
+            self.pool = WorkerPool(1)
+
+        def react(self, conn: Conn) -> Any:
+            if answers == "at once":
+                return conn.read_frame()
+            self.pool.submit(conn.async_write, conn.read_frame())
+            return None
+
+        def on_shutdown(self, server: RunningServer) -> Any:
+            self.pool.release()
+
+    server = serving(Answering(), codec=make_codec, loops=loops)
+    dice = random.Random(loops)
+    codec = make_codec()
+    frames = [bytes(dice.choices(b"abcdefgh", k=1024)) for _ in range(40)]
+    encoded = [codec.encode(frame) for frame in frames]
+    wire = b"".join(b"".join(data) if isinstance(data, list) else data for data in encoded)
+    for client in [dial(server.addresses[0]) for _ in range(3)]:
+        at = 0
+        while at < len(wire):
+            step = dice.choice([1, 10, 700, 5000])
+            client.sendall(wire[at : at + step])
+            at += step
+        with client.makefile("rb") as stream:
+            assert make_codec().feed(stream.read(len(wire))) == frames
 
 
 # -- from other threads -----------------------------------------------------------------------------
