@@ -98,9 +98,9 @@ class Intake(Keeper):
 
     def keep(self, channel: Channel) -> None:
         """Count ``channel`` among those that are open until it closes; on its loop."""
-        if self._limit is not None:
-            channel.keepers = (*channel.keepers, self)
         self.channels.add(channel)
+        if self._limit is not None:
+            channel.keepers = (*channel.keepers, self)  # last, so that its place is free only when it has left
 
     def seat(self, channel: Channel) -> bool:
         """Give ``channel`` its stages; if that fails, log it with the pipeline so far, and close the channel."""
