@@ -389,7 +389,7 @@ def select(client: Commands, args: redis.Command) -> redis.Reply:
 
 @command(b"HELLO", -1)
 def hello(client: Commands, args: redis.Command) -> redis.Reply:
-    """Clients ask for the third version of the protocol with it, and go on in the second when that is refused."""
+    """Say who answers.  Clients that ask for RESP3 are refused: some then go on, redis-py wants ``protocol=2``."""
     if len(args) > 1:
         try:
             version = integer(args[1])
@@ -486,13 +486,14 @@ def main() -> None:
         commands = Commands if arguments.loops == 1 else CommandsInTurn
         bootstrap = ServerBootstrap(loops, initializer=lambda channel: redis.server_stack() >> commands(store))
         server = bootstrap.bind(arguments.address)
-        print("listening on", *server.addresses)
-        port = server.addresses[0].rpartition(":")[2]
-        print(f"Type in another terminal:  redis-cli -p {port} SET greeting hello", flush=True)
+        print("listening on", *server.addresses, flush=True)
+        where = server.addresses[0]
+        reach = f"-s {where[7:]}" if where.startswith("unix://") else f"-p {where.rpartition(':')[2]}"
+        print(f"Type in another terminal:  redis-cli {reach} SET greeting hello", flush=True)
         try:
             server.wait()
         except KeyboardInterrupt:
-            print("\nbye")
+            pass  # Ctrl-C is how it ends
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline_net.codecs import redis
+
+# Compared with KEYS of the real server (7.0.15).
+YES = [
+    (b"", b""),
+    (b"*", b""),
+    (b"*", b"anything\xff"),
+    (b"**a**", b"xxayy"),
+    (b"user:*", b"user:"),
+    (b"user:*:name", b"user:1:2:name"),
+    (b"h?llo", b"h\nllo"),
+    (b"h[ae]llo", b"hello"),
+    (b"h[a-c]llo", b"hbllo"),
+    (b"h[c-a]llo", b"hbllo"),
+    (b"h[^e]llo", b"hallo"),
+    (b"[^]", b"x"),
+    (b"\\*", b"*"),
+    (b"a\\", b"a\\"),
+    (b"[\\]]", b"]"),
+    (b"[abc", b"c"),
+    (b"[a-]", b"]"),
+    (b"a*b*c", b"aXbXbXc"),
+    (b"[a-\xff]", b"\xf0"),
+]
+NO = [
+    (b"", b"a"),
+    (b"a", b""),
+    (b"a", b"ab"),
+    (b"?", b""),
+    (b"[]", b"]"),
+    (b"h[^e]llo", b"hello"),
+    (b"\\*", b"a"),
+    (b"a*b", b"abc"),
+    (b"*a", b"b"),
+    (b"A", b"a"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "name"), YES)
+def test_a_name_that_is_meant(pattern: bytes, name: bytes) -> None:
+    assert redis.KeyPattern(pattern).matches(name)
+
+
+@pytest.mark.parametrize(("pattern", "name"), NO)
+def test_a_name_that_is_not_meant(pattern: bytes, name: bytes) -> None:
+    assert not redis.KeyPattern(pattern).matches(name)
+
+
+@given(st.lists(st.sampled_from([b"*", b"?", b"a", b"b", b"[ab]", b"[^a]"])), st.text("abc", max_size=12))
+def test_stars_and_question_marks_mean_what_regular_expressions_say(parts: list[bytes], name: str) -> None:
+    meaning = {b"*": b".*", b"?": b"."}
+    expression = re.compile(b"".join(meaning.get(part, part) for part in parts), re.DOTALL)
+    expected = expression.fullmatch(name.encode()) is not None
+    assert redis.KeyPattern(b"".join(parts)).matches(name.encode()) is expected
+
+
+@given(st.binary(max_size=30), st.binary(max_size=10))
+def test_any_bytes_are_a_pattern(pattern: bytes, name: bytes) -> None:
+    assert redis.KeyPattern(pattern).matches(name) in (True, False)
+
+
+def test_a_hostile_pattern_costs_little() -> None:
+    started = time.perf_counter()
+    assert not redis.KeyPattern(b"a*" * 1000 + b"b").matches(b"a" * 10_000)
+    assert time.perf_counter() - started < 10  # seconds; trying every star again would outlast the sun
+
+
+def test_a_pattern_shows_itself() -> None:
+    assert repr(redis.KeyPattern(b"user:*")) == "KeyPattern(b'user:*')"
