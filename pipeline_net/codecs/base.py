@@ -217,7 +217,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
 
     # -- without a pipeline -------------------------------------------------------------------------
 
-    def feed(self, data: bytes) -> list[Any]:
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Any]:
         """Decode ``data``, which continues what was fed before, and return the messages that are complete.
 
         Raises:
@@ -342,7 +342,7 @@ class ICodec(ChannelDuplexHandler[bytes, T, T, bytes], Generic[T]):
         else:
             ctx.write(encoded, promise)
 
-    def feed(self, data: bytes) -> list[Any]:
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Any]:
         """See ``ByteToMessageDecoder.feed``."""
         return self._decodes().feed(data)
 

@@ -50,7 +50,7 @@ class DelimiterBasedFrameDecoder(ByteToMessageDecoder[bytes]):
             if not mark:
                 raise ValueError("a delimiter must have at least one byte, but one is b''")
             for other in marks:
-                if mark in other[1:-1]:
+                if other.find(mark, 1, len(other) - 1) >= 0:
                     raise ValueError(
                         f"the delimiter {mark!r} stands inside {other!r}, so that where a frame ends would depend on "
                         "how its bytes arrive"

@@ -55,7 +55,9 @@ class IntegersToBytes(MessageToByteEncoder[int]):
             return msg.to_bytes(self._width, "little" if self._little else "big", signed=self._with_sign)
         except OverflowError as exc:
             kind = "signed" if self._with_sign else "unsigned"
-            raise EncodeError(f"{msg} does not fit into {self._width} {kind} bytes") from exc
+            error = EncodeError(f"{msg} does not fit into {self._width} {kind} bytes")
+            error.__cause__ = exc  # the compiled build forgets what comes after "from"
+            raise error from exc
 
 
 def _check(width: int, byte_order: str) -> None:

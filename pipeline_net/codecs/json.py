@@ -222,7 +222,9 @@ class JsonDecoder(MessageToMessageDecoder[bytes, Any]):
         try:
             return [self._loads(msg)]
         except Exception as exc:  # every parser has errors of its own, and deep nesting is a RecursionError
-            raise CorruptedFrameError(f"a frame is no JSON that is wanted here: {exc}") from exc
+            error = CorruptedFrameError(f"a frame is no JSON that is wanted here: {exc}")
+            error.__cause__ = exc  # the compiled build forgets what comes after "from"
+            raise error from exc
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -241,7 +243,9 @@ class JsonEncoder(MessageToByteEncoder[Any]):
             text = self._dumps(msg)
             return text if isinstance(text, bytes) else text.encode()
         except Exception as exc:  # every serializer has errors of its own
-            raise EncodeError(f"{type(msg).__name__} cannot be put into JSON: {exc}") from exc
+            error = EncodeError(f"{type(msg).__name__} cannot be put into JSON: {exc}")
+            error.__cause__ = exc  # the compiled build forgets what comes after "from"
+            raise error from exc
 
 
 def _compact(value: Any) -> str:

@@ -42,6 +42,7 @@ def test_a_number_that_does_not_fit_fails_its_write() -> None:
         error = promise.exception()
         assert isinstance(error, EncodeError)
         assert str(error) == f"{number} does not fit into 1 unsigned bytes"
+        assert isinstance(error.__cause__, OverflowError)
     assert channel.read_outbound() is None
 
 

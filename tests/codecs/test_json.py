@@ -175,8 +175,9 @@ class TestObjects:
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, object(), {1j: 2}, "\ud800"])
     def test_what_the_serializer_refuses_fails_its_write(self, value: Any) -> None:
-        with pytest.raises(EncodeError, match="cannot be put into JSON"):
+        with pytest.raises(EncodeError, match="cannot be put into JSON") as caught:
             JsonEncoder().encode(value)
+        assert isinstance(caught.value.__cause__, (ValueError, TypeError))
 
     def test_what_is_written_is_read(self) -> None:
         check_codec(
