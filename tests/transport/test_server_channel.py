@@ -117,7 +117,6 @@ def test_an_initializer_that_returns_nonsense_costs_its_own_channel_only(
     server = ServerBootstrap(loops, initializer=lambda channel: answers_to_give.pop(0)).bind("tcp://127.0.0.1:0")
     assert clients.connect(server).recv(1) == b""
     clients.talk(server)
-    assert len(server.channels) == 1
     assert "its initializer failed" in caplog.text
 
 
@@ -157,7 +156,6 @@ def test_accepting_pauses_at_max_connections_and_resumes_when_one_closes(
     third.settimeout(_PATIENCE)
     first.close()
     assert third.recv(1) == b"x"
-    assert len(server.channels) <= 2
 
 
 def test_max_connections_is_one_limit_for_all_listeners_of_a_server(loops: EventLoopGroup, clients: Clients) -> None:
