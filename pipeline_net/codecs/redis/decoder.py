@@ -321,9 +321,8 @@ def _wrong_length(data: bytes, first: i64, end: i64, is_count: bool, limit: i64)
 
 
 def _wrong_type(byte: int) -> DecodeError:
-    # The real server blanks out line breaks, and C ends a text at a zero.
-    got = "" if byte == 0 else " '" if byte in (_CR, _LF) else chr(byte) + "'"
-    return _refusal(f"expected '$', got '{got}", f"the arguments of a command are bulk strings, not {bytes([byte])!r}")
+    got = " " if byte in (0, _CR, _LF) else chr(byte)  # the real server blanks out what would end the reply
+    return _refusal(f"expected '$', got '{got}'", f"the arguments of a command are bulk strings, not {bytes([byte])!r}")
 
 
 def _unended() -> DecodeError:

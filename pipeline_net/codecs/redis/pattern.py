@@ -23,7 +23,10 @@ _BACKSLASH: Final = ord("\\")
 
 
 class KeyPattern:
-    """A pattern, read once and compared often.  Odd ones mean what the real server makes of them."""
+    r"""A pattern, read once and compared often.  Odd ones mean what the real server makes of them.
+
+    Only ranges beyond ASCII are different: there bytes are signed, and ``[a-\xff]`` runs backwards.
+    """
 
     def __init__(self, pattern: bytes) -> None:
         self.pattern: Final[bytes] = pattern
