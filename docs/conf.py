@@ -12,7 +12,7 @@ author = "the pipeline_net authors"
 copyright = f"2026, {author}"
 release = version = _PROJECT["version"]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["_build"]
 nitpicky = False  # type parameters such as InboundOut have no page of their own to link to
 
