@@ -16,6 +16,7 @@ import reprlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Never, TypeAlias
 
+from ._mypyc import mypyc_attr
 from .channel import Channel
 from .codecs.base import write_all
 from .errors import ChannelClosedError, FrameTooLongError, PipelineError
@@ -37,6 +38,7 @@ WriteCallback: TypeAlias = Callable[["Conn", BaseException | None], object]
 _NO_FRAME: Final = object()  # a frame may be anything, b"" included
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Conn:
     """A connection: what has arrived on it, and where answers go.
 
@@ -190,8 +192,8 @@ class Conn:
 
     # -- for the stage ------------------------------------------------------------------------------
 
-    def receive(self, chunk: bytes) -> None:
-        """Bytes have arrived."""
+    def receive(self, chunk: Any) -> None:
+        """Bytes have arrived, or a frame."""
         if self._ring is None or self._ring.is_empty:
             self._fresh = chunk
         else:

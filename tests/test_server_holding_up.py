@@ -67,6 +67,36 @@ def test_a_peer_that_half_closes_and_reads_slowly_gets_every_byte(
     assert handler.closed.get(timeout=_WAIT) is None
 
 
+def test_a_peer_that_half_closes_while_an_answer_is_under_way_gets_all_of_it(
+    serving: Any, dial: Dial, tmp_path: Any
+) -> None:
+    eof = threading.Event()
+
+    class Generous(Echo):
+        def react(self, conn: Conn) -> Any:
+            return conn.read() * 500_000
+
+        def on_eof(self, conn: Conn) -> Any:
+            eof.set()
+            return Action.CLOSE
+
+    options = ChannelOptions(write_buffer_high=1_000_000)  # reading goes on while the answer waits to be sent
+    server = serving(Generous(), f"unix://{tmp_path}/socket", options=options, send_buffer=4608)
+    client = dial(server.addresses[0])
+    client.sendall(b"x")
+    assert client.recv(1) == b"x"
+    client.shutdown(socket.SHUT_WR)
+    assert eof.wait(_WAIT)
+    neighbour = dial(server.addresses[0])
+    for _ in range(3):  # turns of the loop, in which the end of input can be seen again
+        neighbour.sendall(b"y")
+        assert neighbour.recv(500_000)
+    rest = 499_999
+    while part := client.recv(65_536):
+        rest -= len(part)
+    assert rest == 0
+
+
 def test_a_peer_that_never_reads_is_not_read_from(serving: Any, dial: Dial) -> None:
     handler = Echo()
     options = ChannelOptions(write_buffer_high=100_000, write_buffer_low=50_000)

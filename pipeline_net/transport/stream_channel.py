@@ -184,7 +184,10 @@ class StreamChannel(Channel):
         only says EAGAIN costs a system call to learn nothing.
         """
         if self.state != ACTIVE:
-            self._discard_input()
+            if self._lingering:
+                self._discard_input()
+            else:
+                self._watch(self._interest & WRITE)  # closing: what is still to be sent goes on, whatever the peer says
             return
         sock = self._sock
         size = self._receive_size
