@@ -22,7 +22,7 @@ import attrs
 
 from .channel import Channel
 from .channel_group import ChannelGroup
-from .errors import AddressError, BlockingOperationError
+from .errors import AddressError, BlockingOperationError, ChannelClosedError
 from .future import ChannelFuture
 from .options import ChannelOptions
 from .transport.address import Address, parse_address
@@ -123,7 +123,10 @@ class Server:
         wait_for([ask(loop, _nothing) for loop in self._loops], _ANSWER)  # who was on the way has arrived then
         event = ServerDraining(timeout)
         for channel in self._channels:
-            channel.fire_user_event(event)
+            try:
+                channel.fire_user_event(event)
+            except ChannelClosedError:
+                continue  # its loop is being stopped, which closes it
         if self._channels.wait_until_empty(max(deadline - time.monotonic(), 0.0)):
             return 0
         late = list(self._channels)

@@ -168,7 +168,10 @@ class Channel(ChannelOutput):
         if self.loop.in_loop:
             self._abort()
         else:
-            self._execute_or_ignore()
+            try:
+                self.loop.execute(self._abort)
+            except ChannelClosedError:
+                return  # a loop that is stopping aborts its channels anyway
 
     def broadcast(self, msg: Any) -> None:
         """Write and flush ``msg`` without a future: for whoever writes the same to many."""
@@ -185,12 +188,6 @@ class Channel(ChannelOutput):
             self.pipeline.fire_user_event_triggered(event)
         else:
             self.loop.execute(self.pipeline.fire_user_event_triggered, event)
-
-    def _execute_or_ignore(self) -> None:
-        try:
-            self.loop.execute(self._abort)
-        except ChannelClosedError:
-            assert self.state == CLOSED, "a loop that has stopped has closed its channels"
 
     def _post(self, operation: int, msg: Any, promise: ChannelFuture[Any] | None) -> None:
         self._inbox.append((operation, msg, promise))

@@ -163,11 +163,11 @@ class EventLoop(Loop):
         """Run ``fn(*args)`` on the loop, after what was asked for earlier.
 
         Raises:
-            ChannelClosedError: the loop has stopped.
+            ChannelClosedError: the loop has been stopped.
             PipelineError: the loop belongs to the process that this one was forked from.
         """
-        if self._stopped or self._generation != _forks.generation:
-            self._refuse()
+        if self._stopping or self._generation != _forks.generation:
+            self._refuse_unless_inside()
         self._tasks.append((fn, args))
         if not self._busy:
             self._wakeup.wake()
@@ -282,6 +282,11 @@ class EventLoop(Loop):
         self._wakeup.close()
         if self._own_pool is not None:
             self._own_pool.release()
+
+    def _refuse_unless_inside(self) -> None:
+        """While stopping, only what is being wound up may ask for more; others could keep the loop alive for ever."""
+        if self._stopped or self._generation != _forks.generation or not self.in_loop:
+            self._refuse()
 
     def _refuse(self) -> None:
         if self._generation != _forks.generation:

@@ -58,6 +58,7 @@ class EventLoopGroup:
         self._balancer: Balancer[EventLoop] = make_balancer(balancer)
         self._pool = WorkerPool(name=f"{name}-worker")  # starts no thread before it has work
         self._process = os.getpid()
+        self._is_ending = False
         self._loops: tuple[EventLoop, ...] = ()
         try:
             for _ in range(count):
@@ -86,6 +87,8 @@ class EventLoopGroup:
         Raises:
             ChannelClosedError: the group has been shut down.
         """
+        if self._is_ending:
+            raise ChannelClosedError(f"{self!r} has been shut down")
         for loop in self._loops:
             loop.start()
 
@@ -112,6 +115,7 @@ class EventLoopGroup:
             return  # the parent's loops live on in the parent
         if on_a_loop():
             raise BlockingOperationError(f"{self!r} cannot be shut down on a loop, which could be one of its own")
+        self._is_ending = True
         running = [loop for loop in self._loops if loop.has_thread and not loop.is_stopping]
         try:
             wait_for([ask(loop, loop.close_listeners) for loop in running], _ANSWER)
