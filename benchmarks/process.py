@@ -54,6 +54,7 @@ class Python:
     @classmethod
     def examine(cls, path: str) -> Python:
         """Ask the interpreter itself, in a directory from which it cannot import the source tree by accident."""
+        path = os.path.abspath(path)  # not resolved: a link's own folder is what makes it a virtual environment
         environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
         question = "import pipeline_net; print('compiled' if pipeline_net.COMPILED else 'pure')"
         problem = ""

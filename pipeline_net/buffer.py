@@ -214,7 +214,7 @@ class ReceiveBuffer:
         if self.left == 0:
             self._data = b""
             self.pos = 0
-        elif self.pos > 0 and not self._pieces:
+        elif self.pos > self.left and not self._pieces:  # otherwise it would copy more than it frees
             self._data = self._data[self.pos :]
             self.pos = 0
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ..future import ChannelFuture
 
 _MAX_READS: Final = 16  # recv calls a wake-up, so that one busy peer cannot starve the rest
+_SMALL_SIZE: Final = 960  # bytes asked for while little comes at a time: blocks up to here cost malloc next to nothing
+_FEW: Final = 480  # bytes; fewer than this is little
 _MAX_PIECE: Final = 1 << 20  # bytes asked for at once, when a decoder knows that so much belongs together
 _MAX_BATCH: Final = 1 << 20  # bytes a wake-up, for the same reason as _MAX_READS
 _JOIN_BELOW: Final = 65536  # bytes; fewer than this are joined and sent with one send
@@ -58,8 +60,12 @@ class StreamChannel(Channel):
         self._local: Any = None
         self._remote: Any = remote
         self._interest: i64 = -1  # what the selector knows; -1 when it does not know us
-        self._receive_size: Any = options.receive_size  # Any keeps the int as it is; recv is called with it for ever
+        # How much to ask the kernel for.  Any keeps the ints as objects, which recv is called with again and again.
+        self._receive_size: Any = options.receive_size
+        self._small_size: Any = min(_SMALL_SIZE, options.receive_size)
+        self._ask: Any = self._small_size
         self._in_batch = False
+        self._reading_is_stale = False  # reading_changed() was called while a batch was read
         self._sending = False
         self._kernel_is_full = False  # the last system call left something for later
         self._lingering = False
@@ -190,7 +196,7 @@ class StreamChannel(Channel):
                 self._watch(self._interest & WRITE)  # closing: what is still to be sent goes on, whatever the peer says
             return
         sock = self._sock
-        size = self._receive_size
+        size = self._ask
         full: i64 = size
         total: i64 = 0
         pipeline = self.pipeline
@@ -205,8 +211,6 @@ class StreamChannel(Channel):
                     full = self.read_hint if self.read_hint < _MAX_PIECE else _MAX_PIECE
                     size = full
                     self.read_hint = 0
-                elif full != self._receive_size:
-                    size = full = self._receive_size
                 try:
                     chunk: bytes = sock.recv(size)
                 except BlockingIOError:
@@ -223,17 +227,21 @@ class StreamChannel(Channel):
                 total += count
                 if count < full or total >= _MAX_BATCH or not self.wants_to_read:
                     break
+                size = full = self._receive_size
             if got:
                 pipeline.fire_channel_read_complete()
             if eof:
                 self.end_of_input()
         finally:
             self._in_batch = False
+        self._ask = self._small_size if total < _FEW else self._receive_size
         if self.flush_is_due:
             self.send_pending()
         if failure is not None:
             self.fail(failure)
-        self.reading_changed()
+        if self._reading_is_stale or not self.wants_to_read:
+            self._reading_is_stale = False
+            self.reading_changed()
 
     def _discard_input(self) -> None:
         """We have said goodbye and only wait for the peer's."""
@@ -248,7 +256,10 @@ class StreamChannel(Channel):
             self.end(None)  # it hung up: that is goodbye, too
 
     def reading_changed(self) -> None:
-        if self._in_batch or self.state > ACTIVE:
+        if self._in_batch:
+            self._reading_is_stale = True
+            return
+        if self.state > ACTIVE:
             return
         wanted: i64 = READ if self.wants_to_read else 0
         if self._interest > 0:
