@@ -37,6 +37,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/channel_output.py",
     "pipeline_net/channel.py",
     "pipeline_net/codecs/base.py",
+    "pipeline_net/conn.py",
     "pipeline_net/codecs/line.py",
     "pipeline_net/codecs/delimiter.py",
     "pipeline_net/codecs/fixed_length.py",
