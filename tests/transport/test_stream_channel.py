@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import socket
 import struct
-import tempfile
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +14,10 @@ import pytest
 from pipeline_net import (
     ChannelBrokenError,
     ChannelClosedError,
-    ChannelFuture,
     ChannelHandlerContext,
     ChannelInboundHandler,
     ChannelOptions,
     EventLoop,
-    FileRegion,
-    PipelineError,
     WriteBufferOverflowError,
 )
 from pipeline_net.transport.stream_channel import StreamChannel
@@ -444,184 +440,3 @@ def test_without_auto_read_one_read_lets_one_batch_through(connect: Opener, run:
     channel.auto_read = True
     assert recorder.saw("complete", 2)
     assert bytes(recorder.data) == b"12345678"
-
-
-# -- writing ----------------------------------------------------------------------------------------
-
-
-def test_writes_complete_in_order(connect: Opener) -> None:
-    channel, far = connect()
-    order: list[int] = []
-    futures: list[ChannelFuture[None]] = []
-    for number in range(100):
-        future = channel.write(bytes(100_000))
-        future.add_done_callback(lambda _, number=number: order.append(number))  # type: ignore[misc]  # mypy cannot infer it
-        futures.append(future)
-    last = channel.write(b"end")
-    receive_exactly(far, 100 * 100_000 + 3)
-    last.result(_PATIENCE)
-    futures[-1].result(_PATIENCE)
-    channel.close().result(_PATIENCE)
-    assert order == list(range(100))
-
-
-def test_a_writes_future_is_done_when_the_kernel_has_its_last_byte_and_not_before(connect: Opener, run: OnLoop) -> None:
-    channel, far = connect()
-    small = channel.write_and_flush(b"x")
-    small.result(_PATIENCE)
-    large = channel.write_and_flush(bytes(64 * _MIB))
-    run(lambda: None)
-    assert channel.pending_write_bytes > 0
-    assert not large.done()
-    receive_exactly(far, 1 + 64 * _MIB)
-    large.result(_PATIENCE)
-    assert channel.pending_write_bytes == 0
-
-
-def test_writes_from_foreign_threads_are_first_in_first_out(connect: Opener) -> None:
-    channel, far = connect()
-    threads, each = 4, 2000
-
-    def write(number: int) -> None:
-        for count in range(each):
-            channel.write(struct.pack(">HH", number, count))
-
-    writers = [threading.Thread(target=write, args=(number,)) for number in range(threads)]
-    for writer in writers:
-        writer.start()
-    received = receive_exactly(far, threads * each * 4)
-    for writer in writers:
-        writer.join(_PATIENCE)
-    next_of = [0] * threads
-    for number, count in struct.iter_unpack(">HH", received):
-        assert count == next_of[number]
-        next_of[number] += 1
-
-
-def test_a_write_on_the_loop_does_not_overtake_one_that_came_before_from_elsewhere(
-    connect: Opener, run: OnLoop
-) -> None:
-    channel, far = connect()
-    go_on = threading.Event()
-    written = threading.Event()
-
-    def on_the_loop() -> None:
-        written.wait(_PATIENCE)
-        channel.write(b"second")
-        go_on.set()
-
-    channel.loop.execute(on_the_loop)
-    channel.write(b"first ")
-    written.set()
-    assert go_on.wait(_PATIENCE)
-    assert receive_exactly(far, 12) == b"first second"
-
-
-def test_chained_writes_from_done_callbacks_do_not_recurse(connect: Opener) -> None:
-    channel, far = connect()
-    count = 100_000
-    left = count
-
-    def write_next(_: object) -> None:
-        nonlocal left
-        left -= 1
-        if left:
-            channel.write(b"x").add_done_callback(write_next)
-
-    channel.loop.execute(write_next, None)
-    assert receive_exactly(far, count - 1) == b"x" * (count - 1)
-
-
-def test_every_kind_of_bytes_can_be_written(connect: Opener) -> None:
-    channel, far = connect()
-    mutable = bytearray(b"bytearray ")
-    wide = memoryview(b"view").cast("H")  # counts two where there are four bytes
-    pieces: list[Any] = [b"bytes ", mutable, memoryview(b"part of a view")[:8], wide, b""]
-    futures = [channel.write(piece) for piece in pieces]
-    for future in futures:
-        future.result(_PATIENCE)
-    assert receive_exactly(far, 28) == b"bytes bytearray part of view"
-
-
-def test_thousands_of_pieces_are_gathered(connect: Opener, run: OnLoop) -> None:
-    channel, far = connect()
-
-    def write() -> None:
-        for number in range(5000):
-            channel.pipeline.write(struct.pack(">I", number) * 16)
-        for number in range(5000, 5200):
-            channel.pipeline.write(bytearray(struct.pack(">I", number) * 4096))
-
-    run(write)
-    expected = b"".join(struct.pack(">I", n) * 16 for n in range(5000))
-    expected += b"".join(struct.pack(">I", n) * 4096 for n in range(5000, 5200))
-    assert receive_exactly(far, len(expected)) == expected
-
-
-def test_an_object_nobody_encoded_fails_its_promise_only(connect: Opener) -> None:
-    channel, far = connect(Echo())
-    failure = channel.write({"not": "bytes"}).exception(_PATIENCE)
-    assert isinstance(failure, PipelineError)
-    far.sendall(b"x")
-    assert receive_exactly(far, 1) == b"x"
-
-
-def test_a_context_that_is_used_from_a_foreign_thread_says_so(connect: Opener) -> None:
-    contexts: list[ChannelHandlerContext] = []
-
-    class Leaks(ChannelInboundHandler[bytes]):
-        def channel_active(self, ctx: ChannelHandlerContext) -> None:
-            contexts.append(ctx)
-
-    channel, _ = connect(Leaks())
-    promise = channel.new_promise()
-    contexts[0].write(b"x", promise)
-    failure = promise.exception(_PATIENCE)
-    assert isinstance(failure, PipelineError)
-    assert "thread-safe" in str(failure)
-
-
-# -- files ------------------------------------------------------------------------------------------
-
-
-def test_file_regions_are_sent_in_their_place_among_other_writes(connect: Opener) -> None:
-    channel, far = connect()
-    data = pattern(5 * _MIB)
-    with tempfile.TemporaryFile() as file:
-        file.write(data)
-        region = FileRegion(file, 1000, 4 * _MIB)
-        channel.write(b"before")
-        whole = channel.write(region)
-        channel.write(b"between")
-        channel.write(FileRegion(file, 0, 10))
-        channel.write(FileRegion(file, 5, 0))
-        last = channel.write(b"after")
-        expected = b"before" + data[1000 : 1000 + 4 * _MIB] + b"between" + data[:10] + b"after"
-        assert receive_exactly(far, len(expected)) == expected
-        whole.result(_PATIENCE)
-        last.result(_PATIENCE)
-
-
-def test_a_file_that_shrinks_breaks_its_channel_and_not_the_loop(connect: Opener) -> None:
-    channel, _far = connect()
-    _, far_of_other = connect(Echo())
-    with tempfile.TemporaryFile() as file:
-        file.write(bytes(1000))
-        region = FileRegion(file)
-        file.truncate(10)
-        failure = channel.write(region).exception(_PATIENCE)
-        assert isinstance(failure, ChannelBrokenError)
-    far_of_other.sendall(b"x")
-    assert receive_exactly(far_of_other, 1) == b"x"
-
-
-def test_a_file_that_was_closed_breaks_its_channel_and_not_the_loop(connect: Opener) -> None:
-    channel, _far = connect()
-    _, far_of_other = connect(Echo())
-    with tempfile.TemporaryFile() as file:
-        file.write(bytes(1000))
-        region = FileRegion(file)
-    failure = channel.write(region).exception(_PATIENCE)
-    assert isinstance(failure, ChannelBrokenError)
-    far_of_other.sendall(b"x")
-    assert receive_exactly(far_of_other, 1) == b"x"
