@@ -239,7 +239,7 @@ class StreamChannel(Channel):
             self.send_pending()
         if failure is not None:
             self.fail(failure)
-        if self._reading_is_stale or not self.wants_to_read:
+        if self._reading_is_stale or not self.auto_read:
             self._reading_is_stale = False
             self.reading_changed()
 
@@ -301,8 +301,11 @@ class StreamChannel(Channel):
         self.flush_is_due = False
         if self._sock is None:
             return  # not connected yet; activate() sends
-        if self._sending or (self._interest > 0 and self._interest & WRITE):
-            return  # somebody is at it, or the kernel has no room and will say when
+        if self._sending:
+            return  # what is sending now will see it
+        if self._interest > 0 and self._interest & WRITE:
+            self.reading_changed()  # the kernel has no room and will say when; this may have been one too many
+            return
         self._send()
 
     def _on_writable(self) -> None:
