@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 _PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
 
@@ -21,7 +22,17 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"  # the files are written to be read from top to bottom
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"show-inheritance": True}
 
 html_theme = "furo"
 html_title = f"pipeline_net {release}"
+
+
+def _keep_the_first_line(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Napoleon takes what stands before the first colon for the type of an attribute; ours are sentences."""
+    if what in {"attribute", "property", "data"}:
+        lines[:0] = ["..", ""]  # an empty comment
+
+
+def setup(app: Any) -> None:
+    app.connect("autodoc-process-docstring", _keep_the_first_line, priority=400)  # napoleon's is 500

@@ -151,9 +151,8 @@ class Conn:
 
         Args:
             callback: called with the connection and None on the loop, once the kernel has taken the last byte; or
-            with what prevented
-                that.  Without one, data for a connection that is closed is dropped, and data that the codec refuses
-                closes it.
+                with what prevented that.  Without one, data for a connection that is closed is dropped, and data that
+                the codec refuses closes it.
         """
         self._post(Posted([data]), callback)
 

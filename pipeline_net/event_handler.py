@@ -88,8 +88,7 @@ class EventHandler:
 
         Args:
             exc: None when we or the peer closed it in good order; else what ended it: ``ChannelBrokenError`` for a
-            peer or network that
-                broke it off, what a callback raised, what the codec could not decode or encode.
+                peer or network that broke it off, what a callback raised, what the codec could not decode or encode.
         """
         return None
 
