@@ -62,7 +62,7 @@ def _find_build() -> tuple[str, Path]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell lets what it runs in the background ignore Ctrl-C, and so would every server that the tests start and stop.
+    # A shell lets what it runs in the background ignore Ctrl-C, and so would every server that the tests start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     expected = os.environ.get("PIPELINE_NET_EXPECT")
