@@ -5,7 +5,8 @@ pipeline refreshes them when it changes).  Firing is then two attribute loads an
 
 A seat that has been removed may still be asked to forward: a decoder that takes itself out in the middle of a read, a
 handler that was replaced while its answer was on its way.  Its links then all point to the seat itself, whose handler
-has been exchanged for one that looks up, at that moment, who lives next door now.  So the living pay nothing for the dead.
+has been exchanged for one that looks up, at that moment, who lives next door now.  So the living pay nothing for the
+dead.
 
 What a handler raises is caught where the event was fired:
 
@@ -363,58 +364,61 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
 
 
 class _Forwarder(ChannelDuplexHandler[Any, Any, Any, Any]):
-    """Stands in for the handler of a removed seat: hands everything to the seat's living neighbours."""
+    """Stands in for the handler of a removed seat: hands everything to the seat's living neighbours.
+
+    The methods are named with their class, for the neighbour's own may be those of a seat on a pool, which come later.
+    """
 
     def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
-        ctx.before_successor().fire_exception_caught(exc)
+        ChannelHandlerContext.fire_exception_caught(ctx.before_successor(), exc)
 
     def channel_registered(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ctx.before_successor().fire_channel_registered()
+        ChannelHandlerContext.fire_channel_registered(ctx.before_successor())
 
     def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ctx.before_successor().fire_channel_active()
+        ChannelHandlerContext.fire_channel_active(ctx.before_successor())
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        ctx.before_successor().fire_channel_read(msg)
+        ChannelHandlerContext.fire_channel_read(ctx.before_successor(), msg)
 
     def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ctx.before_successor().fire_channel_read_complete()
+        ChannelHandlerContext.fire_channel_read_complete(ctx.before_successor())
 
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ctx.before_successor().fire_channel_eof()
+        ChannelHandlerContext.fire_channel_eof(ctx.before_successor())
 
     def channel_writability_changed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ctx.before_successor().fire_channel_writability_changed()
+        ChannelHandlerContext.fire_channel_writability_changed(ctx.before_successor())
 
     def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
-        ctx.before_successor().fire_user_event_triggered(event)
+        ChannelHandlerContext.fire_user_event_triggered(ctx.before_successor(), event)
 
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ctx.before_successor().fire_channel_inactive()
+        ChannelHandlerContext.fire_channel_inactive(ctx.before_successor())
 
     def channel_unregistered(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ctx.before_successor().fire_channel_unregistered()
+        ChannelHandlerContext.fire_channel_unregistered(ctx.before_successor())
 
     def bind(self, ctx: ChannelHandlerContext[Any, Any], address: Any, promise: ChannelFuture[Any] | None) -> None:
-        ctx.after_predecessor().bind(address, promise)
+        ChannelHandlerContext.bind(ctx.after_predecessor(), address, promise)
 
     def connect(self, ctx: ChannelHandlerContext[Any, Any], address: Any, promise: ChannelFuture[Any] | None) -> None:
-        ctx.after_predecessor().connect(address, promise)
+        ChannelHandlerContext.connect(ctx.after_predecessor(), address, promise)
 
     def read(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ctx.after_predecessor().read()
+        ChannelHandlerContext.read(ctx.after_predecessor())
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        ctx.after_predecessor().write(msg, promise)
+        ChannelHandlerContext.write(ctx.after_predecessor(), msg, promise)
 
     def flush(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ctx.after_predecessor().flush()
+        ChannelHandlerContext.flush(ctx.after_predecessor())
 
     def shutdown_output(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        ctx.after_predecessor().shutdown_output(promise)
+        ChannelHandlerContext.shutdown_output(ctx.after_predecessor(), promise)
 
     def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        ctx.after_predecessor().close(promise)
+        ChannelHandlerContext.close(ctx.after_predecessor(), promise)
 
 
 # Neither keeps any state, so one of each serves every seat of the process.

@@ -88,14 +88,14 @@ class ChannelPipeline:
     @property
     def first(self) -> ChannelHandler | None:
         """The handler next to the wire."""
-        seat = self._head.next
-        return None if seat is self._tail else seat.handler
+        seats = self._seats()
+        return seats[0].handler if seats else None
 
     @property
     def last(self) -> ChannelHandler | None:
         """The handler farthest from the wire."""
-        seat = self._tail.prev
-        return None if seat is self._head else seat.handler
+        seats = self._seats()
+        return seats[-1].handler if seats else None
 
     def get(self, which: Which) -> Any:
         """Find a handler by its name, its class, or itself; ``None`` when it is not here."""
@@ -149,6 +149,12 @@ class ChannelPipeline:
 
     def remove_all(self) -> None:
         """Take every handler out, from the tail to the head: the last thing that happens to a closed channel."""
+        seat = self._head.next
+        while seat is not self._tail:
+            if isinstance(seat, PooledContext) and seat.is_busy:
+                seat.when_idle(self.remove_all)  # those behind it have yet to hear what it passes on
+                return
+            seat = seat.next
         seat = self._tail.prev
         while seat is not self._head:
             self._unseat(seat, seat.prev, seat.next)
@@ -216,7 +222,8 @@ class ChannelPipeline:
         seats: list[Seat] = []
         seat = self._head.next
         while seat is not self._tail:
-            seats.append(seat)
+            if not isinstance(seat, PooledContext) or not seat.is_leaving:
+                seats.append(seat)
             seat = seat.next
         return seats
 
@@ -278,7 +285,7 @@ class ChannelPipeline:
             self._insert(seat, base.prev)
             self._admit(seat)
 
-    def _make_seats(self, stages: tuple[Stage, ...], executor: Executor | None, leaving: Seat | None) -> list[Seat]:
+    def _make_seats(self, stages: tuple[Any, ...], executor: Executor | None, leaving: Seat | None) -> list[Seat]:
         """Check all of them before the first is seated, so that a refusal changes nothing.
 
         Args:
@@ -343,21 +350,26 @@ class ChannelPipeline:
             return
         if not seat.is_removed:  # it may have taken itself out again
             seat.mask = self._facts_of(seat.handler).mask
+            if isinstance(seat, PooledContext):
+                seat.take_all_of_a_kind()
             self._relink()
 
     def reject(self, seat: Seat, exc: BaseException) -> None:
         """Show a handler out whose ``handler_added`` raised, and report that through ``exception_caught``."""
         error = PipelineError(f"handler_added of {seat.name!r} raised {exc!r}, so it was removed; it sat in\n{self!r}")
         error.__cause__ = exc
-        if not seat.is_removed:
+        if isinstance(seat, PooledContext):
+            seat.leave()
+        elif not seat.is_removed:
             self._unseat(seat, seat.prev, seat.next)
         self.fire_exception_caught(error)
 
     def _replace(self, which: Which, stages: tuple[Stage, ...]) -> ChannelHandler:
         old = self._must_find(which)
         seats = self._make_seats(stages, None, old)
-        # The old handler goes deaf first, so that no event meets both the old one and a new one.
-        old.mask = 0
+        if not isinstance(old, PooledContext):
+            # The old handler goes deaf first, so that no event meets both the old one and a new one.
+            old.mask = 0
         after = old
         for seat in seats:
             while after.is_removed:
@@ -365,33 +377,39 @@ class ChannelPipeline:
             self._insert(seat, after)
             self._admit(seat)
             after = seat
-        if old.is_removed:
-            return old.handler  # a newcomer's handler_added has taken it out
         stayed = [seat for seat in seats if not seat.is_removed]
-        if stayed:
-            self._unseat(old, stayed[-1], stayed[0])
-        else:
-            self._unseat(old, old.prev, old.next)
+        if isinstance(old, PooledContext):
+            old.leave(stayed[-1] if stayed else None)
+        elif not old.is_removed:  # by a newcomer's handler_added
+            self._unseat(old, stayed[-1] if stayed else old.prev, stayed[0] if stayed else old.next)
         return old.handler
 
-    def _unseat(self, seat: Seat, prev: Seat, next_: Seat) -> None:
+    def unlink(self, seat: Seat, prev: Seat, next_: Seat) -> None:
         """Take a seat out; what it still forwards will go to ``next_``, what it still writes to ``prev``."""
         seat.prev.next = seat.next
         seat.next.prev = seat.prev
         seat.prev = prev
         seat.next = next_
-        events = seat.events
         seat.vacate()
         seat.handler.seats -= 1
         self._relink()
+
+    def _unseat(self, seat: Seat, prev: Seat, next_: Seat) -> None:
+        """Take a seat out, and tell its handler."""
+        events = seat.events
+        self.unlink(seat, prev, next_)
         try:
             events.handler_removed(seat)
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
-            error = PipelineError(f"handler_removed of {seat.name!r} raised {exc!r}; it sat in\n{self!r}")
-            error.__cause__ = exc
-            self.fire_exception_caught(error)
+            self.report_removal(seat, exc)
+
+    def report_removal(self, seat: Seat, exc: BaseException) -> None:
+        """Report through ``exception_caught`` that a ``handler_removed`` raised."""
+        error = PipelineError(f"handler_removed of {seat.name!r} raised {exc!r}; it sat in\n{self!r}")
+        error.__cause__ = exc
+        self.fire_exception_caught(error)
 
     def _relink(self) -> None:
         """Let every seat learn anew where each event goes: inbound from the tail on, outbound from the head on."""

@@ -4,6 +4,10 @@ The loop hands each event to a queue of the seat, and the pool works that queue 
 whichever of its threads is free.  What the handler fires or writes comes back to the loop as a task, so the rest of the
 pipeline never notices.
 
+A stage that is taken out while it is at work finishes the event that it is handling, and forwards what it makes of that
+from its old place.  What else came, or comes meanwhile, waits, and goes to its neighbours once ``handler_removed`` has
+returned.  So nothing is overtaken.
+
 The queue is bounded the way everything inbound is: above ``_PAUSE_ABOVE`` waiting events the channel stops reading
 until the handler has caught up.  A pool that takes no more jobs makes the event fail with its error, which closes the
 channel unless a stage handles it.
@@ -12,9 +16,10 @@ channel unless a stage handles it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .context import PASSES_ON, ChannelHandlerContext, logger
+from .context import EVERY_INBOUND, EVERY_OUTBOUND, FORWARDS, ChannelHandlerContext
 from .errors import ChannelClosedError
 from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents
 
@@ -58,61 +63,100 @@ class PooledContext(ChannelHandlerContext[Any, Any]):
 
     def __init__(self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler, executor: Executor) -> None:
         super().__init__(pipeline, name, handler)
-        proxy = _PoolProxy(handler, executor, self)
+        proxy = self._proxy = _PoolProxy(handler, executor, self)
         self.events = proxy
         self.inbound = proxy
         self.outbound = proxy
 
+    def take_all_of_a_kind(self) -> None:
+        """Let every event of a direction queue up, once the handler overrides one of them, or they would overtake it.
+
+        So the end of input comes after what was read before it, and ``close`` after what was written.
+        """
+        if isinstance(self.handler, InboundEvents) and self.mask & EVERY_INBOUND:
+            self.mask |= EVERY_INBOUND
+        if self.mask & EVERY_OUTBOUND:
+            self.mask |= EVERY_OUTBOUND
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether events wait for the pool, or are being handled there, or wait for the stage to leave."""
+        return self._proxy.is_busy
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it has been told to leave, and has yet to finish what it is handling."""
+        return self._proxy.is_leaving
+
+    def leave(self, successor: ChannelHandlerContext[Any, Any] | None = None) -> None:
+        """Unseat the handler once it has finished what it is handling.
+
+        Args:
+            successor: the last of those that replace it, through which go the writes that it has not begun to handle.
+        """
+        self._proxy.leave(successor)
+
+    def when_idle(self, fn: Callable[[], object]) -> None:
+        """Call ``fn()`` on the loop when nothing waits for the pool any more."""
+        self._proxy.on_idle = fn
+
+    def post(self, fn: Callable[..., object], *args: Any) -> None:
+        """Call ``fn(*args)`` on the loop; when that has stopped, here: the others are still owed their goodbyes."""
+        try:
+            self.channel.loop.execute(fn, *args)
+        except ChannelClosedError:
+            fn(*args)
+
     def fire_channel_registered(self) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.fire_channel_registered, self)
+        self.post(ChannelHandlerContext.fire_channel_registered, self)
 
     def fire_channel_active(self) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.fire_channel_active, self)
+        self.post(ChannelHandlerContext.fire_channel_active, self)
 
     def fire_channel_read(self, msg: Any) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.fire_channel_read, self, msg)
+        self.post(ChannelHandlerContext.fire_channel_read, self, msg)
 
     def fire_channel_read_complete(self) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.fire_channel_read_complete, self)
+        self.post(ChannelHandlerContext.fire_channel_read_complete, self)
 
     def fire_channel_eof(self) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.fire_channel_eof, self)
+        self.post(ChannelHandlerContext.fire_channel_eof, self)
 
     def fire_channel_writability_changed(self) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.fire_channel_writability_changed, self)
+        self.post(ChannelHandlerContext.fire_channel_writability_changed, self)
 
     def fire_user_event_triggered(self, event: Any) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.fire_user_event_triggered, self, event)
+        self.post(ChannelHandlerContext.fire_user_event_triggered, self, event)
 
     def fire_channel_inactive(self) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.fire_channel_inactive, self)
+        self.post(ChannelHandlerContext.fire_channel_inactive, self)
 
     def fire_channel_unregistered(self) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.fire_channel_unregistered, self)
+        self.post(ChannelHandlerContext.fire_channel_unregistered, self)
 
     def fire_exception_caught(self, exc: BaseException) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.fire_exception_caught, self, exc)
+        self.post(ChannelHandlerContext.fire_exception_caught, self, exc)
 
     def bind(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.bind, self, address, promise)
+        self.post(ChannelHandlerContext.bind, self, address, promise)
 
     def connect(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.connect, self, address, promise)
+        self.post(ChannelHandlerContext.connect, self, address, promise)
 
     def read(self) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.read, self)
+        self.post(ChannelHandlerContext.read, self)
 
     def write(self, msg: Any, promise: ChannelFuture[Any] | None = None) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.write, self, msg, promise)
+        self.post(ChannelHandlerContext.write, self, msg, promise)
 
     def flush(self) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.flush, self)
+        self.post(ChannelHandlerContext.flush, self)
 
     def shutdown_output(self, promise: ChannelFuture[Any] | None = None) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.shutdown_output, self, promise)
+        self.post(ChannelHandlerContext.shutdown_output, self, promise)
 
     def close(self, promise: ChannelFuture[Any] | None = None) -> None:
-        self.channel.loop.execute(ChannelHandlerContext.close, self, promise)
+        self.post(ChannelHandlerContext.close, self, promise)
 
 
 class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
@@ -126,8 +170,29 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
         self._running = False  # set and cleared on the loop only
         self._holding = False
         self._rejected = False  # its handler_added raised; set on the pool
+        self.on_idle: Callable[[], object] | None = None
+        self.is_leaving = False
+        self._is_parted = False  # handler_removed is on its way, or was called
+        self._successor: ChannelHandlerContext[Any, Any] | None = None
+        self._skipped: list[tuple[int, Any, Any]] = []  # what came before it was told to leave, and was not begun
+        self._later: list[tuple[int, Any, Any]] = []  # what came after that
+        self._without_loop = False
+
+    @property
+    def is_busy(self) -> bool:
+        return (self._running or self.is_leaving) and not self._without_loop
+
+    def leave(self, successor: ChannelHandlerContext[Any, Any] | None) -> None:
+        if not self.is_leaving:
+            self.is_leaving = True
+            self._successor = successor
+            if not self._running:
+                self._depart()
 
     def _queue(self, event: int, first: Any = None, second: Any = None) -> None:
+        if self.is_leaving and event != _REMOVED:
+            self._later.append((event, first, second))
+            return
         self._waiting.append((event, first, second))
         if not self._running:
             try:
@@ -145,24 +210,26 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
         waiting = self._waiting
         for _ in range(len(waiting)):
             event, first, second = waiting.popleft()
+            if (self.is_leaving or self._rejected) and event > _REMOVED:
+                self._skipped.append((event, first, second))
+                continue
             try:
                 self._run(event, first, second)
             except BaseException as exc:  # noqa: BLE001 - it is offered to the handler, whose pool thread must go on
                 self._rejected = self._rejected or event == _ADDED
-                if not self._tell_loop(self._failed, event, exc, second):
-                    logger.error(
-                        "%s: %r raised, and its loop has stopped", self._seat.channel, self._seat, exc_info=exc
-                    )
-        if not self._tell_loop(self._worked_off) and waiting:
-            self._work_off()  # what the loop said last: among it that the handler was removed
-
-    def _tell_loop(self, fn: Any, *args: Any) -> bool:
-        """Whether there still is a loop to tell."""
+                self._seat.post(self._failed, event, exc, second)
         try:
-            self._seat.channel.loop.execute(fn, *args)
+            self._seat.channel.loop.execute(self._worked_off)
         except ChannelClosedError:
-            return False
-        return True
+            self._work_without_loop()
+
+    def _work_without_loop(self) -> None:
+        """The loop has stopped.  Run what it said last, and what it could not say any more: that it is over."""
+        self._without_loop = True
+        if not self._waiting:
+            self._rest()
+        if self._waiting:
+            self._work_off()
 
     def _worked_off(self) -> None:
         self._running = False
@@ -175,6 +242,55 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
                 self._running = True
             except BaseException as exc:  # noqa: BLE001 - a pool that takes no more jobs fails the channel, not the loop
                 self._give_up(exc)
+        if not self._running:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing waits for the pool: do what had to wait for that."""
+        if self.is_leaving:
+            if not self._is_parted:
+                self._depart()
+            else:
+                self._let_pass()
+        on_idle = self.on_idle
+        if on_idle is not None and not self.is_busy:
+            self.on_idle = None
+            on_idle()
+
+    def _depart(self) -> None:
+        """Let the handler hear that it was removed.  It keeps its seat until then: nothing may overtake what it has."""
+        self._is_parted = True
+        try:
+            self._queue(_REMOVED)
+        except BaseException as exc:  # noqa: BLE001 - a pool that takes no more jobs cannot keep a stage from leaving
+            self._seat.pipeline.report_removal(self._seat, exc)
+            self._let_pass()
+
+    def _let_pass(self) -> None:
+        """Give up the seat, and let go what the handler did not hear: straight to the neighbours."""
+        self.is_leaving = False
+        seat = self._seat
+        seat.pipeline.unlink(seat, seat.prev, seat.next)
+        below = seat.prev
+        if self._successor is not None and not self._successor.is_removed:
+            seat.prev = self._successor
+        self._forward(self._skipped)
+        above = seat.prev
+        seat.prev = below  # what came later has been through the successors already
+        self._forward(self._later)
+        seat.prev = above
+        self._skipped = []
+        self._later = []
+
+    def _forward(self, events: list[tuple[int, Any, Any]]) -> None:
+        seat = self._seat
+        for event, first, second in events:
+            if event == _CAUGHT:
+                FORWARDS.exception_caught(seat, first)
+            elif event < _BIND:
+                _run_inbound(FORWARDS, seat, event, first)
+            else:
+                _run_outbound(FORWARDS, seat, event, first, second)
 
     def _give_up(self, exc: BaseException) -> None:
         """What waited will not be run: fail the operations, and tell the other stages."""
@@ -188,6 +304,8 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
         seat = self._seat
         if event == _ADDED:
             seat.pipeline.reject(seat, exc)
+        elif event == _REMOVED:
+            seat.pipeline.report_removal(seat, exc)
         elif event == _CAUGHT:
             seat.log_raising_catcher(exc)
         elif event >= _BIND:
@@ -196,8 +314,7 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
             seat.catch(exc)
 
     def _run(self, event: int, first: Any, second: Any) -> None:
-        # A handler that was not added hears no event: what had been queued for it goes on.
-        handler = PASSES_ON if self._rejected and event != _REMOVED else self._handler
+        handler = self._handler
         seat = self._seat
         if event == _ADDED:
             handler.handler_added(seat)
