@@ -20,7 +20,7 @@ from pipeline_net import (
     WriteBufferOverflowError,
 )
 from pipeline_net.channel import Channel
-from pipeline_net.channel_life import ACTIVE, CLOSED, CLOSING, NEW, REGISTERED, STATE_NAMES, next_state
+from pipeline_net.channel_life import ACTIVE, CLOSED, CLOSING, NEW, REGISTERED
 from pipeline_net.testing import EmbeddedLoop
 
 Ctx = ChannelHandlerContext[Any, Any]
@@ -116,28 +116,6 @@ def outcome(future: ChannelFuture[Any]) -> Any:
 
 
 # -- life -------------------------------------------------------------------------------------------
-
-# Written down independently of the table in the module: what may happen in each state, and what it leads to.
-_STEPS = ["register", "activate", "close", "end"]
-_MAY_HAPPEN = {
-    "NEW": {"register": "REGISTERED", "close": "CLOSING", "end": "CLOSED"},
-    "REGISTERED": {"activate": "ACTIVE", "close": "CLOSING", "end": "CLOSED"},
-    "ACTIVE": {"close": "CLOSING", "end": "CLOSED"},
-    "CLOSING": {"end": "CLOSED"},
-    "CLOSED": {},
-}
-
-
-@pytest.mark.parametrize("step", _STEPS)
-@pytest.mark.parametrize("state", _MAY_HAPPEN)
-def test_the_life_of_a_channel_is_this_table_and_no_other(state: str, step: str) -> None:
-    assert list(STATE_NAMES) == list(_MAY_HAPPEN)
-    following = _MAY_HAPPEN[state].get(step)
-    if following is not None:
-        assert STATE_NAMES[next_state(STATE_NAMES.index(state), step)] == following
-    else:
-        with pytest.raises(AssertionError, match=f"a channel that is {state} cannot {step}"):
-            next_state(STATE_NAMES.index(state), step)
 
 
 def test_a_channel_goes_through_its_life() -> None:
