@@ -23,7 +23,7 @@ from .pipeline import Stage
 if TYPE_CHECKING:
     from .file_region import FileRegion
 
-# What is handed out may be less than promised, what is taken in more: so a house may promise Frame and hand up BigFrame.
+# What is handed out may be less than promised, what is taken in more: a house may promise Frame and hand up BigFrame.
 A = TypeVar("A", contravariant=True, default=Any)
 B = TypeVar("B", covariant=True, default=Any)
 C = TypeVar("C", contravariant=True, default=Any)

@@ -17,7 +17,10 @@ import pytest
 _PACKAGE = Path(__file__).parent.parent / "pipeline_net"
 
 # Room: the rooms that it may import.  "transport" means all of transport/.  Each may import itself, and _mypyc.
-_CORE = "channel_life channel_output errors buffer ring_buffer future handler context pipeline channel options loop file_region datagram"
+_CORE = (
+    "channel_life channel_output errors buffer ring_buffer future handler context pipeline channel options loop"
+    " file_region datagram"
+)
 _TABLE = {
     "_mypyc": "",
     "errors": "",
@@ -41,7 +44,8 @@ _TABLE = {
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
-    "transport": "datagram channel pipeline context handler future errors options loop file_region ring_buffer",
+    "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
+    " ring_buffer",
     "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop",
     "event_handler": "",
     "conn": "event_handler codecs.base handler channel errors ring_buffer",

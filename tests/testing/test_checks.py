@@ -174,7 +174,7 @@ def test_a_bug_that_takes_two_cuts_is_found_in_data_of_any_size(size: int) -> No
 
 
 class ForgetsWithoutAPipeline(Lines):
-    def feed(self, data: bytes) -> list[Any]:
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Any]:
         return super().feed(data)[:1]
 
 
