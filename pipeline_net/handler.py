@@ -53,7 +53,9 @@ class ChannelHandler:
         return 0
 
     def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        """Called before any event reaches the handler.  A channel may be active already: see ``ctx.channel.is_active``."""
+        """Called before any event reaches the handler.  A channel may be active already: see
+        ``ctx.channel.is_active``.
+        """
 
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Called after the last event.  Give back what the handler holds."""
@@ -85,7 +87,9 @@ class InboundEvents:
         ctx.fire_channel_read_complete()
 
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        """The peer will send no more; it may still listen.  The tail answers with ``close()``: keep the event to stay half-open."""
+        """The peer will send no more; it may still listen.  The tail answers with ``close()``: keep the event to
+        stay half-open.
+        """
         ctx.fire_channel_eof()
 
     def channel_writability_changed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
@@ -110,7 +114,8 @@ class InboundEvents:
 class OutboundEvents:
     """Operations that travel from the application to the wire: tail to head.
 
-    ``promise`` is a ``ChannelFuture``, or ``None`` when nobody asked.  A handler passes it on or completes it, exactly once.
+    ``promise`` is a ``ChannelFuture``, or ``None`` when nobody asked.  A handler passes it on or completes it,
+    exactly once.
     """
 
     def bind(self, ctx: ChannelHandlerContext[Any, Any], address: Any, promise: ChannelFuture[Any] | None) -> None:
@@ -156,7 +161,9 @@ class ChannelOutboundHandler(ChannelHandler, OutboundEvents, Generic[OutboundIn,
 class ChannelDuplexHandler(
     ChannelHandler, InboundEvents, OutboundEvents, Generic[InboundIn, InboundOut, OutboundIn, OutboundOut]
 ):
-    """Both at once: reads ``InboundIn``, passes on ``InboundOut``; is given ``OutboundIn``, passes on ``OutboundOut``."""
+    """Both at once: reads ``InboundIn``, passes on ``InboundOut``; is given ``OutboundIn``, passes on
+    ``OutboundOut``.
+    """
 
 
 # One bit an event.  A seat's mask says which events its handler overrides; order as they are declared above.
