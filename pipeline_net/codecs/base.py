@@ -9,6 +9,8 @@ owns the buffer, the loop, and everything that is easy to get wrong:
 * a handler that closes the channel gets no further message, one that takes the decoder out gets the unread bytes as
   they are;
 * bytes that arrive while a message is being handled wait for their turn;
+* while the peer does not read our answers, its further messages stay undecoded: a few bytes may ask for megabytes,
+  and one batch holds many such questions (``pause_reads_when_unwritable=False`` lets them through);
 * bytes left over when the input ends are a truncated frame, and reported as such;
 * with ``auto_read`` off, bytes that made no message ask for more.
 
@@ -54,7 +56,8 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     _decoding: bool = False
     _failed: bool = False  # terminal: a protocol error was found
     _finished: bool = False  # the input has ended
-    _eof_waits: bool = False  # it ended while a message was being handled
+    _eof_waits: bool = False  # it ended while a message was being handled, or while messages wait for room
+    _waits_for_room: bool = False  # the peer does not read our answers: the rest is decoded once it does
     author: str = ""  # whose decode() it is, for messages about mistakes; "" when it is this class's own
 
     def decode(self, buffer: ReceiveBuffer) -> M | None:
@@ -100,8 +103,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
             made = self._decode(ctx, buffer)
         if buffer.expected > 0:
             self._pass_on_expectation(ctx, buffer)
-        if self._eof_waits and not self._decoding:
-            self._eof_waits = False
+        if self._eof_waits:
             self._end_input(ctx, made)
         elif not made and not ctx.channel.auto_read and not self._decoding:
             ctx.read()
@@ -111,8 +113,13 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         made = False
         channel = ctx.channel
         self._decoding = True
+        self._waits_for_room = False
         try:
             while buffer.left > 0:
+                if not channel.is_writable and channel.is_open and channel.options.pause_reads_when_unwritable:
+                    self._waits_for_room = True
+                    made = True  # reading on would only add to what waits
+                    break
                 before: i64 = buffer.left
                 try:
                     message = self.decode_last(buffer) if self._finished else self.decode(buffer)
@@ -177,19 +184,33 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         name = self.author or type(self).__name__
         return PipelineError(f"{name}.decode returned {message!r} without consuming a byte, and would do so for ever")
 
+    def channel_writability_changed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Decode what has waited for room; a subclass with something to add calls this one, too."""
+        ctx.fire_channel_writability_changed()  # first: what has waited behind us is older
+        buffer = self._buffer
+        if buffer is None or not self._waits_for_room or self._decoding or not ctx.channel.is_writable:
+            return
+        made = self._decode(ctx, buffer)
+        if self._eof_waits:
+            self._end_input(ctx, made)
+        elif made:
+            ctx.fire_channel_read_complete()
+
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         if self._finished:
             ctx.fire_channel_eof()
             return
         self._finished = True
-        if self._decoding:
-            self._eof_waits = True  # the bytes that came before it go first
-        else:
-            buffer = self._buffer
-            made = buffer is not None and not self._failed and self._decode(ctx, buffer)
-            self._end_input(ctx, made)
+        self._eof_waits = True  # the bytes that came before it go first
+        buffer = self._buffer
+        made = buffer is not None and not self._failed and not self._decoding and self._decode(ctx, buffer)
+        self._end_input(ctx, made)
 
     def _end_input(self, ctx: ChannelHandlerContext[Any, Any], made: bool) -> None:
+        """Let the end of input through, unless messages that came before it are still to be decoded."""
+        if self._decoding or self._waits_for_room:
+            return
+        self._eof_waits = False
         buffer = self._buffer
         if buffer is None and not ctx.is_removed:
             buffer = ReceiveBuffer()
@@ -206,6 +227,9 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         if not self._decoding:
             self._hand_over(ctx)  # otherwise once the message that is being handled is done
+            self._waits_for_room = False
+            if self._eof_waits and ctx.channel.is_open:
+                self._end_input(ctx, False)
 
     def _hand_over(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Give the unread bytes to the next stage: they belong to whoever took over."""
@@ -331,6 +355,9 @@ class ICodec(ChannelDuplexHandler[bytes, T, T, bytes], Generic[T]):
 
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._decodes().channel_eof(ctx)
+
+    def channel_writability_changed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._decodes().channel_writability_changed(ctx)
 
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._decodes().handler_removed(ctx)
