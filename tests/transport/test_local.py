@@ -27,6 +27,7 @@ from pipeline_net import (
     Server,
     ServerBootstrap,
 )
+from pipeline_net.transport.group import ask, wait_for
 
 _PATIENCE = 10.0  # seconds
 _MIB = 1 << 20
@@ -100,6 +101,12 @@ def connect(loops: EventLoopGroup, handler: Any, **options: Any) -> Channel:
     return bootstrap.connect("local://test").result(_PATIENCE)
 
 
+def settle(loops: EventLoopGroup) -> None:
+    """Wait until every loop has done what it had to do, and what that gave the other ones to do."""
+    for _ in range(2):
+        assert wait_for([ask(loop, str) for loop in loops], _PATIENCE)
+
+
 def pattern(size: int) -> bytes:
     return b"".join(struct.pack(">I", number) for number in range(size // 4))
 
@@ -142,9 +149,7 @@ def test_a_reader_that_does_not_read_makes_the_writer_unwritable(loops: EventLoo
         last = channel.write(data[start : start + 4096])
     assert last is not None
     assert here.saw("unwritable")
-    arrived = threading.Event()
-    channel.loop.execute(arrived.set)
-    assert arrived.wait(_PATIENCE)  # and so has every write before it
+    settle(loops)  # until every write has arrived
     assert channel.pending_write_bytes >= _MIB - _WINDOW - 4096
     assert there.count == 0
     assert not last.done()
@@ -293,8 +298,7 @@ def test_who_comes_while_max_connections_are_open_waits(loops: EventLoopGroup) -
     first = connect(loops, Recorder())
     here = Recorder()
     second = Bootstrap(loops, lambda _: [here]).connect("local://test")
-    while not second.done() and not any(loop.channels > 1 for loop in loops):
-        os.sched_yield()
+    settle(loops)
     third = Bootstrap(loops, lambda _: None).connect("local://test")
     assert isinstance(third.exception(_PATIENCE), ChannelBrokenError)  # the queue is full
     assert not second.done()
@@ -316,7 +320,7 @@ def test_closing_the_server_refuses_who_waits(loops: EventLoopGroup) -> None:
     server = serve(loops, lambda _: None, max_connections=1)
     connect(loops, Recorder())
     waiting = Bootstrap(loops, lambda _: None).connect("local://test")
-    loops.next().execute(lambda: None)
+    settle(loops)
     server.close()
     assert isinstance(waiting.exception(_PATIENCE), ChannelBrokenError)
 
