@@ -50,6 +50,7 @@ class Measurement:
 
 def main() -> None:
     with EventLoopGroup(1) as loops:
+        loops.start()
         loop = loops.next()
         measurement = Measurement(loop)
         loop.execute(measurement.run)
