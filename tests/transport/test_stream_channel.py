@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import select
 import socket
 import struct
@@ -20,6 +22,7 @@ from pipeline_net import (
     EventLoop,
     WriteBufferOverflowError,
 )
+from pipeline_net.transport.poller import SelectPoller
 from pipeline_net.transport.stream_channel import StreamChannel
 
 _PATIENCE = 10.0  # seconds
@@ -195,6 +198,61 @@ def test_a_half_closed_socket_does_not_spin() -> None:
         loop.stop()
 
 
+def test_a_socket_that_hung_up_before_it_was_read_does_not_spin_afterwards() -> None:
+    loop = EventLoop()
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    try:
+        recorder = Recorder(keep_eof=True)
+        opened: list[StreamChannel] = []
+        loop.execute(lambda: opened.append(open_on(loop, near, recorder, options=ChannelOptions(auto_read=False))))
+        loop.run_once(0)
+        far.close()
+        loop.run_once(0)  # nobody reads, but epoll says all the same that both directions are shut
+        assert not select.select([loop.fileno()], [], [], 0)[0]
+        (channel,) = opened
+        channel.pipeline.read()
+        while "eof" not in recorder.events:
+            loop.run_once(_PATIENCE)
+        loop.run_once(0)
+        assert channel.is_active
+        assert not select.select([loop.fileno()], [], [], 0)[0]
+    finally:
+        loop.stop()
+
+
+class FullPoller(SelectPoller):
+    """Has no room for another descriptor, once it is told so."""
+
+    is_full = False
+
+    def register(self, fd: int, interest: int) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().register(fd, interest)
+
+
+def test_a_channel_that_the_selector_has_no_room_for_is_closed_with_the_reason() -> None:
+    poller = FullPoller()
+    loop = EventLoop(poller=poller)
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    try:
+        recorder = Recorder()
+        poller.is_full = True
+        loop.execute(open_on, loop, near, recorder)
+        loop.run_once(0)
+        loop.run_once(0)
+        assert recorder.events[-1] == "removed"
+        assert isinstance(recorder.failure, ChannelBrokenError)
+        assert isinstance(recorder.failure.__cause__, OSError)
+        assert loop.channels == 0
+        assert far.recv(1) == b""
+    finally:
+        loop.stop()
+        far.close()
+
+
 def test_a_reset_while_nobody_reads_is_noticed_once(connect: Opener) -> None:
     recorder = Recorder()
     channel, far = connect(recorder, auto_read=False)
@@ -231,7 +289,7 @@ def test_a_peer_that_writes_and_never_reads_is_not_read_from(connect: Opener) ->
     far.settimeout(_PATIENCE)
     far.shutdown(socket.SHUT_WR)
     assert len(receive_all(far)) == sent
-    assert recorder.events[-1] == "writable"
+    assert recorder.events[:4] == ["unwritable", "writable", "unwritable", "writable"]
 
 
 def test_one_more_write_over_the_hard_cap_fails_and_closes_the_channel(connect: Opener, run: OnLoop) -> None:
