@@ -54,6 +54,10 @@ COMPILED_MODULES: Final = (
     "pipeline_net/transport/timers.py",
     "pipeline_net/transport/wakeup.py",
     "pipeline_net/transport/stream_channel.py",
+    "pipeline_net/transport/server_channel.py",
+    "pipeline_net/transport/opening.py",
+    "pipeline_net/channel_group.py",
+    "pipeline_net/stack.py",
 )
 
 _PURE: Final = os.environ.get("PIPELINE_NET_PURE", "") not in ("", "0")

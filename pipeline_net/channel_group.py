@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ._mypyc import mypyc_attr
 from .channel import Channel, Keeper
 from .channel_life import CLOSED
 from .errors import ChannelClosedError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ChannelGroup(Keeper):
     """Open channels, whatever loops they live on.  Everything here may be done from any thread.
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 
 from typing_extensions import TypeVar
 
+from ._mypyc import mypyc_attr
 from .handler import ChannelDuplexHandler, ChannelHandler, ChannelInboundHandler, ChannelOutboundHandler
 from .pipeline import Stage
 
@@ -34,6 +35,7 @@ F = TypeVar("F")
 Sendable: TypeAlias = "bytes | bytearray | memoryview | FileRegion"  # what a transport can send as it is
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Stack(Generic[A, B, C, D]):
     """Reads A from below, hands B up; takes C from above, gives D below."""
 

@@ -12,6 +12,7 @@ closing, the file is removed only if it is still ours: somebody may have put ano
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import socket
 import stat
@@ -23,6 +24,8 @@ from ..options import ChannelOptions
 from .address import Address, format_sockname
 from .event_loop import on_a_loop
 from .socket_options import apply_options
+
+logger = logging.getLogger("pipeline_net.server")
 
 _NO_IPV6: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 _POSIX: Final = sys.platform not in ("win32", "cygwin")
@@ -40,6 +43,8 @@ class BoundSocket:
         name = sock.getsockname()
         self.address: Final = format_sockname(scheme, name)
         self.port: int = name[1] if isinstance(name, tuple) else 0
+        # What accepted sockets are bound to as well; unknown where the listener takes what comes to any address.
+        self.accepted_name: Any = None if isinstance(name, tuple) and name[0] in ("0.0.0.0", "::") else name
         self._path = os.path.abspath(path) if path else ""  # the process may change its directory
         self._file = _identity(self._path) if path else None
 
@@ -51,6 +56,8 @@ class BoundSocket:
                 os.unlink(self._path)
             except FileNotFoundError:
                 pass  # somebody was quicker
+            except OSError as exc:
+                logger.warning("the file of %s stays behind: %s", self.address, exc)  # everything else is closed
         self._file = None
 
 

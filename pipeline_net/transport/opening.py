@@ -31,9 +31,11 @@ def seat_stages(channel: Channel, initializer: Initializer) -> None:
         try:
             stages = tuple(given)
         except TypeError as exc:
-            raise PipelineError(
+            error = PipelineError(
                 f"the initializer {initializer!r} returns a stack, several stages, or None, and not {given!r}"
-            ) from exc
+            )
+            error.__cause__ = exc
+            raise error from exc
         channel.pipeline.add_last(*stages)
     if channel.state == NEW:  # else a stage has closed it already
         channel.register()

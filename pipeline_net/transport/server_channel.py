@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from .._mypyc import mypyc_attr
 from ..channel import Channel, Keeper
 from ..errors import ChannelClosedError
 from ..options import ChannelOptions
@@ -51,6 +52,7 @@ _GONE_AGAIN: Final = frozenset(
 )
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Intake(Keeper):
     """Takes in the channels of one server: gives them their stages, and counts them if their number is limited.
 
@@ -138,6 +140,7 @@ class ServerChannel(Listener):
         self.address: Final = bound.address
         self._bound: BoundSocket | None = bound
         self._fd = bound.sock.fileno()
+        self._accepted_name: Any = bound.accepted_name
         self._workers = workers
         self._intake = intake
         self._on_closed = on_closed
@@ -249,7 +252,7 @@ class ServerChannel(Listener):
         options = self._intake.options
         if not INHERITED:
             apply_options(sock, options)
-        channel = StreamChannel(loop, options, sock, remote)
+        channel = StreamChannel(loop, options, sock, remote, self._accepted_name)
         self._intake.keep(channel)
         if self._intake.seat(channel):
             channel.activate()

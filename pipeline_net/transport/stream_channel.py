@@ -8,9 +8,11 @@ What the kernel does, and what follows from it:
   without asking the selector, which hears of us only after a partial one.
 * Many small writes are joined into one before sending, which copies a little and saves much: ``sendmsg`` looks at
   every piece. Large ones go to ``sendmsg`` as they are.
-* A socket that is closed while bytes of the peer are unread answers with RST, and an RST makes the peer's kernel drop
-  what it has not read yet: our last reply.  So before closing we look; if there is something unread, we only shut our
-  side and read on, for at most ``_LINGER`` seconds, until the peer has seen our end.
+* A socket that is closed while bytes of the peer are unread answers with RST, and so does one that is closed already
+  when more of them come.  With an RST our kernel drops what it has not sent yet, and the peer's may drop what it has
+  not read yet: our last reply.  So before closing we look; if something is unread, or unsent because the peer does not
+  read, we only shut our side and read on until the peer has seen our end.  A peer that is silent for ``_LINGER``
+  seconds and has room for the rest is not waited for; nobody is for longer than ``close_timeout``.
 * A socket that was reset, or shut in both directions, is reported as ready even when nobody asked, for ever.  A
   channel that is not reading then takes its descriptor out of the selector until it reads again.
 """
@@ -20,6 +22,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import i64
@@ -36,6 +39,9 @@ from .poller import ERROR, HANGUP, READ, WRITE
 if TYPE_CHECKING:
     from ..future import ChannelFuture
 
+if sys.platform == "linux":
+    import fcntl
+
 _MAX_READS: Final = 16  # recv calls a wake-up, so that one busy peer cannot starve the rest
 _SMALL_SIZE: Final = 960  # bytes asked for while little comes at a time: blocks up to here cost malloc next to nothing
 _FEW: Final = 480  # bytes; fewer than this is little
@@ -43,7 +49,9 @@ _MAX_PIECE: Final = 1 << 20  # bytes asked for at once, when a decoder knows tha
 _MAX_BATCH: Final = 1 << 20  # bytes a wake-up, for the same reason as _MAX_READS
 _JOIN_BELOW: Final = 65536  # bytes; fewer than this are joined and sent with one send
 _MAX_PIECES: Final = 1024  # IOV_MAX on Linux and macOS: pieces a sendmsg may have
-_LINGER: Final = 1.0  # seconds to wait for a peer that still sends, after we have said goodbye
+_LINGER: Final = 1.0  # seconds of silence after which a peer that we have said goodbye to is believed to be done
+_SAFE_REPLY: Final = 14600  # bytes; RFC 6928: the peer's kernel takes 10 segments of 1460 bytes without being asked
+_UNSENT_BYTES: Final = 0x894B  # SIOCOUTQNSD of linux/sockios.h: bytes that wait for the peer to make room
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: close() resets the connection
 
 
@@ -51,13 +59,18 @@ class StreamChannel(Channel):
     """bytes ⇄ a connected stream socket."""
 
     def __init__(
-        self, loop: EventLoop, options: ChannelOptions, sock: socket.socket | None, remote: Any = None
+        self,
+        loop: EventLoop,
+        options: ChannelOptions,
+        sock: socket.socket | None,
+        remote: Any = None,
+        local: Any = None,
     ) -> None:
         super().__init__(loop, options)
         self._event_loop = loop
         self._sock: Any = sock
         self._fd: i64 = -1
-        self._local: Any = None
+        self._local: Any = local  # None: the socket is asked
         self._remote: Any = remote
         self._interest: i64 = -1  # what the selector knows; -1 when it does not know us
         # How much to ask the kernel for.  Any keeps the ints as objects, which recv is called with again and again.
@@ -69,8 +82,11 @@ class StreamChannel(Channel):
         self._sending = False
         self._kernel_is_full = False  # the last system call left something for later
         self._lingering = False
+        self._lingers_until = 0.0
+        self._heard_more = False  # from the peer, since we last looked, after we have said goodbye
         self._is_hung_up = False
         self._pieces_are_plain = True  # no FileRegion waits
+        self._region_sent: i64 = 0  # bytes of the first one; kept here, for the region may be written to many channels
         self._bind_to: Address | None = None
         self._connector: Connector | None = None
         loop.adopt(self)
@@ -125,7 +141,7 @@ class StreamChannel(Channel):
         if self._interest >= 0:
             self._event_loop.unwatch(self._fd)
         self._interest = -1
-        if self.is_aborted:
+        if self.is_aborted and not self._lingering:  # there, all that was written is in the kernel's hands
             try:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             except OSError:
@@ -142,19 +158,32 @@ class StreamChannel(Channel):
             unread = self._sock.recv(self._receive_size)
         except OSError:
             unread = b""  # nothing unread (EAGAIN), or nobody there any more
-        if not unread:
+        if not unread and not self._kernel_waits_for_room():
             self.end(None)
             return
         self._lingering = True
+        self._lingers_until = self._event_loop.time() + self.options.close_timeout
         self.shut_down_transport()
         self._watch(READ)
         self.set_close_timer(_LINGER)
 
     def close_timed_out(self) -> None:
-        if self._lingering:
-            self.end(None)  # no reset: the kernel may still be sending our last words
-        else:
+        if not self._lingering:
             super().close_timed_out()
+        elif self._event_loop.time() < self._lingers_until and (self._heard_more or self._kernel_waits_for_room()):
+            self._heard_more = False
+            self.set_close_timer(_LINGER)
+        else:
+            self.end(None)  # no reset: the kernel may still be sending our last words
+
+    def _kernel_waits_for_room(self) -> bool:
+        """Whether our kernel still holds bytes for which the peer's has no room."""
+        if sys.platform != "linux" or self.sent <= _SAFE_REPLY:
+            return False
+        try:
+            return any(fcntl.ioctl(self._sock.fileno(), _UNSENT_BYTES, bytes(4)))
+        except OSError:
+            return False  # a Unix socket: what was sent is with the peer already
 
     def shut_down_transport(self) -> None:
         try:
@@ -250,6 +279,7 @@ class StreamChannel(Channel):
                 if not self._sock.recv(self._receive_size):
                     self.end(None)
                     return
+                self._heard_more = True
         except BlockingIOError:
             return
         except OSError:
@@ -264,17 +294,25 @@ class StreamChannel(Channel):
         wanted: i64 = READ if self.wants_to_read else 0
         if self._interest > 0:
             wanted |= self._interest & WRITE
-        if wanted != self._interest and (wanted or not self._is_hung_up):
+        if wanted == self._interest:
+            return
+        if wanted or not self._is_hung_up:
             self._watch(wanted)
+        elif self._interest >= 0:
+            self._hang_up()  # again: it was watched for the sake of what was unread
 
     def _watch(self, interest: i64) -> None:
         if self._sock is None:
             return
-        if self._interest < 0:
-            self._fd = self._sock.fileno()
-            self._event_loop.watch(self._fd, self, interest)
-        elif interest != self._interest:
-            self._event_loop.rewatch(self._fd, interest)
+        try:
+            if self._interest < 0:
+                self._fd = self._sock.fileno()
+                self._event_loop.watch(self._fd, self, interest)
+            elif interest != self._interest:
+                self._event_loop.rewatch(self._fd, interest)
+        except OSError as exc:
+            self.fail(exc)  # the selector has no room: nobody would ever look at this channel
+            return
         self._interest = interest
 
     def _hang_up(self) -> None:
@@ -350,6 +388,7 @@ class StreamChannel(Channel):
         if taken == pending:
             queue.clear()
         else:
+            self._check_progress(taken)
             queue[0] = memoryview(data).cast("B")[taken:]
             self._kernel_is_full = True
         return taken
@@ -358,6 +397,7 @@ class StreamChannel(Channel):
         """Send the first pieces of the queue with one system call."""
         queue = self.unsent
         taken: i64 = self._sock.sendmsg(pieces)
+        self._check_progress(taken)
         count: i64 = taken
         whole = 0
         for piece in pieces:
@@ -372,6 +412,11 @@ class StreamChannel(Channel):
         self._kernel_is_full = whole < len(pieces)
         return taken
 
+    def _check_progress(self, taken: i64) -> None:
+        """A buffer that has another length than when it was written would never be done, or take others along."""
+        if not 0 < taken <= self.written - self.sent:
+            raise PipelineError(f"something written to {self!r} has changed its length before it was sent")
+
     def _send_with_files(self) -> int:
         queue = self.unsent
         first = queue[0]
@@ -385,13 +430,15 @@ class StreamChannel(Channel):
         return self._send_pieces(plain)
 
     def _send_file(self, region: FileRegion) -> int:
-        taken = os.sendfile(self._fd, region.file.fileno(), region.offset, region.count)
+        done = self._region_sent
+        taken = os.sendfile(self._fd, region.file.fileno(), region.offset + done, region.count - done)
         if taken == 0:
             raise OSError(f"{region!r}: the file has become shorter than it was")
-        region.offset += taken
-        region.count -= taken
-        self._kernel_is_full = region.count > 0
-        if region.count == 0:
+        done += taken
+        self._kernel_is_full = done < region.count
+        self._region_sent = done
+        if done == region.count:
+            self._region_sent = 0
             self.unsent.pop(0)
             self._pieces_are_plain = not any(isinstance(piece, FileRegion) for piece in self.unsent)
         return taken
