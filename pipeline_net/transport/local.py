@@ -59,6 +59,7 @@ class LocalChannel(Channel):
         # sending
         self._window = _WINDOW  # bytes that the peer still takes
         self._is_sending = False
+        self._region_sent = 0  # bytes of the first file region; kept here, for it may be written to many channels
         # receiving
         self._arrived: deque[bytes] = deque()
         self._end_has_arrived = False
@@ -262,10 +263,12 @@ class LocalChannel(Channel):
             if room <= 0:
                 break
             if isinstance(piece, FileRegion):
-                data = _read_file(piece)
-                if piece.count:
+                data = _read_file(piece, self._region_sent)
+                self._region_sent += len(data)
+                if self._region_sent < piece.count:
                     pieces.append(data)
                     break
+                self._region_sent = 0
             else:
                 data = piece if type(piece) is bytes else bytes(piece)
             pieces.append(data)
@@ -383,11 +386,9 @@ class LocalListener(Listener):
             channel.activate()
 
 
-def _read_file(region: FileRegion) -> bytes:
-    """Take the next chunk of a file region."""
-    data = os.pread(region.file.fileno(), min(region.count, _FILE_CHUNK), region.offset)
+def _read_file(region: FileRegion, done: int) -> bytes:
+    """Read the chunk of a file region that follows the first ``done`` bytes."""
+    data = os.pread(region.file.fileno(), min(region.count - done, _FILE_CHUNK), region.offset + done)
     if not data:
         raise OSError(f"{region!r}: the file has become shorter than it was")
-    region.offset += len(data)
-    region.count -= len(data)
     return data

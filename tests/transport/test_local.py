@@ -275,6 +275,20 @@ def test_file_regions_arrive_as_bytes(loops: EventLoopGroup) -> None:
     assert b"".join(there.pieces) == expected
 
 
+def test_one_file_region_may_be_written_twice(loops: EventLoopGroup) -> None:
+    there = Recorder()
+    serve(loops, lambda _: [there])
+    channel = connect(loops, Recorder())
+    data = pattern(150_000)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        region = FileRegion(file)
+        channel.write(region)
+        channel.write(region).result(_PATIENCE)
+    assert there.wait(lambda: there.count == 2 * len(data))
+    assert b"".join(there.pieces) == data + data
+
+
 def test_a_file_that_was_closed_breaks_its_channel_and_not_the_loop(loops: EventLoopGroup) -> None:
     serve(loops, lambda _: [Recorder(echo=True)])
     channel, other = connect(loops, Recorder()), Recorder()

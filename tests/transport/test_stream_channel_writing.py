@@ -180,6 +180,34 @@ def test_a_context_that_is_used_from_a_foreign_thread_says_so(connect: Opener) -
     assert "thread-safe" in str(failure)
 
 
+def test_what_changes_its_length_before_it_is_sent_breaks_its_channel_and_does_not_spin(
+    connect: Opener, run: OnLoop
+) -> None:
+    for change in (lambda data: data.clear(), lambda data: data.extend(b"more")):
+        channel, _far = connect()
+        data = bytearray(b"12345678")
+
+        def write_and_change(
+            channel: Any = channel, data: bytearray = data, change: Callable[[bytearray], None] = change
+        ) -> Any:
+            promise = channel.write(data)
+            change(data)
+            return promise
+
+        failure = run(write_and_change).exception(_PATIENCE)
+        assert isinstance(failure, ChannelBrokenError)
+        assert "changed its length" in str(failure)
+
+
+def test_a_view_with_gaps_fails_its_write_alone(connect: Opener) -> None:
+    channel, far = connect()
+    failure = channel.write(memoryview(b"abcdef")[::2]).exception(_PATIENCE)
+    assert isinstance(failure, PipelineError)
+    assert "gaps" in str(failure)
+    channel.write(b"next").result(_PATIENCE)
+    assert receive_exactly(far, 4) == b"next"
+
+
 # -- files ------------------------------------------------------------------------------------------
 
 
@@ -199,6 +227,21 @@ def test_file_regions_are_sent_in_their_place_among_other_writes(connect: Opener
         assert receive_exactly(far, len(expected)) == expected
         whole.result(_PATIENCE)
         last.result(_PATIENCE)
+
+
+def test_one_file_region_may_be_written_to_many_channels(connect: Opener) -> None:
+    data = pattern(3 * _MIB)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        region = FileRegion(file, 10)
+        pairs = [connect(), connect()]
+        written = [channel.write(region) for channel, _ in pairs] + [pairs[0][0].write(region)]
+        again = data[10:] + data[10:]
+        assert receive_exactly(pairs[1][1], len(data) - 10) == data[10:]
+        assert receive_exactly(pairs[0][1], len(again)) == again
+        for promise in written:
+            promise.result(_PATIENCE)
+        assert (region.offset, region.count) == (10, len(data) - 10)
 
 
 def test_a_file_that_shrinks_breaks_its_channel_and_not_the_loop(connect: Opener) -> None:
