@@ -22,6 +22,7 @@ happens on that thread.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -199,7 +200,10 @@ class EventLoop(Loop):
 
         Raises:
             PoolFullError: too many such calls are waiting already.
+            ChannelClosedError, PipelineError: like ``execute``.
         """
+        if self._stopping or self._generation != _forks.generation:
+            self._refuse_unless_inside()
         promise: ChannelFuture[Any] = ChannelFuture(self)
         self._blocking_pool().submit(self._run_and_report, promise, fn, args)
         return promise
@@ -314,11 +318,13 @@ class EventLoop(Loop):
         if self._runner is not None:
             raise PipelineError(f"{self.name} runs in a thread of its own already")
         self._thread_id = get_ident()
+        is_nested = self._thread_id in _loop_threads  # driven by a handler of another loop
         _loop_threads.add(self._thread_id)
         try:
             self._turn(timeout)
         finally:
-            _loop_threads.discard(self._thread_id)
+            if not is_nested:
+                _loop_threads.discard(get_ident())
         if self._tasks:
             self._wakeup.wake()  # whoever drives us looks at fileno()
 
@@ -376,8 +382,10 @@ class EventLoop(Loop):
             except BaseException:
                 logger.exception("%s: the timer %r raised", self.name, handle)
             if handle.interval > 0 and not handle.cancelled:
-                # On time as long as we keep up; after a delay, no burst to make up for what was missed.
-                self._timers.reschedule(handle, max(handle.deadline + handle.interval, now))
+                # On time as long as we keep up; after a delay, no burst to make up for what was missed.  Later than now
+                # in any case: an interval too short for the clock would never let the turn end.
+                following = handle.deadline + handle.interval
+                self._timers.reschedule(handle, following if following > now else math.nextafter(now, math.inf))
             handle = self._timers.pop_due(now)
 
     def _run_tasks(self) -> None:

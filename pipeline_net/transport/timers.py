@@ -93,8 +93,7 @@ class TimerQueue:
         Raises:
             ValueError: for a deadline that is not a number, which would put the whole heap out of order.
         """
-        if deadline != deadline:
-            raise ValueError("a deadline must be a number of seconds, not nan")
+        _check(deadline)
         number = self._last + 1
         self._last = number
         handle = TimerHandle(self._live, number, deadline, fn, args, interval)
@@ -106,7 +105,12 @@ class TimerQueue:
     def prepare(
         self, deadline: float, fn: Callable[..., object], args: tuple[object, ...], interval: float = 0.0
     ) -> TimerHandle:
-        """Make a handle without putting it in: from any thread, which then asks the owner to :meth:`reschedule` it."""
+        """Make a handle without putting it in: from any thread, which then asks the owner to :meth:`reschedule` it.
+
+        Raises:
+            ValueError: for a deadline that is not a number.
+        """
+        _check(deadline)
         return TimerHandle(self._live, _NOT_QUEUED, deadline, fn, args, interval)
 
     def reschedule(self, handle: TimerHandle, deadline: float) -> None:
@@ -115,8 +119,7 @@ class TimerQueue:
         Raises:
             ValueError: for a deadline that is not a number.
         """
-        if deadline != deadline:
-            raise ValueError("a deadline must be a number of seconds, not nan")
+        _check(deadline)
         self._live.pop(handle._number, None)
         number = self._last + 1
         self._last = number
@@ -167,3 +170,8 @@ class TimerQueue:
         live = self._live
         self._heap = [pair for pair in self._heap if pair[1] in live]
         heapify(self._heap)
+
+
+def _check(deadline: float) -> None:
+    if deadline != deadline:
+        raise ValueError("a deadline must be a number of seconds, not nan")

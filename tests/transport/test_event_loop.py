@@ -26,6 +26,7 @@ OnLoop = Callable[[Callable[[], Any]], Any]
 _USES: list[Callable[[EventLoop], object]] = [
     lambda loop: loop.execute(str),
     lambda loop: loop.schedule(0, str),
+    lambda loop: loop.run_blocking(str),
     lambda loop: loop.start(),
     lambda loop: loop.run_once(0),
 ]
@@ -195,6 +196,28 @@ def test_a_new_timer_shortens_a_wait_that_has_begun(loop: EventLoop, run: OnLoop
     soon = threading.Event()
     loop.schedule(0.001, soon.set)
     assert soon.wait(_PATIENCE)
+
+
+def test_an_interval_too_short_for_the_clock_lets_each_turn_end() -> None:
+    loop = EventLoop()
+    runs: list[int] = []
+    handle = loop.schedule_every(1e-15, runs.append, 1)
+    watchdog = threading.Timer(_PATIENCE, handle.cancel)
+    watchdog.start()
+    try:
+        loop.run_once(0)
+        loop.run_once(0.1)
+        assert 0 < len(runs) <= 2
+    finally:
+        watchdog.cancel()
+        loop.stop()
+
+
+def test_a_delay_that_is_no_number_is_refused_on_every_thread(loop: EventLoop, run: OnLoop) -> None:
+    with pytest.raises(ValueError, match="nan"):
+        loop.schedule(float("nan"), print)
+    with pytest.raises(ValueError, match="nan"):
+        run(lambda: loop.schedule(float("nan"), print))
 
 
 @pytest.mark.parametrize("interval", [0, -1.0, float("nan")])
@@ -382,6 +405,17 @@ def test_what_is_asked_between_two_turns_wakes_the_host(ask: Callable[[EventLoop
 def test_a_loop_with_a_thread_of_its_own_cannot_be_driven_from_outside(loop: EventLoop) -> None:
     with pytest.raises(PipelineError, match="thread of its own"):
         loop.run_once(0)
+
+
+def test_a_loop_that_is_driven_by_anothers_handler_leaves_the_other_one_a_loop(loop: EventLoop, run: OnLoop) -> None:
+    inner = EventLoop()
+
+    def drive() -> tuple[bool, bool]:
+        inner.run_once(0)
+        return on_a_loop(), loop.in_loop
+
+    assert run(drive) == (True, True)
+    inner.stop()
 
 
 def test_run_once_waits_no_longer_than_it_is_told() -> None:
