@@ -78,7 +78,14 @@ class _Attempt(Watched):
         return f"<connecting to {self.sockaddr!r}>"
 
     def on_events(self, bits: int) -> None:
-        self.connector.attempt_ended(self, self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == 0:
+            try:
+                self.sock.getpeername()
+            except OSError as exc:
+                if exc.errno == errno.ENOTCONN:
+                    return  # still on its way: the event was for a socket that had this number a moment ago
+        self.connector.attempt_ended(self, code)
 
 
 class Connector:

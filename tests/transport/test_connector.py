@@ -22,12 +22,14 @@ from pipeline_net import (
     ChannelOptions,
     ChannelOutboundHandler,
     ConnectTimeoutError,
+    EventLoop,
     EventLoopGroup,
     PipelineError,
 )
 from pipeline_net.transport.address import parse_address
 from pipeline_net.transport.connector import check_local_address, interleave
 from pipeline_net.transport.listening import default_backlog
+from pipeline_net.transport.poller import READ, SelectPoller
 
 _PATIENCE = 10.0  # seconds
 _V4, _V6 = int(socket.AF_INET), int(socket.AF_INET6)
@@ -215,6 +217,39 @@ def test_cancelling_gives_the_connection_up(loops: EventLoopGroup, silent: socke
     while any(loop.channels for loop in loops):
         os.sched_yield()
     assert all(not channel.is_open for channel in channels)
+
+
+class GossipPoller(SelectPoller):
+    """Can say of a descriptor what is true of the socket that had its number before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.newest = -1
+        self.gossip: list[tuple[int, int]] = []
+
+    def register(self, fd: int, interest: int) -> None:
+        self.newest = fd
+        super().register(fd, interest)
+
+    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        if self.gossip:
+            return [self.gossip.pop()]
+        return super().poll(timeout)
+
+
+def test_an_event_of_the_socket_that_had_the_number_before_is_no_connection(silent: socket.socket) -> None:
+    poller = GossipPoller()
+    loop = EventLoop(poller=poller)
+    try:
+        promise = Bootstrap(loop, nothing).connect(silent.getsockname())
+        loop.run_once(0)
+        poller.gossip = [(poller.newest, READ)]
+        loop.run_once(0)
+        assert not poller.gossip
+        assert not promise.done()
+    finally:
+        loop.stop()
+    assert isinstance(promise.exception(_PATIENCE), ChannelClosedError)
 
 
 def test_closing_a_channel_on_its_way_fails_the_connection(loops: EventLoopGroup, silent: socket.socket) -> None:
