@@ -164,12 +164,19 @@ class Server:
                 self._closed.set()
 
     def open(self, listeners: list[AnyListener]) -> None:
-        """Let the listeners begin; for the bootstrap."""
+        """Let the listeners begin, or give all their addresses back; for the bootstrap."""
         self._listeners = listeners
         self._open_listeners = len(listeners)
         self.addresses = list(dict.fromkeys(listener.address for listener in listeners))
-        for listener in listeners:
-            listener.loop.execute(listener.open)
+        for number, listener in enumerate(listeners):
+            try:
+                listener.loop.execute(listener.open)
+            except BaseException:  # its loop has been stopped
+                for begun in listeners[:number]:
+                    ask(begun.loop, begun.stop_listening)
+                for other in listeners[number:]:
+                    other.withdraw()
+                raise
 
 
 class ServerBootstrap:
@@ -222,6 +229,7 @@ class ServerBootstrap:
         Raises:
             AddressError: an address does not say where.
             OSError: one cannot be bound; the message names it, and those before it are free again.
+            ChannelClosedError: a loop has been stopped.
         """
         if not addresses:
             raise ValueError("bind() wants at least one address")

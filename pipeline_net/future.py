@@ -134,7 +134,10 @@ class ChannelFuture(Generic[T]):
             self._state = _CANCELLED
             on_cancel = self._on_cancel
         if on_cancel is not None:
-            self.loop.execute(on_cancel)
+            try:
+                self.loop.execute(on_cancel)
+            except ChannelClosedError:
+                logger.debug("%s has stopped, which has ended what %r was about", self.loop.name, self)
         self._announce()
         return True
 
@@ -161,8 +164,8 @@ class ChannelFuture(Generic[T]):
         with self._lock:
             if self._state >= _DONE:
                 return False
-            self._state = _DONE
             self._exception = exc
+            self._state = _DONE  # last: who asks does so without the lock
         self._announce()
         return True
 
@@ -190,9 +193,9 @@ class ChannelFuture(Generic[T]):
                 return False
             if self._state == _DONE:
                 raise PipelineError(f"a promise is completed exactly once, and this one has been: {self!r}")
-            self._state = _DONE
             self._result = result
             self._exception = exc
+            self._state = _DONE  # last: who asks does so without the lock
         self._announce()
         return True
 

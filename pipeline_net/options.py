@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, Final
 
 import attrs
+
+_LARGEST: Final = sys.maxsize  # what the compiled build counts with
 
 
 def _positive(_: object, field: attrs.Attribute[Any], value: float) -> None:
@@ -17,6 +20,15 @@ def _not_negative(_: object, field: attrs.Attribute[Any], value: float) -> None:
         raise ValueError(f"{field.name} must not be negative, but is {value!r}")
 
 
+def _whole(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, int) or value > _LARGEST:
+        raise ValueError(f"{field.name} must be a whole number of at most {_LARGEST}, not {value!r}")
+
+
+_POSITIVE_WHOLE: Final = attrs.validators.and_(_whole, _positive)
+_NOT_NEGATIVE_WHOLE: Final = attrs.validators.and_(_whole, _not_negative)
+
+
 @attrs.frozen(kw_only=True)
 class ChannelOptions:
     """Options of one channel, or of every channel of a server.  Sizes are bytes, times are seconds.
@@ -25,11 +37,11 @@ class ChannelOptions:
         ValueError: an option contradicts itself or another one; the message names both.
     """
 
-    write_buffer_high: int = attrs.field(default=65536, validator=_not_negative)
+    write_buffer_high: int = attrs.field(default=65536, validator=_NOT_NEGATIVE_WHOLE)
     """More than this waits to be sent: ``is_writable`` is false, and reading from the peer pauses."""
-    write_buffer_low: int = attrs.field(default=32768, validator=_not_negative)
+    write_buffer_low: int = attrs.field(default=32768, validator=_NOT_NEGATIVE_WHOLE)
     """Less than this waits to be sent: writable again."""
-    write_buffer_limit: int = attrs.field(default=67108864, validator=_positive)
+    write_buffer_limit: int = attrs.field(default=67108864, validator=_POSITIVE_WHOLE)
     """This much waits already and another write comes: the write fails, and the channel closes."""
     pause_reads_when_unwritable: bool = True
     """Whether a peer that does not read what we send is not listened to either."""
@@ -40,16 +52,16 @@ class ChannelOptions:
     connect_timeout: float = attrs.field(default=10.0, validator=_positive)
     close_timeout: float = attrs.field(default=30.0, validator=_not_negative)
     """How long ``close()`` may take to send what was written before."""
-    receive_size: int = attrs.field(default=65536, validator=_positive)
+    receive_size: int = attrs.field(default=65536, validator=_POSITIVE_WHOLE)
     """Bytes asked of the kernel at once.  Above 128 KiB each read costs extra system calls (glibc maps such blocks)."""
     tcp_nodelay: bool = True
     keepalive: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
     """Idle seconds before the kernel probes whether the peer is still there; ``None`` for never."""
     keepalive_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
-    keepalive_count: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
-    receive_buffer: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    keepalive_count: int | None = attrs.field(default=None, validator=attrs.validators.optional(_POSITIVE_WHOLE))
+    receive_buffer: int | None = attrs.field(default=None, validator=attrs.validators.optional(_POSITIVE_WHOLE))
     """The kernel's buffer (SO_RCVBUF); ``None`` lets the kernel choose and grow it, which is nearly always better."""
-    send_buffer: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    send_buffer: int | None = attrs.field(default=None, validator=attrs.validators.optional(_POSITIVE_WHOLE))
 
     def __attrs_post_init__(self) -> None:
         if self.write_buffer_low > self.write_buffer_high:

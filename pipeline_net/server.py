@@ -62,7 +62,6 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 # Seconds between looks at whether a signal came.  Linux gives a signal of the process to the main thread, which it
 # wakes; elsewhere it may go to the thread of a loop, and then nothing wakes the main one.
 _LOOK_AFTER: Final = None if sys.platform == "linux" else 0.5
-_SHUTDOWN_PATIENCE: Final = 5.0  # seconds that peers have to take what was written for them before the end
 _RETRY_TICK: Final = 1.0  # seconds after a tick that failed, while none has said how long to wait
 
 CodecFactory = Callable[[], ChannelHandler]

@@ -218,6 +218,28 @@ def test_a_missing_initializer_is_refused_at_construction(loops: EventLoopGroup)
         Bootstrap(loops, None)  # type: ignore[arg-type]  # the mistake is the point
 
 
+def test_binding_on_a_loop_that_was_stopped_leaves_nothing_behind() -> None:
+    alive, stopped = EventLoop(), EventLoop()
+    stopped.stop()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    turns = [stopped, alive]
+
+    class BothInTurn:
+        def choose(self, loops: Any, remote_address: Any) -> EventLoop:
+            return turns.pop()
+
+    with EventLoopGroup(1, balancer=BothInTurn()) as group, pytest.raises(ChannelClosedError, match="stopped"):
+        ServerBootstrap(group, initializer=lambda _: None).bind("tcp://127.0.0.1:0", f"tcp://127.0.0.1:{port}")
+    alive.run_once(0)  # opens the first one, and closes it again
+    assert alive.next_deadline() is None
+    alive.stop()
+    with socket.create_server(("127.0.0.1", port), backlog=1):
+        pass  # it is free
+
+
 def test_binding_nothing_is_refused(loops: EventLoopGroup) -> None:
     with pytest.raises(ValueError, match="at least one"):
         ServerBootstrap(loops, initializer=echo).bind()

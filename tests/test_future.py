@@ -168,6 +168,17 @@ def test_callbacks_run_as_tasks_of_the_loop_in_the_order_they_were_added(
     assert told == [("first", future), ("second", future), ("late", future)]
 
 
+def test_what_a_stopped_loop_was_about_can_still_be_cancelled() -> None:
+    loop = EventLoop()
+    future: ChannelFuture[int] = ChannelFuture(loop)
+    told: list[str] = []
+    future.on_cancel(lambda: told.append("given up"))
+    future.add_mirror(lambda: told.append("mirror"))
+    loop.stop()
+    assert future.cancel()
+    assert told == ["mirror"]
+
+
 @pytest.mark.parametrize("outcome", ["failed", "cancelled"])
 def test_callbacks_hear_of_failure_and_of_cancellation(
     loop: EmbeddedLoop, future: ChannelFuture[int], outcome: str

@@ -52,6 +52,19 @@ def test_what_must_be_more_than_nothing_is(name: str, value: Any) -> None:
         ChannelOptions(**{name: value})
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("write_buffer_high", "write_buffer_low", "write_buffer_limit", "receive_size"),
+        *("keepalive_count", "receive_buffer", "send_buffer"),
+    ],
+)
+@pytest.mark.parametrize("value", [0.5, float("inf"), "1", 1 << 63])
+def test_what_is_counted_is_a_whole_number_that_the_compiled_build_can_count(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+        ChannelOptions(**{name: value})
+
+
 @pytest.mark.parametrize("name", ["write_buffer_high", "write_buffer_low", "close_timeout"])
 def test_what_may_be_nothing_may_not_be_less(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must not be negative, but is -1"):

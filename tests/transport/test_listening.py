@@ -197,3 +197,19 @@ def test_an_abstract_name_needs_no_file() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_default_backlog_is_the_kernels_limit() -> None:
     assert default_backlog() == int(Path("/proc/sys/net/core/somaxconn").read_text())
+
+
+def test_a_file_that_cannot_be_removed_stays_behind_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "kept"
+    bound = bind_socket(parse_address(f"unix://{path}"), ChannelOptions(), backlog=1)
+
+    def refuse(path: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    bound.close()
+    assert bound.sock.fileno() == -1
+    assert path.exists()
+    assert "stays behind" in caplog.text
