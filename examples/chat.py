@@ -22,6 +22,7 @@ from pipeline_net import (
     ChannelGroup,
     ChannelHandlerContext,
     ChannelInboundHandler,
+    ChannelOptions,
     EventLoopGroup,
     ServerBootstrap,
     Stack,
@@ -31,6 +32,7 @@ from pipeline_net.codecs import LineBasedFrameDecoder, LineEncoder, StringDecode
 
 _MAX_LINE = 1024  # bytes
 _MAX_NAME = 20  # characters
+_MAX_UNREAD = 1024 * 1024  # bytes that wait for somebody who does not read; with more, they have left
 
 Context: TypeAlias = ChannelHandlerContext[Never, str]
 
@@ -122,8 +124,9 @@ def main() -> None:
     def stack(channel: Channel) -> Stack:
         return wire() >> LineBasedFrameDecoder(_MAX_LINE) >> StringDecoder() >> LineEncoder() >> Member(room)
 
+    options = ChannelOptions(write_buffer_limit=_MAX_UNREAD)
     with EventLoopGroup(arguments.loops) as loops:
-        server = ServerBootstrap(loops, initializer=stack).bind(arguments.address)
+        server = ServerBootstrap(loops, initializer=stack, options=options).bind(arguments.address)
         print("listening on", *server.addresses, flush=True)
         try:
             server.wait()

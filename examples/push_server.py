@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import time
 
-from pipeline_net import Action, Conn, EventHandler, serve
+from pipeline_net import Action, ChannelOptions, Conn, EventHandler, serve
 from pipeline_net.server import RunningServer
+
+_MAX_UNREAD = 1024 * 1024  # bytes that wait for somebody who does not read; with more, the connection is closed
 
 
 class Clock(EventHandler):
@@ -46,7 +48,8 @@ def main() -> None:
     parser.add_argument("--loops", type=int, default=1, help="threads that serve clients (%(default)s)")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between two beats (%(default)s)")
     arguments = parser.parse_args()
-    serve(Clock(arguments.interval), arguments.address, loops=arguments.loops, ticker=True)
+    options = ChannelOptions(write_buffer_limit=_MAX_UNREAD)
+    serve(Clock(arguments.interval), arguments.address, loops=arguments.loops, ticker=True, options=options)
 
 
 if __name__ == "__main__":

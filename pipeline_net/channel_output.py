@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MANY: Final = 256  # pieces; so many small ones that wait for a slow peer become one …
 _SMALL: Final = 256  # bytes; … if they are smaller than this on average: a bytes object costs 33 more, and its place
 
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class ChannelOutput(Watched):
     """Takes what the pipeline's head is given to write, and keeps the books of it."""

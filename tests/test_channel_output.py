@@ -167,3 +167,49 @@ def test_a_stage_may_write_while_it_hears_that_it_must_not() -> None:
     assert outcome(first) is None
     # When it became writable the first stage filled it up again, so the next one learned of that, twice, and no more.
     assert listens.log == [False, False, False, True]
+
+
+# -- a slow peer, and many small writes -------------------------------------------------------------
+
+
+def test_many_small_pieces_that_wait_take_hardly_more_memory_than_their_bytes() -> None:
+    channel, _ = connected(window=0, write_buffer_high=100, write_buffer_low=50)
+    channel.joins_small = True
+    promises = [channel.write(b"%04d" % number) for number in range(10_000)]
+    channel.run_pending()
+    assert len(channel.unsent) < 10_000 / 20
+    peer_takes(channel, 4 * 5_000)
+    assert [outcome(promise) for promise in promises] == [None] * 5_000 + ["pending"] * 5_000
+    peer_takes(channel, 4 * 5_000)
+    assert taken(channel) == b"".join(b"%04d" % number for number in range(10_000))
+    assert outcome(promises[-1]) is None
+
+
+def test_large_pieces_that_wait_are_not_copied() -> None:
+    channel, _ = connected(window=0, write_buffer_high=100, write_buffer_low=50)
+    channel.joins_small = True
+    large = [bytes(1000) for _ in range(1000)]
+    for piece in large:
+        channel.write(piece)
+    channel.run_pending()
+    assert [id(piece) for piece in channel.unsent] == [id(piece) for piece in large]
+
+
+def test_pieces_that_may_change_are_not_joined() -> None:
+    channel, _ = connected(window=0, write_buffer_high=100, write_buffer_low=50)
+    channel.joins_small = True
+    mutable = bytearray(b"....")
+    for number in range(1000):
+        channel.write(mutable if number == 999 else b"%04d" % number)
+    channel.run_pending()
+    mutable[:] = b"last"
+    peer_takes(channel, 4000)
+    assert taken(channel).endswith(b"0998last")
+
+
+def test_where_messages_have_borders_nothing_is_joined() -> None:
+    channel, _ = connected(window=0, write_buffer_high=100, write_buffer_low=50)
+    for _ in range(1000):
+        channel.write(b"datagram")
+    peer_takes(channel, 8000)
+    assert channel.outbound == [b"datagram"] * 1000

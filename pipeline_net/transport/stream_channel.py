@@ -68,6 +68,7 @@ class StreamChannel(Channel):
     ) -> None:
         super().__init__(loop, options)
         self._event_loop = loop
+        self.joins_small = True
         self._sock: Any = sock
         self._fd: i64 = -1
         self._local: Any = local  # None: the socket is asked
