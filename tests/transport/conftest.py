@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,11 +11,46 @@ from typing import Any
 import pytest
 
 from pipeline_net import ChannelFuture, ChannelHandler, ChannelOptions, EventLoop, EventLoopGroup
+from pipeline_net.transport.poller import Poller, make_poller
 from pipeline_net.transport.stream_channel import StreamChannel
 
 _PATIENCE = 10.0  # seconds
 
 Opener = Callable[..., tuple[StreamChannel, socket.socket]]
+
+
+class RiggedPoller(Poller):
+    """A poller that has no room when it is told so, and reports what it is told to."""
+
+    def __init__(self) -> None:
+        self._real = make_poller()
+        self.is_full = False
+        self.newest = -1  # the descriptor that was registered last
+        self.rumours: list[tuple[int, int]] = []  # descriptors and bits that the next calls report, one each
+
+    def register(self, fd: int, interest: int) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.newest = fd
+        self._real.register(fd, interest)
+
+    def modify(self, fd: int, interest: int) -> None:
+        self._real.modify(fd, interest)
+
+    def unregister(self, fd: int) -> None:
+        self._real.unregister(fd)
+
+    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        return [self.rumours.pop()] if self.rumours else self._real.poll(timeout)
+
+    def close(self) -> None:
+        self._real.close()
+
+
+@pytest.fixture
+def rigged() -> RiggedPoller:
+    """A poller for one loop, which closes it."""
+    return RiggedPoller()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import select
 import socket
 import struct
@@ -22,7 +20,6 @@ from pipeline_net import (
     EventLoop,
     WriteBufferOverflowError,
 )
-from pipeline_net.transport.poller import SelectPoller
 from pipeline_net.transport.stream_channel import StreamChannel
 
 _PATIENCE = 10.0  # seconds
@@ -221,25 +218,13 @@ def test_a_socket_that_hung_up_before_it_was_read_does_not_spin_afterwards() -> 
         loop.stop()
 
 
-class FullPoller(SelectPoller):
-    """Has no room for another descriptor, once it is told so."""
-
-    is_full = False
-
-    def register(self, fd: int, interest: int) -> None:
-        if self.is_full:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        super().register(fd, interest)
-
-
-def test_a_channel_that_the_selector_has_no_room_for_is_closed_with_the_reason() -> None:
-    poller = FullPoller()
-    loop = EventLoop(poller=poller)
+def test_a_channel_that_the_selector_has_no_room_for_is_closed_with_the_reason(rigged: Any) -> None:
+    loop = EventLoop(poller=rigged)
     near, far = socket.socketpair()
     near.setblocking(False)
     try:
         recorder = Recorder()
-        poller.is_full = True
+        rigged.is_full = True
         loop.execute(open_on, loop, near, recorder)
         loop.run_once(0)
         loop.run_once(0)
