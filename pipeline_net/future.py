@@ -170,9 +170,13 @@ class ChannelFuture(Generic[T]):
         return True
 
     def fulfil(self, result: T) -> None:
-        """Complete it unless it has an outcome already."""
-        if self._state < _DONE:
-            self._settle(result, None)
+        """Complete it unless it has an outcome already, or another thread gives it one meanwhile."""
+        with self._lock:
+            if self._state >= _DONE:
+                return
+            self._result = result
+            self._state = _DONE
+        self._announce()
 
     def take_on(self) -> bool:
         """Say that the operation begins and can no longer be cancelled; ``False`` when it was cancelled before."""

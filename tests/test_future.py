@@ -307,6 +307,27 @@ def test_only_one_of_many_threads_completes_it(loop: EmbeddedLoop) -> None:
         assert [*outcome.args] == won
 
 
+class LockThatComesLate:
+    """A lock for which another thread was quicker, and has failed the future meanwhile."""
+
+    def __init__(self, future: ChannelFuture[int]) -> None:
+        self._other: ChannelFuture[int] | None = future
+
+    def __enter__(self) -> None:
+        other, self._other = self._other, None
+        if other is not None:
+            assert other.fail_if_pending(ValueError("quicker"))
+
+    def __exit__(self, *_: object) -> None:
+        """It does not lock."""
+
+
+def test_who_fulfils_may_come_second_by_a_hair(future: ChannelFuture[int]) -> None:
+    future._lock = LockThatComesLate(future)  # type: ignore[assignment]  # threads are never late on demand
+    future.fulfil(1)
+    assert isinstance(future.exception(), ValueError)
+
+
 # -- await ------------------------------------------------------------------------------------------
 
 
