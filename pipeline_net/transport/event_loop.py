@@ -138,8 +138,8 @@ class EventLoop(Loop):
 
     @property
     def in_loop(self) -> bool:
-        """Whether the caller is on this loop's thread."""
-        return get_ident() == self._thread_id
+        """Whether the caller is on this loop's thread; nobody is in a forked child, whatever its threads are called."""
+        return get_ident() == self._thread_id and self._generation == _forks.generation
 
     @property
     def has_thread(self) -> bool:
@@ -187,7 +187,7 @@ class EventLoop(Loop):
         self, delay: float, fn: Callable[..., object], args: tuple[Any, ...], interval: float
     ) -> TimerHandle:
         deadline = time.monotonic() + delay
-        if self._thread_id == get_ident() and not self._stopped:
+        if self.in_loop and not self._stopped:
             if not self._busy:
                 self._wakeup.wake()  # driven from outside: the driver must learn of the new deadline
             return self._timers.schedule(deadline, fn, args, interval)

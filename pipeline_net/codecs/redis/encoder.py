@@ -104,7 +104,9 @@ def _scalar(msg: Any) -> bytes:
         try:
             text = msg.encode()
         except UnicodeEncodeError as exc:
-            raise EncodeError(f"a str goes as UTF-8, which cannot hold {msg!r}") from exc
+            error = EncodeError(f"a str goes as UTF-8, which cannot hold {msg!r}")
+            error.__cause__ = exc  # a compiled "raise … from" does not set it
+            raise error from exc
         return _bulk_head(len(text)) + text + _CRLF
     raise EncodeError(f"RESP2 has no form for {type(msg).__name__}")
 

@@ -1,0 +1,171 @@
+"""A loop that somebody else drives: another selector, another loop's handler, the main thread."""
+
+from __future__ import annotations
+
+import os
+import select
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline_net import ChannelOptions, EventLoop, PipelineError
+from pipeline_net.loop import Watched
+from pipeline_net.transport.event_loop import on_a_loop
+from pipeline_net.transport.poller import READ
+from pipeline_net.transport.stream_channel import StreamChannel
+
+_PATIENCE = 10.0  # seconds
+
+OnLoop = Callable[[Callable[[], Any]], Any]
+
+
+class Readable(Watched):
+    """Notes what the selector says of one end of a socket pair."""
+
+    def __init__(self) -> None:
+        self.near, self.far = socket.socketpair()
+        self.near.setblocking(False)
+        self.seen: list[int] = []
+
+    def on_events(self, bits: int) -> None:
+        self.seen.append(bits)
+        self.near.recv(1)
+
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
+
+
+def test_a_loop_can_be_nested_in_another_selector() -> None:
+    """What a host does: watch ``fileno()``, wake at ``next_deadline()``, and call ``run_once(0)``."""
+    loop = EventLoop()
+    readable = Readable()
+    events: list[str] = []
+    thread = threading.Thread(target=lambda: loop.execute(events.append, "task of another thread"))
+    try:
+        with selectors.DefaultSelector() as host:
+            host.register(loop.fileno(), selectors.EVENT_READ)
+
+            def turn() -> None:
+                deadline = loop.next_deadline()
+                timeout = _PATIENCE if deadline is None else max(deadline - loop.time(), 0)
+                host.select(timeout)
+                loop.run_once(0)
+
+            loop.execute(loop.watch, readable.near.fileno(), readable, READ)
+            loop.schedule(0.01, events.append, "timer")
+            while "timer" not in events:
+                turn()
+            readable.far.send(b"x")
+            while not readable.seen:
+                turn()
+            thread.start()
+            while "task of another thread" not in events:
+                turn()
+            assert loop.next_deadline() is None
+            assert not host.select(0), "nothing to do, yet the descriptor is readable"
+        assert loop.in_loop
+    finally:
+        thread.join(_PATIENCE)
+        loop.stop()
+        readable.close()
+
+
+@pytest.mark.parametrize("ask", [lambda loop: loop.execute(str), lambda loop: loop.schedule(0, str)])
+def test_what_is_asked_between_two_turns_wakes_the_host(ask: Callable[[EventLoop], object]) -> None:
+    loop = EventLoop()
+    try:
+        loop.run_once(0)
+        assert not select.select([loop.fileno()], [], [], 0)[0]
+        assert loop.next_deadline() is None
+        ask(loop)
+        assert select.select([loop.fileno()], [], [], 0)[0]
+        deadline = loop.next_deadline()
+        assert deadline is not None
+        assert deadline <= loop.time()
+    finally:
+        loop.stop()
+
+
+def test_a_loop_with_a_thread_of_its_own_cannot_be_driven_from_outside(loop: EventLoop) -> None:
+    with pytest.raises(PipelineError, match="thread of its own"):
+        loop.run_once(0)
+
+
+def test_a_loop_that_is_driven_by_anothers_handler_leaves_the_other_one_a_loop(loop: EventLoop, run: OnLoop) -> None:
+    inner = EventLoop()
+
+    def drive() -> tuple[bool, bool]:
+        inner.run_once(0)
+        return on_a_loop(), loop.in_loop
+
+    assert run(drive) == (True, True)
+    inner.stop()
+
+
+def test_a_child_of_whoever_drives_a_loop_cannot_touch_the_parents_channels() -> None:
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    loop = EventLoop()
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    opened: list[StreamChannel] = []
+
+    def open_channel() -> None:
+        channel = StreamChannel(loop, ChannelOptions(), near, "peer")
+        channel.register()
+        channel.activate()
+        opened.append(channel)
+
+    loop.execute(open_channel)
+    loop.run_once(0)
+    (channel,) = opened
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        try:
+            for use in (lambda: loop.schedule(0, str), channel.close, channel.abort, lambda: channel.write(b"x")):
+                try:
+                    use()
+                except PipelineError:
+                    refused += 1
+        finally:
+            os._exit(refused)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+    far.close()
+    while not channel.close_future.done():  # the parent's selector still hears of it
+        loop.run_once(_PATIENCE)
+    loop.stop()
+
+
+def test_run_once_waits_no_longer_than_it_is_told() -> None:
+    loop = EventLoop()
+    try:
+        started = time.monotonic()
+        loop.run_once(0.01)
+        assert 0.005 < time.monotonic() - started < 5
+    finally:
+        loop.stop()
+
+
+def test_keyboard_interrupt_reaches_whoever_drives_the_loop() -> None:
+    loop = EventLoop()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    try:
+        loop.execute(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_once(0)
+        ran: list[int] = []
+        loop.execute(ran.append, 1)
+        loop.run_once(0)
+        assert ran == [1]
+    finally:
+        loop.stop()
