@@ -339,6 +339,9 @@ class Bootstrap:
             channel = self._make_channel(loop, address)
         finally:
             loop.arrived()
+        # Who connects asks, who accepts answers.  If both stopped listening while the other does not read, both would
+        # wait for ever; so only the side that answers does.
+        channel.pauses_when_unwritable = False
         promise.on_cancel(channel.abort)
         if promise.cancelled():
             channel.abort()  # before anybody could be told

@@ -73,7 +73,7 @@ class Channel(ChannelOutput):
         self.read_requested = False
         self.read_hint: i64 = 0  # bytes that the first stage would like to get as one piece next; 0: no wish
         self._read_holds: i64 = 0
-        self._pause_when_unwritable: bool = options.pause_reads_when_unwritable
+        self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
         self.close_future: ChannelFuture[None] = ChannelFuture(loop)
         self.close_future.take_on()  # it is everybody's: who stops waiting for it must not cancel it for the others
         self.pipeline = ChannelPipeline(self)
@@ -388,7 +388,7 @@ class Channel(ChannelOutput):
             and self.input_open
             and self._read_holds == 0
             and (self._auto_read or self.read_requested)
-            and (self.is_writable or not self._pause_when_unwritable)
+            and (self.is_writable or not self.pauses_when_unwritable)
         )
 
     def hold_reads(self) -> None:

@@ -44,7 +44,11 @@ class ChannelOptions:
     write_buffer_limit: int = attrs.field(default=67108864, validator=_POSITIVE_WHOLE)
     """This much waits already and another write comes: the write fails, and the channel closes."""
     pause_reads_when_unwritable: bool = True
-    """Whether a peer that does not read what we send is not listened to either."""
+    """Whether a peer that does not read what we send is not listened to either.
+
+    Holds for accepted channels.  One that ``Bootstrap`` connected always goes on reading: were both sides to wait until
+    the other one reads, both would wait for ever.
+    """
     auto_read: bool = True
     """Whether to read without being asked; otherwise one ``read()`` lets one batch through."""
     auto_flush: bool = True

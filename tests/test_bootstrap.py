@@ -119,6 +119,16 @@ def test_a_client_reaches_a_server_over_every_stream_transport(
     assert client.saw("inactive")
 
 
+def test_a_client_and_a_server_that_write_much_do_not_wait_for_each_other(loops: EventLoopGroup) -> None:
+    server = ServerBootstrap(loops, initializer=echo).bind("tcp://127.0.0.1:0")
+    recorder = Recorder()
+    channel = Bootstrap(loops, only(recorder)).connect(server.addresses[0]).result(_PATIENCE)
+    pieces = [bytes([number]) * 65_536 for number in range(255)]
+    for piece in pieces:
+        channel.write(piece)
+    assert recorder.heard(sum(map(len, pieces))) == b"".join(pieces)
+
+
 def test_a_client_reaches_a_datagram_server(loops: EventLoopGroup) -> None:
     server = ServerBootstrap(loops, initializer=echo).bind("udp://127.0.0.1:0")
     client = Recorder()

@@ -116,7 +116,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         self._waits_for_room = False
         try:
             while buffer.left > 0:
-                if not channel.is_writable and channel.is_open and channel.options.pause_reads_when_unwritable:
+                if not channel.is_writable and channel.is_open and channel.pauses_when_unwritable:
                     self._waits_for_room = True
                     made = True  # reading on would only add to what waits
                     break

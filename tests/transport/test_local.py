@@ -164,8 +164,7 @@ def test_a_reader_that_does_not_read_makes_the_writer_unwritable(loops: EventLoo
 def test_a_slow_reader_gets_every_reply_after_a_half_close(loops: EventLoopGroup) -> None:
     there, here = Recorder(echo=True), Recorder()
     serve(loops, lambda _: [there])
-    # Were both to stop reading because the other one does not read, neither would ever go on.
-    channel = connect(loops, here, pause_reads_when_unwritable=False)
+    channel = connect(loops, here)
     data = pattern(8 * _MIB)
     for start in range(0, len(data), 50_000):
         channel.write(data[start : start + 50_000])
