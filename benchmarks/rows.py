@@ -113,6 +113,7 @@ ROWS: Final = (
             _ours("framed"),
             _ours("framed", PURE, "pure"),
             _asyncio("uvloop", "framed"),
+            _asyncio("uvloop, a write per frame", "plain"),
             _asyncio("asyncio", "framed", "asyncio"),
         ),
         (Target("uvloop", 1.7, 2.5), Target("uvloop", 0.85, 1.0, subject=PURE)),

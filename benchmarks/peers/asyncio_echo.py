@@ -77,6 +77,34 @@ class FramedEcho(asyncio.Protocol):
             self._transport.write(b"".join(replies))
 
 
+class PlainFramedEcho(asyncio.Protocol):
+    """Frames as most protocols are written: a bytearray that shrinks, a method for a frame, a write for a reply."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while len(self._buffer) >= _PREFIX:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > _MAX_FRAME:
+                self._transport.abort()
+                return
+            if len(self._buffer) < _PREFIX + length:
+                return
+            frame = bytes(self._buffer[_PREFIX : _PREFIX + length])
+            del self._buffer[: _PREFIX + length]
+            self.frame_received(frame)
+
+    def frame_received(self, frame: bytes) -> None:
+        self._transport.write(_LENGTH.pack(len(frame)) + frame)
+
+
 class BufferedFramedEcho(asyncio.BufferedProtocol):
     """Frames received straight into the memory that is then sent: nothing is copied in Python."""
 
@@ -137,9 +165,10 @@ async def serve(work: str, port: int) -> None:
     if work == "line":
         server = await asyncio.start_server(echo_lines, "127.0.0.1", port, backlog=1024, limit=_MAX_LINE)
     else:
-        factory: dict[str, type[RawEcho | FramedEcho | BufferedFramedEcho]] = {
+        factory: dict[str, type[RawEcho | FramedEcho | PlainFramedEcho | BufferedFramedEcho]] = {
             "raw": RawEcho,
             "framed": FramedEcho,
+            "plain": PlainFramedEcho,
             "buffered": BufferedFramedEcho,
         }
         server = await loop.create_server(factory[work], "127.0.0.1", port, backlog=1024)
@@ -149,7 +178,7 @@ async def serve(work: str, port: int) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--work", choices=("raw", "framed", "buffered", "line"), required=True)
+    options.add_argument("--work", choices=("raw", "framed", "plain", "buffered", "line"), required=True)
     options.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop")
     options.add_argument("--port", type=int, default=0)
     chosen = options.parse_args()
