@@ -286,12 +286,18 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
-            seat.refuse(exc, promise)
+            seat.close_failed(exc, promise)
 
     def refuse(self, exc: BaseException, promise: ChannelFuture[Any] | None) -> None:
         """Fail ``promise`` with what this seat's handler raised; without one, offer the exception to the handler."""
         if promise is None or not promise.fail_if_pending(exc):
             self.catch(exc)
+
+    def close_failed(self, exc: BaseException, promise: ChannelFuture[Any] | None) -> None:
+        """Report what this seat's ``close`` raised; if nobody waits for it, those before it close all the same."""
+        if promise is None:
+            self.close()
+        self.refuse(exc, promise)
 
     # -- links: the pipeline's business -------------------------------------------------------------
 

@@ -308,6 +308,8 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
             seat.pipeline.report_removal(seat, exc)
         elif event == _CAUGHT:
             seat.log_raising_catcher(exc)
+        elif event == _CLOSE:
+            seat.close_failed(exc, second)
         elif event >= _BIND:
             seat.refuse(exc, second)
         else:

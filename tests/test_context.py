@@ -231,6 +231,24 @@ def test_an_outbound_operation_without_a_promise_that_raises_goes_to_exception_c
     assert log == [f"b.{event}", "b.exception_caught", "c.exception_caught"]
 
 
+def test_a_stage_that_fails_to_close_does_not_keep_the_channel_open(caplog: pytest.LogCaptureFixture) -> None:
+    log: Log = []
+    channel = EmbeddedChannel(("a", tracer("a", log, "close")), ("b", tracer("b", log, "close")))
+    channel.pipeline.get("b").failure = ValueError("cannot close")
+    channel.pipeline.fire_exception_caught(ValueError("the first"))
+    assert log == ["b.close", "a.close"]
+    assert not channel.is_open
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["the first", "cannot close"]
+
+
+def test_a_stage_that_fails_to_close_while_another_takes_its_time_is_asked_once() -> None:
+    log: Log = []
+    channel = EmbeddedChannel(("a", tracer("a", log, "close", keeps=True)), ("b", tracer("b", log, "close")))
+    channel.pipeline.get("b").failure = ValueError("cannot close")
+    channel.pipeline.fire_exception_caught(ValueError("the first"))
+    assert log == ["b.close", "a.close"]
+
+
 @pytest.mark.parametrize("how", ["completed", "cancelled"])
 def test_an_exception_that_comes_after_the_promise_has_its_outcome_is_not_lost(how: str) -> None:
     log: Log = []

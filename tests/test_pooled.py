@@ -217,6 +217,18 @@ def test_a_write_that_raises_fails_its_promise_only() -> None:
     assert log == ["p.write on a pool"]
 
 
+def test_a_stage_that_fails_to_close_does_not_keep_the_channel_open() -> None:
+    log: Log = []
+    channel, pool = with_pool(
+        ("a", tracer("a", log, "close")), ("p", tracer("p", log, "close", failures={"close": ValueError("no")}))
+    )
+    channel.pipeline.close()
+    with pytest.raises(ValueError, match="no"):
+        pool.finish(channel)
+    assert log == ["p.close on a pool", "a.close"]
+    assert not channel.is_open
+
+
 def test_an_exception_inside_exception_caught_is_logged_and_ends_there(caplog: pytest.LogCaptureFixture) -> None:
     log: Log = []
     events: dict[str, BaseException] = {"channel_read": ValueError("once"), "exception_caught": ValueError("twice")}
