@@ -211,9 +211,26 @@ def _change(ctx: Ctx, step: tuple[str, int, bool], steps: list[tuple[str, int, b
 
 
 def _scripted(steps: list[tuple[str, int, bool]]) -> Passes:
-    """Make a stage that, at each message, takes the next of the steps that all of them share."""
+    """Make a stage that, at each message, takes the next of the steps that all of them share.
+
+    A step may make a stage before this one let go what it holds.  That has to wait until this stage has passed on the
+    message that it is handling, as in a decoder; or it would be the stage that reorders, and not the change.
+    """
 
     class Scripted(Passes):
+        def __init__(self) -> None:
+            super().__init__()
+            self.waiting: list[Any] = []
+            self.busy = False
+
+        def channel_read(self, ctx: Ctx, msg: Any) -> None:
+            self.waiting.append(msg)
+            if not self.busy:
+                self.busy = True
+                while self.waiting:
+                    super().channel_read(ctx, self.waiting.pop(0))
+                self.busy = False
+
         def _act(self, script: Script, ctx: Ctx) -> None:
             if steps:
                 _change(ctx, steps.pop(), steps)
@@ -232,7 +249,7 @@ _STEPS = st.lists(
 
 
 @given(steps=_STEPS, batches=st.lists(st.integers(1, 4), max_size=8))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 def test_random_changes_neither_lose_nor_repeat_nor_reorder_what_is_read(
     steps: list[tuple[str, int, bool]], batches: list[int]
 ) -> None:
@@ -247,7 +264,7 @@ def test_random_changes_neither_lose_nor_repeat_nor_reorder_what_is_read(
 
 
 @given(steps=_STEPS, count=st.integers(0, 20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 def test_random_changes_neither_lose_nor_repeat_nor_reorder_what_is_written(
     steps: list[tuple[str, int, bool]], count: int
 ) -> None:
@@ -280,7 +297,7 @@ class SwapsDecoders(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
     cuts=st.lists(st.integers(0, 60)),
     plan=st.lists(st.integers(1, 4), max_size=5),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 def test_a_decoder_that_is_exchanged_in_the_middle_of_a_batch_loses_no_byte(
     data: bytes, cuts: list[int], plan: list[int]
 ) -> None:
