@@ -37,6 +37,19 @@ class Watched:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class Listener(Watched):
+    """Whoever takes in new peers on a loop."""
+
+    def stop_listening(self) -> None:
+        """Take in nobody any more, and let the socket go; again is allowed."""
+        raise NotImplementedError
+
+    def resume_listening(self) -> None:
+        """There is room again for whoever waits to be taken in."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Loop(ABC):
     """Runs everything of its channels, one thing after the other, on one thread."""
 
@@ -54,6 +67,14 @@ class Loop(ABC):
     @abstractmethod
     def execute(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` on the loop, after what was asked for earlier.  From any thread."""
+
+    def execute_until_stopped(self, fn: Callable[..., object], *args: Any) -> None:
+        """Like ``execute``, but also while the loop is being stopped: for what its channels are still owed.
+
+        Raises:
+            ChannelClosedError: the loop has stopped: nothing runs on it any more.
+        """
+        self.execute(fn, *args)
 
     @abstractmethod
     def schedule(self, delay: float, fn: Callable[..., object], *args: Any) -> TimerHandle:

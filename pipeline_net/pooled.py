@@ -103,7 +103,7 @@ class PooledContext(ChannelHandlerContext[Any, Any]):
     def post(self, fn: Callable[..., object], *args: Any) -> None:
         """Call ``fn(*args)`` on the loop; when that has stopped, here: the others are still owed their goodbyes."""
         try:
-            self.channel.loop.execute(fn, *args)
+            self.channel.loop.execute_until_stopped(fn, *args)
         except ChannelClosedError:
             fn(*args)
 
@@ -219,7 +219,7 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
                 self._rejected = self._rejected or event == _ADDED
                 self._seat.post(self._failed, event, exc, second)
         try:
-            self._seat.channel.loop.execute(self._worked_off)
+            self._seat.channel.loop.execute_until_stopped(self._worked_off)
         except ChannelClosedError:
             self._work_without_loop()
 

@@ -409,3 +409,54 @@ def test_a_handler_at_work_while_its_loop_stops_still_gets_its_goodbye(
     assert log == ["inactive", "the next one is gone too", "removed"]
     assert ("handler_removed of 'works' raised ValueError('no')" in caplog.text) is (failure is not None)
     assert caplog.text.count("ERROR") == (failure is not None)
+
+
+class TellingPool(ThreadPoolExecutor):
+    """Says when it has done its first job."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.has_done_one = threading.Event()
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        future = super().submit(fn, *args, **kwargs)
+        future.add_done_callback(lambda _: self.has_done_one.set())
+        return future
+
+
+def test_a_handler_that_gets_done_in_the_middle_of_the_end_of_its_loop_still_gets_its_goodbye() -> None:
+    log: Log = []
+    at_work, may_go_on = threading.Event(), threading.Event()
+
+    class Works(ChannelDuplexHandler[Any, Any, Any, Any]):
+        def handler_added(self, ctx: Ctx) -> None:
+            at_work.set()
+            may_go_on.wait(10)
+
+        def channel_inactive(self, ctx: Ctx) -> None:
+            log.append("inactive")
+
+        def handler_removed(self, ctx: Ctx) -> None:
+            log.append("removed")
+
+    class WaitsForIt(ChannelDuplexHandler[Any, Any, Any, Any]):
+        def channel_inactive(self, ctx: Ctx) -> None:
+            may_go_on.set()
+            pool.has_done_one.wait(10)  # and with that, it has told the loop, which is stopping
+            ctx.fire_channel_inactive()
+
+    with TellingPool() as pool:
+        loop = EventLoop()
+        loop.start()
+        channel = Bare(loop, ChannelOptions())
+        loop.adopt(channel)
+
+        def open_it() -> None:
+            channel.pipeline.add_last(WaitsForIt()).add_last(Works(), executor=pool)
+            channel.register()
+            channel.activate()
+
+        loop.execute(open_it)
+        assert at_work.wait(10)
+        loop.stop()
+    assert log == ["inactive", "removed"]

@@ -25,10 +25,11 @@ from ..channel import Channel, Keeper
 from ..channel_life import ACTIVE
 from ..datagram import Datagram
 from ..errors import AddressError, ChannelError, FrameTooLongError, PipelineError
+from ..loop import Listener
 from ..options import ChannelOptions
 from .address import Address, parse_address
 from .connector import Connector
-from .event_loop import EventLoop, Listener
+from .event_loop import EventLoop
 from .listening import BoundSocket, bind_socket
 from .poller import ERROR, READ
 

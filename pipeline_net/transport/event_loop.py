@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .._mypyc import i64, mypyc_attr
 from ..errors import ChannelClosedError, PipelineError
 from ..future import ChannelFuture
-from ..loop import Loop, Watched
+from ..loop import Listener, Loop, Watched
 from .poller import READ, Poller, make_poller
 from .pool import WorkerPool
 from .timers import TimerHandle, TimerQueue
@@ -76,19 +76,6 @@ def _settle_allocator() -> None:
     has seen a larger block freed; up to then every frame of a megabyte costs hundreds of page faults.
     """
     bytes(_LARGE_BLOCK)
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Listener(Watched):
-    """Whoever takes in new peers on a loop."""
-
-    def stop_listening(self) -> None:
-        """Take in nobody any more, and let the socket go; again is allowed."""
-        raise NotImplementedError
-
-    def resume_listening(self) -> None:
-        """There is room again for whoever waits to be taken in."""
-        raise NotImplementedError
 
 
 _loop_threads: Final[set[int]] = set()  # changed when a loop starts or ends, never on the way of a message
@@ -170,6 +157,14 @@ class EventLoop(Loop):
         if self._stopping or self._generation != _forks.generation:
             self._refuse_unless_inside()
         self._tasks.append((fn, args))
+        if not self._busy:
+            self._wakeup.wake()
+
+    def execute_until_stopped(self, fn: Callable[..., object], *args: Any) -> None:
+        with self._start_lock:  # or it could be added when the last task has been run
+            if self._stopped or self._generation != _forks.generation:
+                self._refuse()
+            self._tasks.append((fn, args))
         if not self._busy:
             self._wakeup.wake()
 
@@ -276,7 +271,9 @@ class EventLoop(Loop):
             self.close_listeners()
             for channel in list(self._members):
                 channel.abort()
-            if not self._tasks:
+            with self._start_lock:  # see execute_until_stopped()
+                self._stopped = not self._tasks
+            if self._stopped:
                 break
             self._run_tasks()
         self._stopped = True

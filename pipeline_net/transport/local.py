@@ -26,9 +26,10 @@ from ..channel import Channel
 from ..channel_life import ACTIVE, CLOSED
 from ..errors import AddressError, ChannelBrokenError, ChannelClosedError, ConnectTimeoutError, PipelineError
 from ..file_region import FileRegion
+from ..loop import Listener
 from ..options import ChannelOptions
 from .address import Address, parse_address
-from .event_loop import EventLoop, Listener
+from .event_loop import EventLoop
 
 if TYPE_CHECKING:
     from ..future import ChannelFuture

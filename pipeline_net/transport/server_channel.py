@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Final
 from .._mypyc import mypyc_attr
 from ..channel import Channel, Keeper
 from ..errors import ChannelClosedError
+from ..loop import Listener
 from ..options import ChannelOptions
-from .event_loop import EventLoop, Listener
+from .event_loop import EventLoop
 from .listening import BoundSocket
 from .opening import Initializer, seat_stages
 from .poller import READ
