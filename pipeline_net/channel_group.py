@@ -71,5 +71,8 @@ class ChannelGroup(Keeper):
     def _attach(self, channel: Channel) -> None:
         if channel.state == CLOSED:
             self.discard(channel)
-        elif self not in channel.keepers:
-            channel.keepers = (*channel.keepers, self)
+            return
+        for keeper in channel.keepers:  # "self in" would call our own __contains__ when compiled
+            if keeper is self:
+                return
+        channel.keepers = (*channel.keepers, self)
