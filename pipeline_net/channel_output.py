@@ -182,7 +182,7 @@ class ChannelOutput(Watched):
                 self._make_room()
                 self.pipeline.fire_channel_writability_changed()
                 self.reading_changed()
-        if pending == 0:
+        if self.written == self.sent:  # asked anew: whoever heard that there is room may have written, and closed
             self.shut_down_if_sent()
             if self.state == CLOSING:
                 self.drained()

@@ -118,3 +118,16 @@ def test_a_loop_that_stops_does_not_take_back_what_the_kernel_has(loop: EventLoo
     channel.close()
     loop.stop()
     assert receive_all(far) == _REPLY
+
+
+@pytest.mark.parametrize("how", ["close", "shutdown_output"])
+def test_last_words_said_when_there_is_room_again_are_sent(connect: Opener, how: str) -> None:
+    class LastWords(Keeps):
+        def channel_writability_changed(self, ctx: ChannelHandlerContext) -> None:
+            if ctx.channel.is_writable:
+                ctx.write(b"bye")
+                getattr(ctx, how)()
+
+    channel, far = connect(LastWords(), write_buffer_high=10, write_buffer_low=5)
+    channel.write(bytes(20))
+    assert receive_all(far) == bytes(20) + b"bye"
