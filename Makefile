@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 SAFE := PYTHONSAFEPATH=1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types test-pure test-compiled bench docs env compiled-env clean
+.PHONY: help run test lint types test-pure test-compiled bench soak docs env compiled-env clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -34,6 +34,10 @@ test-compiled: compiled-env  ## every test again, in the compiled build
 
 bench: env compiled-env  ## the claims about speed, measured side by side
 	.venv/bin/python benchmarks/run.py --python .venv-compiled/bin/python --pure-python .venv/bin/python
+
+soak: env compiled-env  ## thousands of peers that behave badly, for a minute; then the server's books are checked
+	.venv/bin/python benchmarks/holding_up.py --python .venv-compiled/bin/python
+	.venv/bin/python benchmarks/holding_up.py --python .venv/bin/python --seconds 15
 
 docs:  ## the manual, into docs/_build/html
 	@tools/environment docs

@@ -238,6 +238,10 @@ class Program:
         self.stop()
         raise AssertionError(f"{arguments} ended before it was listening:\n{self.output}")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self, number: int = signal.SIGINT) -> int:
         """Send it a signal, unless it has ended; return its exit code."""
         if self._process.returncode is None:
