@@ -300,6 +300,12 @@ class ReceiveBuffer:
             if self._piece_start > first:
                 index = self._piece
                 piece_start = self._piece_start
+        elif begin > first:  # nearly always close to the end: several needles are sought in turn in what has come last
+            index = len(self._pieces) - 1
+            piece_start = self.left - len(self._pieces[index])
+            while piece_start > begin:
+                index -= 1
+                piece_start -= len(self._pieces[index])
         if begin < first:
             at = self._data.find(needle, self.pos + begin)
             if at >= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -245,6 +246,19 @@ class TestCost:
             assert buffer.find(b"\r\n") == -1
         buffer.append(b"\n")
         assert buffer.find(b"\r\n") == 2**20 // size * size - 1
+
+    def test_of_searching_for_several_after_each_piece(self) -> None:
+        needles = [b"\r\n", b"\n\n", b"\0"]
+        buffer = ReceiveBuffer()
+        known = 0
+        started = time.perf_counter()
+        for _ in range(8192):
+            buffer.append(bytes(4096).replace(b"\0", b"\r"))
+            assert [buffer.find(needle, known) for needle in needles] == [-1, -1, -1]
+            known = len(buffer) - 1
+        assert time.perf_counter() - started < 8  # seconds; going through all pieces each time would take many more
+        buffer.append(b"\n\n\0")
+        assert [buffer.find(needle, known) - known for needle in needles] == [0, 1, 3]
 
     def test_of_consuming_byte_by_byte(self) -> None:
         whole = bytes(range(256)) * 4096

@@ -95,6 +95,7 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         self._missing: i64 = 0  # how many more there will be; 0 between commands
         self._awaited: i64 = -1  # bytes of the value whose length is known but which has not all arrived; or -1
         self._taken: i64 = 0  # bytes of this command that have left the buffer
+        self._in_line = False  # the begin of an inline command is here, its end is not
         self._after: i64 = 0  # where the line ended that _length read
 
     @property
@@ -111,6 +112,8 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
     def decode(self, buffer: ReceiveBuffer) -> Command | None:
         if self._awaited >= 0 and not self._take_awaited(buffer):
             return None
+        if self._in_line:
+            return self._decode_inline(buffer)  # without joining its pieces each time that another one comes
         data = buffer.data
         start: i64 = buffer.pos
         end: i64 = start + buffer.left
@@ -233,6 +236,7 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         size: i64 = buffer.find(b"\n")
         if size > self._max_inline or (size < 0 and buffer.left > self._max_inline):
             raise _refusal("too big inline request", f"a line is over the limit of {self._max_inline} bytes")
+        self._in_line = size < 0
         if size < 0:
             return None
         line = buffer.take(size + 1)

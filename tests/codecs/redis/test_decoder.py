@@ -227,6 +227,18 @@ def test_a_hundred_thousand_arguments_in_small_pieces_are_parsed_once(size: int)
     assert time.perf_counter() - started < 30  # seconds; parsing from the start with every piece would take hours
 
 
+def test_a_long_line_in_small_pieces_takes_time_in_proportion() -> None:
+    line = b"ECHO " + b"x" * (2 << 20)
+    decoder = redis.RedisCommandDecoder(max_inline_length=len(line))
+    feed = decoder.feed
+    started = time.perf_counter()
+    commands = [command for at in range(0, len(line), 2) for command in feed(line[at : at + 2])]
+    assert commands == []
+    assert decoder.unread_bytes == len(line)
+    assert feed(b"\n") == [line.split()]
+    assert time.perf_counter() - started < 15  # seconds; joining the line with every piece would take minutes
+
+
 def _encode(args: list[bytes]) -> bytes:
     return b"*%d\r\n" % len(args) + b"".join(b"$%d\r\n%b\r\n" % (len(arg), arg) for arg in args)
 
