@@ -318,6 +318,8 @@ class StreamChannel(Channel):
 
     def _hang_up(self) -> None:
         """The selector would report the same for ever; what is unread will be read when somebody asks."""
+        if self._interest > 0 and self._interest & WRITE:
+            return  # meant for a socket that had this number until this very turn: ours would have refused to send
         self._is_hung_up = True
         if self._interest >= 0:
             self._event_loop.unwatch(self._fd)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, EventLoop
+from pipeline_net.transport.poller import ERROR, HANGUP
 from pipeline_net.transport.stream_channel import StreamChannel
 
 Opener = Callable[..., tuple[StreamChannel, socket.socket]]
@@ -131,3 +132,15 @@ def test_last_words_said_when_there_is_room_again_are_sent(connect: Opener, how:
     channel, far = connect(LastWords(), write_buffer_high=10, write_buffer_low=5)
     channel.write(bytes(20))
     assert receive_all(far) == bytes(20) + b"bye"
+
+
+@pytest.mark.parametrize("bits", [HANGUP, ERROR | HANGUP])
+def test_news_of_a_socket_that_had_the_same_descriptor_does_not_stop_the_sending(
+    loop: EventLoop, connect: Opener, bits: int
+) -> None:
+    channel, far = connect(Keeps())
+    channel.write(bytes(32 << 20))  # more than the kernel takes
+    loop.execute(channel.flush)
+    loop.execute(channel.on_events, bits)
+    channel.close()
+    assert len(receive_all(far)) == 32 << 20
