@@ -209,7 +209,7 @@ class ServerBootstrap:
         max_connections: int | None = None,
         options: ChannelOptions = ChannelOptions(),
     ) -> None:
-        if initializer is None or not callable(initializer):
+        if initializer is None or not callable(initializer) or isinstance(initializer, type):
             raise TypeError(f"initializer= is a function from a channel to its stages, not {initializer!r}")
         for name, limit in (("backlog", backlog), ("max_connections", max_connections)):
             if limit is not None and limit < 1:
@@ -300,7 +300,7 @@ class Bootstrap:
         local_address: str | tuple[Any, ...] | Address | None = None,
         options: ChannelOptions = ChannelOptions(),
     ) -> None:
-        if not callable(initializer):
+        if not callable(initializer) or isinstance(initializer, type):
             raise TypeError(f"initializer is a function from a channel to its stages, not {initializer!r}")
         self._group: Loops = as_group(group)
         self._initializer: Initializer = initializer

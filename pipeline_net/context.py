@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from typing_extensions import TypeVar
 
 from ._mypyc import i64, mypyc_attr
+from .errors import ForeignThreadError
 from .handler import INBOUND, OUTBOUND, ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents
 
 if TYPE_CHECKING:
@@ -290,7 +291,10 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
 
     def refuse(self, exc: BaseException, promise: ChannelFuture[Any] | None) -> None:
         """Fail ``promise`` with what this seat's handler raised; without one, offer the exception to the handler."""
-        if promise is None or not promise.fail_if_pending(exc):
+        told = promise is not None and promise.fail_if_pending(exc)
+        if isinstance(exc, ForeignThreadError):
+            raise exc  # handlers must not run on the thread that it came from
+        if not told:
             self.catch(exc)
 
     def close_failed(self, exc: BaseException, promise: ChannelFuture[Any] | None) -> None:

@@ -15,6 +15,7 @@
             EncodeError                      by our own message
         TlsError                         handshake or record failure; __cause__ is the ssl.SSLError
         PipelineError                    the pipeline was assembled or used wrongly: the programmer's fault
+            ForeignThreadError               from a thread that is not its loop's
         AddressError                     also a ValueError
         BlockingOperationError           waiting on the loop for something that only the loop can do
         PoolFullError                    a bounded pool has no room
@@ -100,6 +101,10 @@ class TlsError(PipelineNetError):
 
 class PipelineError(PipelineNetError):
     """The pipeline was assembled or used wrongly: the programmer's fault, never the peer's."""
+
+
+class ForeignThreadError(PipelineError):
+    """What belongs to a loop was used from another thread; raised to whoever did that, and offered to no handler."""
 
 
 class AddressError(PipelineNetError, ValueError):

@@ -19,11 +19,12 @@ looks at them.  All have defaults, so ``ChannelInboundHandler[bytes]`` is enough
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Never
 
 from typing_extensions import TypeVar
 
 from ._mypyc import mypyc_attr, trait
+from .errors import PipelineError
 
 if TYPE_CHECKING:
     from .context import ChannelHandlerContext
@@ -166,6 +167,8 @@ class ChannelDuplexHandler(
     """
 
 
+_NEVER_RUNS: Final = 0x20 | 0x80 | 0x200  # code flags of generators, coroutines and asynchronous generators
+
 # One bit an event.  A seat's mask says which events its handler overrides; order as they are declared above.
 INBOUND: tuple[str, ...] = (
     "channel_registered",
@@ -188,3 +191,18 @@ def overridden_events(cls: type) -> frozenset[str]:
         if issubclass(cls, base):
             names.update(event for event in events if getattr(cls, event) is not getattr(base, event))
     return frozenset(names)
+
+
+def refuse_coroutines(cls: type) -> None:
+    """Refuse a class one of whose events is ``async def``, or a generator: calling it would do nothing.
+
+    Raises:
+        PipelineError: naming the method.
+    """
+    for event in (*sorted(overridden_events(cls)), "handler_added", "handler_removed"):
+        code = getattr(getattr(cls, event), "__code__", None)
+        if code is not None and code.co_flags & _NEVER_RUNS:
+            raise PipelineError(
+                f"{cls.__name__}.{event} is a coroutine or a generator, and calling it would do nothing: events are"
+                " plain functions; what takes long belongs into ctx.loop.run_blocking(…) or add_last(…, executor=pool)"
+            )

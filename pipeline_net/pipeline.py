@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .context import EVERY_INBOUND, EVERY_OUTBOUND, ChannelHandlerContext, mask_of
 from .errors import PipelineError
-from .handler import ChannelDuplexHandler, ChannelHandler, overridden_events
+from .handler import ChannelDuplexHandler, ChannelHandler, overridden_events, refuse_coroutines
 from .loop import StageFacts
 from .pooled import Executor, PooledContext
 
@@ -250,6 +250,7 @@ class ChannelPipeline:
         known = self.channel.loop.stage_facts
         facts = known.get(cls)
         if facts is None:
+            refuse_coroutines(cls)
             name = _WORD_START.sub("-", cls.__name__.strip("_")).lower()
             facts = known[cls] = StageFacts(mask_of(overridden_events(cls)), name)
         return facts

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
 from typing_extensions import TypeVar
 
 from ._mypyc import mypyc_attr
+from .errors import PipelineError
 from .handler import ChannelDuplexHandler, ChannelHandler, ChannelInboundHandler, ChannelOutboundHandler
 from .pipeline import Stage
 
@@ -69,7 +70,8 @@ class Stack(Generic[A, B, C, D]):
         if isinstance(stage, Stack):
             return Stack(*self._stages, *stage._stages)
         if not isinstance(stage, ChannelHandler):
-            return NotImplemented
+            hint = f": did you mean {stage.__name__}()?" if isinstance(stage, type) else ""
+            raise PipelineError(f"a stage is a ChannelHandler, not {stage!r}{hint}; after {self!r}")
         return Stack(*self._stages, stage)
 
 

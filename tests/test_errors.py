@@ -27,6 +27,7 @@ _TREE: dict[str, set[str]] = {
     "EncodeError": {"ProtocolError"},
     "TlsError": {"PipelineNetError"},
     "PipelineError": {"PipelineNetError"},
+    "ForeignThreadError": {"PipelineError"},
     "AddressError": {"PipelineNetError", "ValueError"},
     "BlockingOperationError": {"PipelineNetError"},
     "PoolFullError": {"PipelineNetError"},

@@ -40,6 +40,7 @@ _ERRORS: dict[str, tuple[str | type[BaseException], ...]] = {
     "EncodeError": ("ProtocolError",),
     "TlsError": ("PipelineNetError",),
     "PipelineError": ("PipelineNetError",),
+    "ForeignThreadError": ("PipelineError",),
     "AddressError": ("PipelineNetError", ValueError),
     "BlockingOperationError": ("PipelineNetError",),
     "PoolFullError": ("PipelineNetError",),

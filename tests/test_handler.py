@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from pipeline_net import (
     MessageToMessageCodec,
     MessageToMessageDecoder,
     MessageToMessageEncoder,
+    PipelineError,
     ReceiveBuffer,
 )
 from pipeline_net.handler import INBOUND, OUTBOUND, overridden_events
@@ -372,3 +373,17 @@ def test_a_transport_can_be_written_in_interpreted_code() -> None:
     loop.run_pending()
     assert channel.released
     assert channel.close_future.done()
+
+
+def test_an_event_that_is_a_coroutine_or_a_generator_is_refused_when_it_is_seated() -> None:
+    class Async(ChannelInboundHandler[bytes]):
+        async def channel_read(self, ctx: Any, msg: bytes) -> None:  # type: ignore[override]  # the mistake
+            ctx.write(msg)
+
+    class Story(ChannelInboundHandler[bytes]):
+        def handler_added(self, ctx: Any) -> Iterator[int]:  # type: ignore[override]  # the mistake
+            yield 1
+
+    for handler, event in ((Async(), "channel_read"), (Story(), "handler_added")):
+        with pytest.raises(PipelineError, match=rf"{type(handler).__name__}\.{event} is a coroutine or a generator"):
+            EmbeddedChannel(handler)

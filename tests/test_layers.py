@@ -39,7 +39,7 @@ _TABLE = {
     "channel_output": "channel_life pipeline errors options loop file_region",
     "channel": "channel_life channel_output pipeline context future errors options loop",
     "channel_group": "channel channel_life errors",
-    "stack": "handler pipeline",
+    "stack": "handler pipeline errors",
     "codecs.base": "buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -180,9 +181,10 @@ def test_any_callback_can_end_the_server(serving: Any, dial: Dial, callback: str
     server = serving(Ending())
     if callback != "on_init_complete":
         client = dial(server.addresses[0])
-        client.sendall(b"x")
-        client.shutdown(socket.SHUT_WR)
-        assert received(client) == b""
+        with suppress(OSError):  # the server that ends in on_opened may be gone, with our byte unread
+            client.sendall(b"x")
+            client.shutdown(socket.SHUT_WR)
+            assert received(client) == b""
     serving.join(server)
 
 

@@ -88,8 +88,13 @@ def test_a_stack_that_was_seated_cannot_be_seated_again() -> None:
 
 @pytest.mark.parametrize("stage", [Decoder, "decoder", None, 7, ("decoder", "encoder")])
 def test_what_is_no_stage_cannot_be_composed(stage: Any) -> None:
-    with pytest.raises(TypeError, match="unsupported operand"):
+    with pytest.raises(PipelineError, match="a stage is a ChannelHandler, not"):
         wire() >> stage
+
+
+def test_a_class_in_the_place_of_a_stage_is_told_apart() -> None:
+    with pytest.raises(PipelineError, match=r"did you mean Decoder\(\)\?; after wire\(\)"):
+        wire() >> Decoder  # type: ignore[operator]  # what the test is about
 
 
 def test_a_stack_is_drawn_as_it_was_written() -> None:

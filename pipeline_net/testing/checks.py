@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from ..codecs.base import ByteToMessageDecoder
 from ..context import ChannelHandlerContext
-from ..errors import DecodeError, FrameTooLongError
+from ..errors import DecodeError, FrameTooLongError, PipelineError
 from ..handler import ChannelHandler, ChannelInboundHandler
 from ..pipeline import Stage
 from ..stack import Stack
@@ -182,6 +182,12 @@ class _Check:
 
 
 def _seat(factory: Callable[[], Stages]) -> tuple[EmbeddedChannel, _Recorder]:
+    given: Any = factory
+    if not callable(given):
+        name = type(factory).__name__
+        raise TypeError(
+            f"a new stage is needed for each run: pass {name}, or a function that makes one, not one {name}"
+        )
     made = factory()
     recorder = _Recorder()
     stages: list[Any] = [made] if isinstance(made, (ChannelHandler, Stack, tuple)) else list(made)
@@ -218,7 +224,10 @@ def _feed(factory: Callable[[], Stages], pieces: list[bytes]) -> _Outcome | None
         failed = failed or _collect(before_end, decoder.feed, piece)
         while not failed and before_end and isinstance(before_end[-1], FrameTooLongError):
             count = len(before_end)
-            failed = _collect(before_end, decoder.feed, b"")  # what follows the overlong frame is decoded now
+            try:
+                failed = _collect(before_end, decoder.feed, b"")  # what follows the overlong frame is decoded now
+            except PipelineError:
+                failed = True  # it has consumed nothing of that frame, which was the last that it could do
             if len(before_end) == count:
                 break
     while not failed:

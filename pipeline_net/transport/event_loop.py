@@ -33,7 +33,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import i64, mypyc_attr
-from ..errors import ChannelClosedError, PipelineError
+from ..errors import ChannelClosedError, ForeignThreadError, PipelineError
 from ..future import ChannelFuture
 from ..loop import Listener, Loop, Watched
 from .poller import READ, Poller, make_poller
@@ -419,7 +419,7 @@ class EventLoop(Loop):
             caught.
         """
         if get_ident() != self._thread_id:
-            raise PipelineError(
+            raise ForeignThreadError(
                 f"{channel!r} is used from thread {threading.current_thread().name!r}, but belongs to {self.name}:"
                 " from other threads use channel.write() and its siblings, which are thread-safe"
             )

@@ -151,7 +151,13 @@ Loops: TypeAlias = EventLoopGroup | LoneLoop
 
 
 def as_group(loops: EventLoopGroup | EventLoop) -> Loops:
-    """Let a single loop look like a group."""
+    """Let a single loop look like a group.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if not isinstance(loops, EventLoopGroup | EventLoop):
+        raise TypeError(f"loops are an EventLoopGroup or an EventLoop, not {loops!r}")
     return LoneLoop(loops) if isinstance(loops, EventLoop) else loops
 
 

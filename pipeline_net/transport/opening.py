@@ -13,6 +13,7 @@ from typing import TypeAlias
 from ..channel import Channel
 from ..channel_life import NEW
 from ..errors import PipelineError
+from ..handler import ChannelHandler
 from ..pipeline import Stage
 
 # A Stack is an iterable of stages, too.
@@ -31,8 +32,9 @@ def seat_stages(channel: Channel, initializer: Initializer) -> None:
         try:
             stages = tuple(given)
         except TypeError as exc:
+            hint = f": did you mean [{type(given).__name__}(…)]?" if isinstance(given, ChannelHandler) else ""
             error = PipelineError(
-                f"the initializer {initializer!r} returns a stack, several stages, or None, and not {given!r}"
+                f"the initializer {initializer!r} returns a stack, several stages, or None, and not {given!r}{hint}"
             )
             error.__cause__ = exc
             raise error from exc

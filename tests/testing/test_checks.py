@@ -337,3 +337,25 @@ def test_a_check_that_checks_nothing_says_so() -> None:
 
     message = complaint(check_limits, Secretive, lambda size: b"a" * size, 10)
     assert message.startswith("Secretive: no byte was ever held, so nothing was checked")
+
+
+class RefusesLongNotes(ByteToMessageDecoder[bytes]):
+    """One byte says how many follow; more than nine are refused before anything is consumed."""
+
+    def decode(self, buffer: ReceiveBuffer) -> bytes | None:
+        length = buffer.peek_uint(0, 1)
+        if length > 9:
+            raise FrameTooLongError(length, 9)
+        if len(buffer) < 1 + length:
+            return None
+        buffer.skip(1)
+        return buffer.take(length)
+
+
+def test_a_frame_that_is_refused_before_it_is_consumed_ends_the_case() -> None:
+    check_decoder(RefusesLongNotes, [(b"\x02ab\xffcd", [b"ab", FrameTooLongError])])
+
+
+def test_a_stage_in_the_place_of_its_factory_is_told_apart() -> None:
+    with pytest.raises(TypeError, match="pass RefusesLongNotes, or a function that makes one"):
+        check_decoder(RefusesLongNotes(), [(b"", [])])  # type: ignore[arg-type]  # what the test is about

@@ -9,12 +9,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from pipeline_net import (
     ChannelBrokenError,
     ChannelFuture,
     ChannelHandlerContext,
     ChannelInboundHandler,
     FileRegion,
+    ForeignThreadError,
     PipelineError,
 )
 from pipeline_net.transport.stream_channel import StreamChannel
@@ -172,12 +175,17 @@ def test_a_context_that_is_used_from_a_foreign_thread_says_so(connect: Opener) -
         def channel_active(self, ctx: ChannelHandlerContext) -> None:
             contexts.append(ctx)
 
+        def exception_caught(self, ctx: ChannelHandlerContext, exc: BaseException) -> None:
+            raise AssertionError("no handler runs on a foreign thread")
+
     channel, _ = connect(Leaks())
     promise = channel.new_promise()
-    contexts[0].write(b"x", promise)
-    failure = promise.exception(_PATIENCE)
-    assert isinstance(failure, PipelineError)
-    assert "thread-safe" in str(failure)
+    with pytest.raises(ForeignThreadError, match="thread-safe"):
+        contexts[0].write(b"x", promise)
+    assert isinstance(promise.exception(_PATIENCE), ForeignThreadError)
+    with pytest.raises(ForeignThreadError, match="thread-safe"):
+        contexts[0].write(b"x")
+    assert channel.is_open
 
 
 def test_what_changes_its_length_before_it_is_sent_breaks_its_channel_and_does_not_spin(
