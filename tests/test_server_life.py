@@ -264,6 +264,7 @@ def test_a_process_that_serves_ends_with_success_when_it_is_asked_to() -> None:
         host, _, port = address.removeprefix("tcp://").rpartition(":")
         with socket.create_connection((host, int(port)), timeout=_WAIT) as client:
             process.send_signal(signal.SIGINT)
-            assert client.recv(10) == b""
+            with suppress(ConnectionResetError):  # the kernel's answer to who has not been accepted yet
+                assert client.recv(10) == b""
         assert process.stdout.read() == "bye\n"
         assert process.wait(_WAIT) == 0
