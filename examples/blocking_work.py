@@ -48,8 +48,8 @@ def main() -> None:
             channel.pipeline.add_last(SlowEcho(arguments.seconds), executor=pool)
 
         server = ServerBootstrap(loops, initializer=seat).bind(arguments.address)
-        print("listening on", *server.addresses, flush=True)
         try:
+            print("listening on", *server.addresses, flush=True)
             server.wait()
         except KeyboardInterrupt:
             print("\nbye")

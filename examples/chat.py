@@ -127,8 +127,8 @@ def main() -> None:
     options = ChannelOptions(write_buffer_limit=_MAX_UNREAD)
     with EventLoopGroup(arguments.loops) as loops:
         server = ServerBootstrap(loops, initializer=stack, options=options).bind(arguments.address)
-        print("listening on", *server.addresses, flush=True)
         try:
+            print("listening on", *server.addresses, flush=True)
             server.wait()
         except KeyboardInterrupt:
             print("\nbye")

@@ -486,11 +486,11 @@ def main() -> None:
         commands = Commands if arguments.loops == 1 else CommandsInTurn
         bootstrap = ServerBootstrap(loops, initializer=lambda channel: redis.server_stack() >> commands(store))
         server = bootstrap.bind(arguments.address)
-        print("listening on", *server.addresses, flush=True)
-        where = server.addresses[0]
-        reach = f"-s {where[7:]}" if where.startswith("unix://") else f"-p {where.rpartition(':')[2]}"
-        print(f"Type in another terminal:  redis-cli {reach} SET greeting hello", flush=True)
         try:
+            print("listening on", *server.addresses, flush=True)
+            where = server.addresses[0]
+            reach = f"-s {where[7:]}" if where.startswith("unix://") else f"-p {where.rpartition(':')[2]}"
+            print(f"Type in another terminal:  redis-cli {reach} SET greeting hello", flush=True)
             server.wait()
         except KeyboardInterrupt:
             pass  # Ctrl-C is how it ends

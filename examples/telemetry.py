@@ -133,8 +133,8 @@ def main() -> None:
             loops, initializer=lambda channel: wire() >> TelemetryDecoder() >> TelemetryEncoder() >> Station()
         )
         server = bootstrap.bind(arguments.address)
-        print("listening on", *server.addresses, flush=True)
         try:
+            print("listening on", *server.addresses, flush=True)
             server.wait()
         except KeyboardInterrupt:
             print("\nbye")

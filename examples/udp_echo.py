@@ -29,8 +29,8 @@ def main() -> None:
         # Several sockets on one port: the kernel chooses, by the sender's address.
         bootstrap = ServerBootstrap(loops, initializer=lambda channel: [Echo()], reuse_port=len(loops) > 1)
         server = bootstrap.bind(arguments.address)
-        print("listening on", *server.addresses, flush=True)
         try:
+            print("listening on", *server.addresses, flush=True)
             server.wait()
         except KeyboardInterrupt:
             print("\nbye")

@@ -192,9 +192,9 @@ def test_whatever_raises_costs_its_own_channel_and_no_other(
     ]
     witness = dial(ServerBootstrap(group, initializer=lambda channel: [Echo()]).bind("tcp://127.0.0.1:0").addresses[0])
     for number, initializer in enumerate(broken):
+        logged = len(caplog.records)
         server = ServerBootstrap(group, initializer=initializer).bind("tcp://127.0.0.1:0")
         client = dial(server.addresses[0])
-        logged = len(caplog.records)
         try:
             client.sendall(b"xx")
             while client.recv(100):
@@ -207,6 +207,9 @@ def test_whatever_raises_costs_its_own_channel_and_no_other(
         assert loop.run_blocking(int).result(_WAIT) == 0
         witness.sendall(b"still here?")
         assert witness.recv(100) == b"still here?", f"number {number}"
+        done = threading.Event()
+        loop.execute(done.set)  # behind everything that was to be logged
+        assert done.wait(_WAIT)
         assert len(caplog.records) > logged
 
 
