@@ -81,10 +81,7 @@ _EPOLL: Final = Contender("bare epoll", ("peers/epoll_echo.py",))
 _REDIS: Final = (
     Contender(
         OURS,
-        (
-            *("-c", "from pipeline_net.cli import main; raise SystemExit(main())"),
-            *("run", "redis", "--address", f"tcp://127.0.0.1:{PORT}"),
-        ),
+        (*("../examples/redis_server.py", "--address", f"tcp://127.0.0.1:{PORT}"),),
     ),
     Contender(
         "redis-server",

@@ -48,13 +48,18 @@ KQ_EV_EOF: Final[int] = getattr(select, "KQ_EV_EOF", 0x8000)
 _FD_SETSIZE: Final = 1024  # the first descriptor that select() cannot watch, on POSIX
 
 
+# Events that one epoll_wait reports: their array then fits into the blocks that malloc has at hand.  Who is ready and not
+# among them is first in the next call.
+_AT_ONCE: Final = 84
+
+
 class Epoll(Protocol):
     """What is used of ``select.epoll``, which type checkers know on Linux only."""
 
     def register(self, fd: int, eventmask: int) -> None: ...
     def modify(self, fd: int, eventmask: int) -> None: ...
     def unregister(self, fd: int) -> None: ...
-    def poll(self, timeout: float | None) -> list[tuple[int, int]]: ...
+    def poll(self, timeout: float | None, maxevents: int) -> list[tuple[int, int]]: ...
     def fileno(self) -> int: ...
     def close(self) -> None: ...
 
@@ -160,7 +165,7 @@ class EpollPoller(Poller):
     def poll(self, timeout: float | None) -> list[tuple[int, int]]:
         if timeout is not None and timeout > _LONGEST:
             timeout = _LONGEST
-        return self._epoll.poll(timeout)
+        return self._epoll.poll(timeout, _AT_ONCE)
 
     def fileno(self) -> int:
         return self._epoll.fileno()
