@@ -48,8 +48,8 @@ KQ_EV_EOF: Final[int] = getattr(select, "KQ_EV_EOF", 0x8000)
 _FD_SETSIZE: Final = 1024  # the first descriptor that select() cannot watch, on POSIX
 
 
-# Events that one epoll_wait reports: their array then fits into the blocks that malloc has at hand.  Who is ready and not
-# among them is first in the next call.
+# Events that one epoll_wait reports: their array then fits into the blocks that malloc has at hand.  Who is ready and
+# not among them is first in the next call.
 _AT_ONCE: Final = 84
 
 

@@ -249,7 +249,8 @@ class FakeEpoll:
     def register(self, fd: int, eventmask: int) -> None: ...
     def modify(self, fd: int, eventmask: int) -> None: ...
     def unregister(self, fd: int) -> None: ...
-    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+    def poll(self, timeout: float | None, maxevents: int) -> list[tuple[int, int]]:
+        assert maxevents > 0
         self.timeouts.append(timeout)
         return self.answer
 
