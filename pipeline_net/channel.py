@@ -371,16 +371,25 @@ class Channel(ChannelOutput):
 
     @property
     def auto_read(self) -> bool:
-        """Whether to read without being asked.  May be set at any time, from any thread."""
+        """Whether to read without being asked.  May be set at any time, from any thread.
+
+        Turning it on is a ``read()`` too, so that stages let go of what they have held back meanwhile.
+        """
         return self._auto_read
 
     @auto_read.setter
     def auto_read(self, value: bool) -> None:
+        is_asked = value and not self._auto_read
         self._auto_read = value
         if self.loop.in_loop:
-            self.reading_changed()
+            self._auto_read_changed(is_asked)
         else:
-            self.loop.execute(self.reading_changed)
+            self.loop.execute(self._auto_read_changed, is_asked)
+
+    def _auto_read_changed(self, is_asked: bool) -> None:
+        if is_asked and self.state == ACTIVE:
+            self.pipeline.read()
+        self.reading_changed()
 
     @property
     def wants_to_read(self) -> bool:

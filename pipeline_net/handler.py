@@ -40,7 +40,7 @@ OutboundOut = TypeVar("OutboundOut", covariant=True, default=Any)
 class ChannelHandler:
     """What all handlers share: they come, they go, and they hear of what went wrong.
 
-    Subclass one of the three siblings below instead; this class alone sees no traffic.
+    Subclass one of the siblings below instead; this class alone sees no traffic.
     """
 
     shareable: ClassVar[bool] = False
@@ -164,6 +164,15 @@ class ChannelDuplexHandler(
 ):
     """Both at once: reads ``InboundIn``, passes on ``InboundOut``; is given ``OutboundIn``, passes on
     ``OutboundOut``.
+    """
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class TransparentHandler(ChannelDuplexHandler[InboundIn, Any, Any, Any], Generic[InboundIn]):
+    """Whatever flows → the same, both ways: it watches, counts, delays or refuses, and changes no message.
+
+    In ``wire() >> …`` a stack keeps its types across such a stage.  ``TransparentHandler[bytes]`` fits only where
+    ``bytes`` come from below; without brackets it fits everywhere.
     """
 
 
