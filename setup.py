@@ -49,6 +49,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/codecs/redis/messages.py",
     "pipeline_net/codecs/redis/decoder.py",
     "pipeline_net/codecs/redis/encoder.py",
+    "pipeline_net/handlers/flow_control.py",
     "pipeline_net/transport/poller.py",
     "pipeline_net/transport/event_loop.py",
     "pipeline_net/transport/timers.py",

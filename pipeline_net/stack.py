@@ -7,7 +7,7 @@
                 └▶ reads bytes, hands bytes up …     └▶ takes str from above, gives bytes below
 
 ``Stack[A, B, C, D]`` reads A from below, hands B up, takes C from above and gives D below.  A stage fits on top when it
-reads B and writes C; one that is transparent only has to read B.  At run time a stack is a list of stages, nothing more.
+reads B and writes C; a transparent one only has to read B.  At run time a stack is a list of stages, nothing more.
 """
 
 from __future__ import annotations

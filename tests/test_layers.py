@@ -58,6 +58,7 @@ _TABLE = {
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
+    "handlers.__init__": "handlers",
 }
 
 # Modules of the standard library that only some rooms may see.
