@@ -164,13 +164,17 @@ class Channel(ChannelOutput):
             self._post(_CLOSE, None, promise)
         return promise
 
-    def abort(self) -> None:
-        """Close at once.  What has not been sent is dropped, and the peer learns that it was cut off."""
+    def abort(self, reason: BaseException | None = None) -> None:
+        """Close at once.  What has not been sent is dropped, and the peer learns that it was cut off.
+
+        Args:
+            reason: what pending writes fail with, and what every stage's ``exception_caught`` is told.
+        """
         if self.loop.in_loop:
-            self._abort()
+            self._abort(reason)
         else:
             try:
-                self.loop.execute(self._abort)
+                self.loop.execute(self._abort, reason)
             except ChannelClosedError:
                 return  # a loop that is stopping aborts its channels anyway
 
@@ -325,10 +329,10 @@ class Channel(ChannelOutput):
     def events_failed(self, exc: BaseException) -> None:
         self.fail(exc)  # nobody would look at this channel again
 
-    def _abort(self) -> None:
+    def _abort(self, reason: BaseException | None = None) -> None:
         if self.state != CLOSED:
             self.is_aborted = True
-            self.end(None)
+            self.end(reason)
 
     def _say_goodbye(self) -> None:
         self._catch_up()  # what other threads asked for too late is refused in order

@@ -6,7 +6,15 @@ Those that change no message are transparent: in ``wire() >> …`` the types of 
 from __future__ import annotations
 
 from .flow_control import FlowControlHandler
+from .idle_state import IdleState, IdleStateEvent, IdleStateHandler
+from .timeouts import ReadTimeoutHandler, WriteTimeoutHandler
 
 __all__ = [
+    # when, and how fast
     "FlowControlHandler",
+    "IdleState",
+    "IdleStateEvent",
+    "IdleStateHandler",
+    "ReadTimeoutHandler",
+    "WriteTimeoutHandler",
 ]
