@@ -5,8 +5,12 @@ Those that change no message are transparent: in ``wire() >> …`` the types of 
 
 from __future__ import annotations
 
+from .connection_limit import ConnectionLimitHandler
 from .flow_control import FlowControlHandler
 from .idle_state import IdleState, IdleStateEvent, IdleStateHandler
+from .ip_filter import IpFilterHandler
+from .logging import LoggingHandler
+from .networks import Networks
 from .timeouts import ReadTimeoutHandler, WriteTimeoutHandler
 
 __all__ = [
@@ -17,4 +21,10 @@ __all__ = [
     "IdleStateHandler",
     "ReadTimeoutHandler",
     "WriteTimeoutHandler",
+    # who
+    "ConnectionLimitHandler",
+    "IpFilterHandler",
+    "Networks",
+    # what passes
+    "LoggingHandler",
 ]
