@@ -5,12 +5,15 @@ Those that change no message are transparent: in ``wire() >> …`` the types of 
 
 from __future__ import annotations
 
+from . import probes
+from .client_hello import ClientHello, read_client_hello
 from .connection_limit import ConnectionLimitHandler
 from .flow_control import FlowControlHandler
 from .idle_state import IdleState, IdleStateEvent, IdleStateHandler
 from .ip_filter import IpFilterHandler
 from .logging import LoggingHandler
 from .networks import Networks
+from .sniff import SniffHandler
 from .timeouts import ReadTimeoutHandler, WriteTimeoutHandler
 
 __all__ = [
@@ -25,6 +28,11 @@ __all__ = [
     "ConnectionLimitHandler",
     "IpFilterHandler",
     "Networks",
+    # which protocol
+    "ClientHello",
+    "SniffHandler",
+    "probes",
+    "read_client_hello",
     # what passes
     "LoggingHandler",
 ]
