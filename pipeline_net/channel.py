@@ -378,9 +378,14 @@ class Channel(ChannelOutput):
     def auto_read(self, value: bool) -> None:
         self._auto_read = value
         if self.loop.in_loop:
-            self.reading_changed()
+            self._auto_read_changed()
         else:
-            self.loop.execute(self.reading_changed)
+            self.loop.execute(self._auto_read_changed)
+
+    def _auto_read_changed(self) -> None:
+        self.reading_changed()
+        if self._auto_read:
+            self.pipeline.read()  # a stage may hold back what has been read already
 
     @property
     def wants_to_read(self) -> bool:
