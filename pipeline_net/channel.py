@@ -391,9 +391,9 @@ class Channel(ChannelOutput):
             self.loop.execute(self._auto_read_changed, is_asked)
 
     def _auto_read_changed(self, is_asked: bool) -> None:
-        if is_asked and self.state == ACTIVE:
-            self.pipeline.read()
         self.reading_changed()
+        if is_asked and self.state == ACTIVE:
+            self.pipeline.read()  # a stage may hold back what has been read already
 
     @property
     def wants_to_read(self) -> bool:

@@ -53,6 +53,10 @@ class ChannelHandler:
         """How many bytes the handler holds that it has not passed on yet; shown in the drawn pipeline."""
         return 0
 
+    def take_unread(self) -> bytes:
+        """Give away the bytes that the handler holds, as they came from the wire; for whoever takes over the stream."""
+        return b""
+
     def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Called before any event reaches the handler.  A channel may be active already: see
         ``ctx.channel.is_active``.
