@@ -104,6 +104,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.events: ChannelHandler = handler
         self.inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
         self.outbound: OutboundEvents = handler if isinstance(handler, OutboundEvents) else PASSES_ON
+        self.reads: Any = None  # the function that channel_read of the handler is, if it is interpreted; see StageFacts
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
         self.next: ChannelHandlerContext[Any, Any] = self
         self.prev: ChannelHandlerContext[Any, Any] = self
@@ -144,7 +145,10 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def fire_channel_read(self, msg: MayFire) -> None:
         seat = self.to_channel_read
         try:
-            seat.inbound.channel_read(seat, msg)
+            if seat.reads is not None:
+                seat.reads(seat.inbound, seat, msg)
+            else:
+                seat.inbound.channel_read(seat, msg)
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
@@ -352,6 +356,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def vacate(self) -> None:
         """Leave the pipeline: from now on this seat only forwards, to whoever lives next door at that moment."""
         self.is_removed = True
+        self.reads = None
         self.mask = 0
         self.events = FORWARDS
         self.inbound = FORWARDS
