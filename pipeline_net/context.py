@@ -108,7 +108,8 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
         self.next: ChannelHandlerContext[Any, Any] = self
         self.prev: ChannelHandlerContext[Any, Any] = self
-        self._point_links_at(self)
+        self._point_inbound_at(self)
+        self._point_outbound_at(self)
 
     @property
     def loop(self) -> Loop:
@@ -334,7 +335,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.to_shutdown_output = seat if mask & _SHUTDOWN else seat.to_shutdown_output
         self.to_close = seat if mask & _CLOSE else seat.to_close
 
-    def _point_links_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+    def _point_inbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
         self.to_channel_registered = seat
         self.to_channel_active = seat
         self.to_channel_read = seat
@@ -345,6 +346,8 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.to_channel_inactive = seat
         self.to_channel_unregistered = seat
         self.to_exception_caught = seat
+
+    def _point_outbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
         self.to_bind = seat
         self.to_connect = seat
         self.to_read = seat
@@ -361,7 +364,18 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.events = FORWARDS
         self.inbound = FORWARDS
         self.outbound = FORWARDS
-        self._point_links_at(self)
+        self._point_inbound_at(self)
+        self._point_outbound_at(self)
+
+    def retire(self, head: ChannelHandlerContext[Any, Any], tail: ChannelHandlerContext[Any, Any]) -> None:
+        """Forward to the ends of the pipeline from now on: the channel is closed, and nobody is left in between.
+
+        A seat that refers to itself would have to wait for the garbage collector, and many of them call it.
+        """
+        self.next = tail
+        self.prev = head
+        self._point_inbound_at(tail)
+        self._point_outbound_at(head)
 
     def before_successor(self) -> ChannelHandlerContext[Any, Any]:
         """Find, for a removed seat, the living seat from which to fire so that its living successor comes next."""

@@ -158,6 +158,8 @@ class ChannelPipeline:
         seat = self._tail.prev
         while seat is not self._head:
             self._unseat(seat, seat.prev, seat.next)
+            if not isinstance(seat, PooledContext):
+                seat.retire(self._head, self._tail)
             seat = self._tail.prev
 
     # -- inbound events start at the head, outbound operations at the tail --------------------------

@@ -49,16 +49,16 @@ if sys.platform == "linux":
 
 # How a socket is read and written, and what it is called there.
 if sys.platform == "win32":
-    _read: Final[Callable[[Any, Any], bytes]] = socket.socket.recv
-    _write: Final[Callable[[Any, Any], int]] = socket.socket.send
+    _read: Final[Callable[[Any, Any], bytes]] = socket.SocketType.recv
+    _write: Final[Callable[[Any, Any], int]] = socket.SocketType.send
 
-    def _handle_of(sock: socket.socket) -> Any:
+    def _handle_of(sock: socket.SocketType) -> Any:
         return sock
 else:
     _read: Final[Callable[[Any, Any], bytes]] = os.read
     _write: Final[Callable[[Any, Any], int]] = os.write
 
-    def _handle_of(sock: socket.socket) -> Any:
+    def _handle_of(sock: socket.SocketType) -> Any:
         return sock.fileno()
 
 
@@ -84,7 +84,7 @@ class StreamChannel(Channel):
         self,
         loop: EventLoop,
         options: ChannelOptions,
-        sock: socket.socket | None,
+        sock: socket.SocketType | None,
         remote: Any = None,
         local: Any = None,
     ) -> None:
@@ -147,7 +147,7 @@ class StreamChannel(Channel):
         self._connector = Connector(self, self._event_loop, parsed, self._bind_to, promise)
         self._connector.start()
 
-    def connected(self, sock: socket.socket, remote: Any, promise: ChannelFuture[Any] | None = None) -> None:
+    def connected(self, sock: socket.SocketType, remote: Any, promise: ChannelFuture[Any] | None = None) -> None:
         """Take on a socket that has been connected, keep the promise of that, and tell the stages."""
         self._sock = sock
         self._handle = _handle_of(sock)
