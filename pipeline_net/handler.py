@@ -19,6 +19,7 @@ looks at them.  All have defaults, so ``ChannelInboundHandler[bytes]`` is enough
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Never
 
 from typing_extensions import TypeVar
@@ -204,6 +205,12 @@ def overridden_events(cls: type) -> frozenset[str]:
         if issubclass(cls, base):
             names.update(event for event in events if getattr(cls, event) is not getattr(base, event))
     return frozenset(names)
+
+
+def interpreted_read(cls: type) -> FunctionType | None:
+    """Find the function that ``channel_read`` of ``cls`` is, unless it is compiled, or there is none."""
+    read = getattr(cls, "channel_read", None)
+    return read if isinstance(read, FunctionType) else None
 
 
 def refuse_coroutines(cls: type) -> None:

@@ -3,10 +3,11 @@
 A turn of the loop, in this order::
 
     wait        until a descriptor is ready, a timer is due, or another thread has work for us
-    events      each channel that is ready reads, its pipeline runs, its answers go out in one send
+    events      each channel that is ready reads, and its pipeline runs
+    flush       what they answered goes out, in one send for each channel
     timers      those that are due now
     tasks       those that were there when this step began; what they add waits for the next turn
-    flush       channels that were written to by somebody else's event, by a timer or by a task
+    flush       channels that were written to by a timer or a task
 
 Nothing in a turn is unbounded: a channel reads a limited number of times, and only the tasks that were already there
 are run, so neither a busy peer nor a task that adds itself again can starve the rest.
@@ -348,6 +349,8 @@ class EventLoop(Loop):
                         self._events_failed(fd, watched, exc)
                 elif fd == self._wake_fd:
                     self._wakeup.drain()
+            if self._unflushed:
+                self._flush()
             if deadline is not None:
                 self._run_timers()
             if self._tasks:
@@ -426,6 +429,10 @@ class EventLoop(Loop):
         self._unflushed.append(channel)
         if not self._busy:
             self._wakeup.wake()
+
+    def flush_with_others(self, channel: Channel) -> None:
+        """Let ``channel``, whose events are being handled, send when those of all others have been."""
+        self._unflushed.append(channel)
 
     def watch(self, fd: int, watched: Watched, interest: int) -> None:
         """Report to ``watched`` when ``fd`` is ready."""
