@@ -13,6 +13,8 @@ from .idle_state import IdleState, IdleStateEvent, IdleStateHandler
 from .ip_filter import IpFilterHandler
 from .logging import LoggingHandler
 from .networks import Networks
+from .proxy_header import ProxyHeader, ProxySsl
+from .proxy_protocol import ProxyProtocolDecoder, ProxyProtocolEncoder, client_of
 from .sniff import SniffHandler
 from .timeouts import ReadTimeoutHandler, WriteTimeoutHandler
 
@@ -28,6 +30,11 @@ __all__ = [
     "ConnectionLimitHandler",
     "IpFilterHandler",
     "Networks",
+    "ProxyHeader",
+    "ProxyProtocolDecoder",
+    "ProxyProtocolEncoder",
+    "ProxySsl",
+    "client_of",
     # which protocol
     "ClientHello",
     "SniffHandler",
