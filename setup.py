@@ -50,6 +50,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/codecs/redis/decoder.py",
     "pipeline_net/codecs/redis/encoder.py",
     "pipeline_net/handlers/flow_control.py",
+    "pipeline_net/handlers/flush_consolidation.py",
     "pipeline_net/handlers/idle_state.py",
     "pipeline_net/handlers/timeouts.py",
     "pipeline_net/transport/poller.py",

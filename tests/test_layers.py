@@ -68,7 +68,8 @@ _RESTRICTED = {
     "selectors": "transport bootstrap",
     "ssl": "handlers.tls",
     # testing.embedded_loop asks only which thread it is on; the handlers have what channels of several loops share
-    "threading": "transport bootstrap server future testing.embedded_loop handlers.connection_limit",
+    "threading": "transport bootstrap server future testing.embedded_loop handlers.connection_limit"
+    " handlers.traffic_shaping",
     "_thread": "transport bootstrap server future",
 }
 

@@ -6,9 +6,11 @@ Those that change no message are transparent: in ``wire() >> …`` the types of 
 from __future__ import annotations
 
 from . import probes
+from .chunked_write import ChunkedWriteHandler
 from .client_hello import ClientHello, read_client_hello
 from .connection_limit import ConnectionLimitHandler
 from .flow_control import FlowControlHandler
+from .flush_consolidation import FlushConsolidationHandler
 from .idle_state import IdleState, IdleStateEvent, IdleStateHandler
 from .ip_filter import IpFilterHandler
 from .logging import LoggingHandler
@@ -17,14 +19,19 @@ from .proxy_header import ProxyHeader, ProxySsl
 from .proxy_protocol import ProxyProtocolDecoder, ProxyProtocolEncoder, client_of
 from .sniff import SniffHandler
 from .timeouts import ReadTimeoutHandler, WriteTimeoutHandler
+from .traffic_shaping import TokenBucket, TrafficShapingHandler
 
 __all__ = [
     # when, and how fast
+    "ChunkedWriteHandler",
     "FlowControlHandler",
+    "FlushConsolidationHandler",
     "IdleState",
     "IdleStateEvent",
     "IdleStateHandler",
     "ReadTimeoutHandler",
+    "TokenBucket",
+    "TrafficShapingHandler",
     "WriteTimeoutHandler",
     # who
     "ConnectionLimitHandler",
