@@ -69,7 +69,7 @@ _RESTRICTED = {
     "ssl": "handlers.tls",
     # testing.embedded_loop asks only which thread it is on; the handlers have what channels of several loops share
     "threading": "transport bootstrap server future testing.embedded_loop handlers.connection_limit"
-    " handlers.traffic_shaping",
+    " handlers.traffic_shaping handlers.pcap",
     "_thread": "transport bootstrap server future",
 }
 

@@ -14,7 +14,9 @@ from .flush_consolidation import FlushConsolidationHandler
 from .idle_state import IdleState, IdleStateEvent, IdleStateHandler
 from .ip_filter import IpFilterHandler
 from .logging import LoggingHandler
+from .metrics import Metrics, MetricsHandler
 from .networks import Networks
+from .pcap import PcapHandler, PcapWriter
 from .proxy_header import ProxyHeader, ProxySsl
 from .proxy_protocol import ProxyProtocolDecoder, ProxyProtocolEncoder, client_of
 from .sniff import SniffHandler
@@ -49,4 +51,8 @@ __all__ = [
     "read_client_hello",
     # what passes
     "LoggingHandler",
+    "Metrics",
+    "MetricsHandler",
+    "PcapHandler",
+    "PcapWriter",
 ]
