@@ -58,6 +58,7 @@ _TABLE = {
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
+    "handlers.__init__": "handlers",
 }
 
 # Modules of the standard library that only some rooms may see.
@@ -65,7 +66,7 @@ _RESTRICTED = {
     "socket": "transport bootstrap",
     "select": "transport bootstrap",
     "selectors": "transport bootstrap",
-    "ssl": "handlers.tls",
+    "ssl": "handlers.tls handlers.tls_output handlers.tls_context handlers.tls_verification",
     "threading": "transport bootstrap server future testing.embedded_loop",  # the last asks only which thread it is on
     "_thread": "transport bootstrap server future",
 }
