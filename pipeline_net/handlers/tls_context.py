@@ -332,3 +332,42 @@ def _set_alpn(context: ssl.SSLContext, protocols: Sequence[str]) -> None:
         raise ValueError(f"alpn= is a list of protocols, such as [{protocols!r}]")
     if protocols:
         context.set_alpn_protocols(list(protocols))
+
+
+ServerTlsLike = ServerTls | ssl.SSLContext | StrPath | tuple[StrPath, StrPath]
+ClientTlsLike = ClientTls | ssl.SSLContext
+
+
+def as_server_tls(given: ServerTlsLike) -> ServerTls:
+    """Take what ``tls=`` of a server may be: a ServerTls, a context, a PEM file with both, or certificate and key.
+
+    Raises:
+        TypeError: it is something else.
+        TlsError: a file cannot be read, or does not hold what it should.
+    """
+    if isinstance(given, ServerTls):
+        return given
+    if isinstance(given, ssl.SSLContext):
+        return ServerTls(context=given)
+    if isinstance(given, (str, os.PathLike)):
+        return ServerTls(given)
+    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(path, (str, os.PathLike)) for path in given):
+        return ServerTls(*given)
+    raise TypeError(
+        f"tls= of a server is a ServerTls, an SSLContext, a PEM file, or (certificate, key), and not {given!r}"
+    )
+
+
+def as_client_tls(given: ClientTlsLike | None) -> ClientTls:
+    """Take what ``tls=`` of a client may be: a ClientTls, a context, or ``None`` for the system's authorities.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if given is None:
+        return ClientTls()
+    if isinstance(given, ClientTls):
+        return given
+    if isinstance(given, ssl.SSLContext):
+        return ClientTls(context=given)
+    raise TypeError(f"tls= of a client is a ClientTls or an SSLContext, and not {given!r}")
