@@ -140,7 +140,7 @@ ROWS: Final = (
     Row(
         "TLS echo, 16 KiB x 50",
         Load("tls", size=16384),
-        (_ours("tls"), _ours("tls", PURE, "pure"), _asyncio("uvloop", "tls"), _asyncio("asyncio", "tls", "asyncio")),
+        (_ours("tls"), _asyncio("uvloop", "tls"), _asyncio("asyncio", "tls", "asyncio")),
         (Target("uvloop", 1.0, 1.3),),
         in_megabytes=True,
     ),
