@@ -74,6 +74,7 @@ class Channel(ChannelOutput):
         self.read_requested = False
         self.read_hint: i64 = 0  # bytes that the first stage would like to get as one piece next; 0: no wish
         self._read_holds: i64 = 0
+        self._read_needs: i64 = 0
         self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
         self.close_future: ChannelFuture[None] = ChannelFuture(loop)
         self.close_future.take_on()  # it is everybody's: who stops waiting for it must not cancel it for the others
@@ -395,7 +396,7 @@ class Channel(ChannelOutput):
             and self.input_open
             and self._read_holds == 0
             and (self._auto_read or self.read_requested)
-            and (self.is_writable or not self.pauses_when_unwritable)
+            and (self.is_writable or not self.pauses_when_unwritable or self._read_needs > 0)
         )
 
     def hold_reads(self) -> None:
@@ -407,6 +408,19 @@ class Channel(ChannelOutput):
         """Take one hold back."""
         assert self._read_holds > 0, "every release_reads() answers one hold_reads()"
         self._read_holds -= 1
+        self.reading_changed()
+
+    def need_reads(self) -> None:
+        """Read until ``need_reads_no_more`` also while the channel is not writable: what waits to be sent can only be
+        sent when something has been read, as in a handshake.
+        """
+        self._read_needs += 1
+        self.reading_changed()
+
+    def need_reads_no_more(self) -> None:
+        """Take one need back."""
+        assert self._read_needs > 0, "every need_reads_no_more() answers one need_reads()"
+        self._read_needs -= 1
         self.reading_changed()
 
     def transport_read(self) -> None:

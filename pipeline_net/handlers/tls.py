@@ -102,7 +102,6 @@ class TlsHandler(TlsOutput):
         self._has_delivered = False  # in this batch
         self._is_asked = False  # somebody wants to read, while auto_read is off
         self._eof_waits = False
-        self._paused_reads = False  # whether the channel did so when not writable, before the handshake
 
     @property
     def unread_bytes(self) -> int:
@@ -126,6 +125,7 @@ class TlsHandler(TlsOutput):
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         is_live = ctx.channel.is_open and (self.state == HANDSHAKING or self.state == OPEN)
         self.forget(ctx, ctx.channel.closed_error())
+        self.pass_on_close(ctx)
         self.seat = None
         if is_live:
             ctx.channel.abort()
@@ -156,6 +156,7 @@ class TlsHandler(TlsOutput):
 
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self.forget(ctx, ctx.channel.closed_error())
+        self.pass_on_close(ctx)
         ctx.fire_channel_inactive()
 
     def forget(self, ctx: ChannelHandlerContext[Any, Any], error: BaseException) -> None:
@@ -191,9 +192,7 @@ class TlsHandler(TlsOutput):
             self.fail(ctx, caused_by(exc, f"TLS with {self._peer(ctx)} cannot begin"))
             return
         self.state = next_state(self.state, START)
-        # What waits to be encrypted must not keep us from reading what we need in order to encrypt it.
-        self._paused_reads = ctx.channel.pauses_when_unwritable
-        ctx.channel.pauses_when_unwritable = False
+        ctx.channel.need_reads()  # what waits to be encrypted must not keep us from reading what we need for that
         self.set_timer(self._handshake_timeout)
         if not self._is_server:
             self._shake_hands(ctx, b"")
@@ -229,7 +228,6 @@ class TlsHandler(TlsOutput):
     def _handshake_is_done(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Tell everybody, then do what was asked for too early."""
         channel = ctx.channel
-        channel.pauses_when_unwritable = self._paused_reads
         promise = self.connect_promise
         self.connect_promise = None
         if promise is not None:
@@ -239,7 +237,7 @@ class TlsHandler(TlsOutput):
             promise.fulfil(channel)
         ctx.fire_user_event_triggered(TlsHandshakeDone(self.tls, self._server_name()))
         self.let_out(ctx)
-        channel.reading_changed()
+        channel.need_reads_no_more()
 
     def _server_name(self) -> str | None:
         if not self._is_server:

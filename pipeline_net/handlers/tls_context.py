@@ -156,7 +156,7 @@ class ServerTls:
         self._names = dict(names or {})
         self._client_ca = client_ca
         self._demand = ssl.CERT_REQUIRED if client_certificate == "required" else ssl.CERT_OPTIONAL
-        self._alpn = tuple(alpn)
+        self._alpn = alpn
         self._minimum_version = minimum_version
         self._key_log = key_log
         self._handshake_timeout = handshake_timeout

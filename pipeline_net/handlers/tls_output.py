@@ -16,12 +16,13 @@ Source: RFC 8446 6.1: "Each party MUST send a "close_notify" alert before closin
 from __future__ import annotations
 
 import os
+import reprlib
 import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import i64, mypyc_attr
-from ..errors import ChannelClosedError, TlsError, WriteBufferOverflowError
+from ..errors import ChannelClosedError, PipelineError, TlsError, WriteBufferOverflowError
 from ..file_region import FileRegion
 from ..handler import ChannelDuplexHandler
 from .tls_life import CLOSE, CLOSED, CLOSING, END, FAIL, FAILED, HANDSHAKING, NEW, OPEN, next_state
@@ -121,7 +122,7 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             if promise is not None:
                 promise.fail_if_pending(ChannelClosedError(f"the output of {channel!r} is shut down"))
             return
-        size = msg.count if isinstance(msg, FileRegion) else channel.size_of(msg)  # raises, for what is no bytes
+        size = _size_of(ctx, msg)
         if isinstance(msg, (bytearray, memoryview)):
             msg = bytes(msg)  # it may change before it is encrypted
         if self.state == OPEN and self._waiting is None and not isinstance(msg, FileRegion):
@@ -230,7 +231,8 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             msg, promise = self._waiting[0]
             if isinstance(msg, FileRegion):
                 self.encrypt_batch(ctx)
-                self._read_file(ctx, msg)
+                if not self._read_file(ctx, msg):
+                    break
                 continue
             self._waiting.popleft()
             released += len(msg)
@@ -261,8 +263,10 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             self._waiting_size -= count
             ctx.channel.hold_bytes(-count)
 
-    def _read_file(self, ctx: ChannelHandlerContext[Any, Any], region: FileRegion) -> None:
-        """Encrypt the next chunk of the file at the front; the one after it once this one is sent."""
+    def _read_file(self, ctx: ChannelHandlerContext[Any, Any], region: FileRegion) -> bool:
+        """Encrypt the next chunk of the file at the front; the one after it once this one is sent.  Whether all is
+        done.
+        """
         assert self._waiting is not None, "the file waits there"
         promise = self._waiting[0][1]
         left = region.count - self._file_sent
@@ -272,8 +276,8 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             if not chunk and left:
                 raise OSError(f"{region!r}: the file has become shorter than it was")
         except OSError as exc:
-            ctx.channel.fail(exc)
-            return
+            ctx.channel.fail(exc)  # which drops what waits, as soon as the stages hear of it
+            return False
         self._encrypt(ctx, chunk, len(chunk))
         self._file_sent += len(chunk)
         if self._file_sent >= region.count:
@@ -282,11 +286,12 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             if promise is not None:
                 ctx.write(b"", promise)
             self._release(ctx, region.count)
-            return
+            return True
         self._file_is_under_way = True
         sent = ctx.new_promise()
         sent.add_done_callback(self._chunk_is_sent)
         ctx.write(b"", sent)
+        return False
 
     def _chunk_is_sent(self, sent: ChannelFuture[Any]) -> None:
         self._file_is_under_way = False
@@ -377,12 +382,16 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
     def end(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """TLS has nothing more to say: close the channel."""
         self.forget(ctx, ctx.channel.closed_error())
+        if not self._close_promises:
+            ctx.close(None)
+        self.pass_on_close(ctx)
+
+    def pass_on_close(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Let the channel keep the promises of closing that were kept back."""
         promises = self._close_promises
         self._close_promises = []
         for promise in promises:
             ctx.close(promise)
-        if not promises:
-            ctx.close(None)
 
     def fail(self, ctx: ChannelHandlerContext[Any, Any], error: TlsError) -> None:
         """Tell the peer why (the alert lies there), tell the stages, and close."""
@@ -432,6 +441,17 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
     def time_is_up(self) -> None:
         """What was waited for did not come."""
         raise NotImplementedError
+
+
+def _size_of(ctx: ChannelHandlerContext[Any, Any], msg: Any) -> int:
+    if isinstance(msg, FileRegion):
+        return msg.count
+    if isinstance(msg, (bytes, bytearray, memoryview)):
+        return ctx.channel.size_of(msg)
+    raise PipelineError(
+        f"nobody turned {reprlib.repr(msg)} ({type(msg).__name__}) into bytes, and only these can be encrypted:"
+        f" an encoder is missing in\n{ctx.pipeline!r}"
+    )
 
 
 def caused_by(exc: Exception, what: str) -> TlsError:
