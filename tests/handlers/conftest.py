@@ -154,6 +154,8 @@ class Peer:
 class Diary(ChannelInboundHandler[Any]):
     """Writes down what happens, and does what it is told to do then."""
 
+    shareable = True
+
     def __init__(self, when: dict[str, Callable[[Any], object]] | None = None) -> None:
         self.log: list[Any] = []
         self.received = b""
