@@ -185,7 +185,10 @@ class LengthFieldPrepender(MessageToByteEncoder[BytesLike]):
         if not isinstance(msg, bytes):
             return self._encode_mutable(msg)
         size = len(msg)
-        header = self._header(size + self._extra)
+        number = size + self._extra
+        if 0 <= number < len(self._headers):
+            return self._headers[number] + msg
+        header = self._header(number)
         if size > _COPIED:
             return [header, msg]
         return header + msg
@@ -199,8 +202,6 @@ class LengthFieldPrepender(MessageToByteEncoder[BytesLike]):
         return pieces
 
     def _header(self, number: int) -> bytes:
-        if 0 <= number < len(self._headers):
-            return self._headers[number]
         if number < 0:
             raise EncodeError(f"the length is {number} after adjustment, and a length field holds no negative number")
         if number > self._highest:

@@ -76,7 +76,6 @@ _SOON: Final = 65536  # bytes; more than this is sent at once and not with the a
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: close() resets the connection
 
 
-
 class StreamChannel(Channel):
     """bytes ⇄ a connected stream socket."""
 
