@@ -29,8 +29,8 @@ class RawEcho(asyncio.Protocol):
 
 
 class FusedFramedEcho(asyncio.Protocol):
-    """Framing and handling fused into one loop over a bytes object and an offset, with no call for a frame: what is left
-    when speed is all that counts.  All replies to one read leave in one write.
+    """Framing and handling fused into one loop over a bytes object and an offset, with no call for a frame: what is
+    left when speed is all that counts.  All replies to one read leave in one write.
 
     What arrives of an unfinished frame is kept in a list and joined once, when the frame is known to be complete.
     """
