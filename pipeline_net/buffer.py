@@ -190,6 +190,12 @@ class ReceiveBuffer:
         """Consume everything."""
         return self.take(self.left)
 
+    def give_away(self) -> bytes:
+        """Consume everything, and wait for nothing: what follows belongs to another stream."""
+        rest = self.take(self.left) if self.left > 0 else b""
+        self.clear()
+        return rest
+
     def wait_for(self, n: i64) -> None:
         """Do not ask the decoder again before ``n`` unread bytes are here; for who is about to return "not yet"."""
         self.wanted = n

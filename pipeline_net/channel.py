@@ -177,13 +177,17 @@ class Channel(ChannelOutput):
             self._post(_CLOSE, None, promise)
         return promise
 
-    def abort(self) -> None:
-        """Close at once.  What has not been sent is dropped, and the peer learns that it was cut off."""
+    def abort(self, reason: BaseException | None = None) -> None:
+        """Close at once.  What has not been sent is dropped, and the peer learns that it was cut off.
+
+        Args:
+            reason: what pending writes fail with, and what every stage's ``exception_caught`` is told.
+        """
         if self.loop.in_loop:
-            self._abort()
+            self._abort(reason)
         else:
             try:
-                self.loop.execute(self._abort)
+                self.loop.execute(self._abort, reason)
             except ChannelClosedError:
                 return  # a loop that is stopping aborts its channels anyway
 
@@ -340,10 +344,10 @@ class Channel(ChannelOutput):
     def events_failed(self, exc: BaseException) -> None:
         self.fail(exc)  # nobody would look at this channel again
 
-    def _abort(self) -> None:
+    def _abort(self, reason: BaseException | None = None) -> None:
         if self.state != CLOSED:
             self.is_aborted = True
-            self.end(None)
+            self.end(reason)
 
     def _say_goodbye(self) -> None:
         self._catch_up()  # what other threads asked for too late is refused in order
@@ -386,16 +390,25 @@ class Channel(ChannelOutput):
 
     @property
     def auto_read(self) -> bool:
-        """Whether to read without being asked.  May be set at any time, from any thread."""
+        """Whether to read without being asked.  May be set at any time, from any thread.
+
+        Turning it on is a ``read()`` too, so that stages let go of what they have held back meanwhile.
+        """
         return self._auto_read
 
     @auto_read.setter
     def auto_read(self, value: bool) -> None:
+        is_asked = value and not self._auto_read
         self._auto_read = value
         if self.loop.in_loop:
-            self.reading_changed()
+            self._auto_read_changed(is_asked)
         else:
-            self.loop.execute(self.reading_changed)
+            self.loop.execute(self._auto_read_changed, is_asked)
+
+    def _auto_read_changed(self, is_asked: bool) -> None:
+        self.reading_changed()
+        if is_asked and self.state == ACTIVE:
+            self.pipeline.read()  # a stage may hold back what has been read already
 
     @property
     def wants_to_read(self) -> bool:

@@ -41,7 +41,7 @@ OutboundOut = TypeVar("OutboundOut", covariant=True, default=Any)
 class ChannelHandler:
     """What all handlers share: they come, they go, and they hear of what went wrong.
 
-    Subclass one of the three siblings below instead; this class alone sees no traffic.
+    Subclass one of the siblings below instead; this class alone sees no traffic.
     """
 
     shareable: ClassVar[bool] = False
@@ -53,6 +53,10 @@ class ChannelHandler:
     def unread_bytes(self) -> int:
         """How many bytes the handler holds that it has not passed on yet; shown in the drawn pipeline."""
         return 0
+
+    def take_unread(self) -> bytes:
+        """Give away the bytes that the handler holds, as they came from the wire; for whoever takes over the stream."""
+        return b""
 
     def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Called before any event reaches the handler.  A channel may be active already: see
@@ -165,6 +169,15 @@ class ChannelDuplexHandler(
 ):
     """Both at once: reads ``InboundIn``, passes on ``InboundOut``; is given ``OutboundIn``, passes on
     ``OutboundOut``.
+    """
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class TransparentHandler(ChannelDuplexHandler[InboundIn, Any, Any, Any], Generic[InboundIn]):
+    """Whatever flows → the same, both ways: it watches, counts, delays or refuses, and changes no message.
+
+    In ``wire() >> …`` a stack keeps its types across such a stage.  ``TransparentHandler[bytes]`` fits only where
+    ``bytes`` come from below; without brackets it fits everywhere.
     """
 
 

@@ -63,6 +63,8 @@ class Loop(ABC):
         self.channels_made = 0
         # What pipelines have learned about handler classes: kept per loop, so that loops share nothing.
         self.stage_facts: dict[type, StageFacts] = {}
+        # What stages of one kind share on this loop, such as scratch memory, under a name of theirs.
+        self.shared: dict[str, Any] = {}
 
     @property
     @abstractmethod
