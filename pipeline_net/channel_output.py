@@ -259,19 +259,20 @@ class ChannelOutput(Watched):
         elif self.state <= CLOSING:
             self.send_pending()
 
-    def fail_pending(self, error: BaseException) -> None:
+    def fail_pending(self) -> None:
         """The channel is closed: what was not sent never will be."""
         self.unsent = []
         self.written = self.sent
-        promises = self._promises
+        waiting: list[ChannelFuture[Any]] = []
+        if self._promises is not None:
+            waiting += [promise for _, promise in self._promises]
+        if self._shutdown_promises is not None:
+            waiting += self._shutdown_promises
         self._promises = None
-        if promises is not None:
-            for _, promise in promises:
-                promise.fail_if_pending(error)
-        shutdown_promises = self._shutdown_promises
         self._shutdown_promises = None
-        if shutdown_promises is not None:
-            for promise in shutdown_promises:
+        if waiting:
+            error = self.closed_error()
+            for promise in waiting:
                 promise.fail_if_pending(error)
 
     # -- what the channel fills in ------------------------------------------------------------------

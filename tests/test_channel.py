@@ -329,6 +329,19 @@ def test_everything_may_be_asked_from_another_thread() -> None:
     assert listens.log == ["inactive", "unregistered", "removed"]
 
 
+def test_who_aborts_may_say_why() -> None:
+    channel, listens = connected()
+    channel.window = 0
+    written = channel.write(b"1")
+    reason = TimeoutError("too slow")
+    channel.abort(reason)
+    assert channel.close_reason is reason
+    assert channel.is_aborted
+    channel.embedded.run_pending()
+    assert written.exception() is reason
+    assert listens.log[-4:] == ["TimeoutError", "inactive", "unregistered", "removed"]
+
+
 def test_aborting_from_another_thread_happens_on_the_loop() -> None:
     channel, listens = connected()
     in_a_thread(channel.abort)

@@ -10,6 +10,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from . import probes
+from .client_hello import ClientHello, read_client_hello
+from .connection_limit import ConnectionLimitHandler
+from .flow_control import FlowControlHandler
+from .idle_state import IdleState, IdleStateEvent, IdleStateHandler
+from .ip_filter import IpFilterHandler
+from .logging import LoggingHandler
+from .networks import Networks
+from .sniff import SniffHandler
+from .timeouts import ReadTimeoutHandler, WriteTimeoutHandler
+
 if TYPE_CHECKING:
     from .tls import TlsHandler, start_tls
     from .tls_alpn import AlpnHandler
@@ -17,7 +28,7 @@ if TYPE_CHECKING:
     from .tls_facts import TlsHandshakeDone
     from .tls_verification import ANYBODY_MAY_POSE_AS_THE_SERVER
 
-_TLS: Final = {
+_LAZY: Final = {
     "ANYBODY_MAY_POSE_AS_THE_SERVER": "tls_verification",
     "AlpnHandler": "tls_alpn",
     "ClientTls": "tls_context",
@@ -29,6 +40,22 @@ _TLS: Final = {
 }
 
 __all__ = [
+    # when, and how fast
+    "FlowControlHandler",
+    "IdleState",
+    "IdleStateEvent",
+    "IdleStateHandler",
+    "ReadTimeoutHandler",
+    "WriteTimeoutHandler",
+    # who
+    "ConnectionLimitHandler",
+    "IpFilterHandler",
+    "Networks",
+    # which protocol
+    "ClientHello",
+    "SniffHandler",
+    "probes",
+    "read_client_hello",
     # TLS
     "ANYBODY_MAY_POSE_AS_THE_SERVER",
     "AlpnHandler",
@@ -38,10 +65,12 @@ __all__ = [
     "TlsHandshakeDone",
     "TlsSessions",
     "start_tls",
+    # what passes
+    "LoggingHandler",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _TLS:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_TLS[name]}", __name__), name)
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from .client_hello import MAX_CLIENT_HELLO
+
 _RECORD_HEAD: Final = 5  # bytes
 _HEAD: Final = 9  # bytes of the heads of a record and of the message in it
 
@@ -24,9 +26,6 @@ _ALERT: Final = 21
 _HANDSHAKE: Final = 22
 _CLIENT_HELLO: Final = 1
 _MAX_RECORD: Final = 16384  # bytes; RFC 8446 5.1: "The length MUST NOT exceed 2^14 bytes"
-_MAX_HELLO: Final = (
-    32768  # bytes; with a post-quantum key and a ticket that holds certificates it takes a third of this
-)
 _MESSAGE_HEAD: Final = 4  # bytes of type and length
 
 _HTTP: Final = "plain HTTP"
@@ -82,6 +81,6 @@ def _hello_refusal(head: bytes, length: int) -> str | None:
     if head[5] != _CLIENT_HELLO:
         return f"the peer does not begin with a ClientHello, but with handshake message {head[5]}"
     announced = int.from_bytes(head[6:9], "big")
-    if announced > _MAX_HELLO:
-        return f"the ClientHello of the peer has {announced} bytes, the limit is {_MAX_HELLO}"
+    if announced > MAX_CLIENT_HELLO:
+        return f"the ClientHello of the peer has {announced} bytes, the limit is {MAX_CLIENT_HELLO}"
     return None

@@ -193,7 +193,7 @@ class TestTakingTheDecoderOut:
 
     def test_its_unread_bytes_can_be_had_while_it_stays(self, factory: Callable[[], Any]) -> None:
         taken: list[bytes] = []
-        channel, heard = seated(factory(), {"ab": lambda ctx: taken.append(ctx.pipeline.first.take_unread())})
+        channel, heard = seated(factory(), {"ab": lambda ctx: taken.append(next(iter(ctx.pipeline)).take_unread())})
         channel.write_inbound(b"abcde")
         channel.write_inbound(b"fg")
         assert taken == [b"cde"]

@@ -288,7 +288,7 @@ def test_a_hello_that_announces_too_much_is_refused_by_its_first_nine_bytes(cert
     diary = Diary()
     channel = EmbeddedChannel(certificates.server().handler(), diary)
     channel.write_inbound(bytes.fromhex("16 03 01 40 00 01 01 ff ff"))
-    assert "has 131071 bytes, the limit is 32768" in str(diary.error)
+    assert "has 131071 bytes, the limit is 16384" in str(diary.error)
 
 
 def test_a_client_that_knows_only_old_versions_is_refused(certificates: Certificates) -> None:

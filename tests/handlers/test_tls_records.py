@@ -14,7 +14,7 @@ ACCEPTED = [
     (_HELLO, True),
     (_HELLO[:5], True),  # the rest may still come
     (_HELLO[:1], True),
-    (bytes.fromhex("16 03 03 40 00 01 00 80 00"), True),  # the largest hello that is taken
+    (bytes.fromhex("16 03 03 40 00 01 00 40 00"), True),  # the largest hello that is taken
     (bytes.fromhex("16 03 03 00 04 01 00 01 fc"), True),  # the head of the hello alone in its record
     (bytes.fromhex("16 03 03 00 7a"), False),
     (bytes.fromhex("15 03 03 00 02"), False),  # a server may answer with an alert at once
@@ -46,7 +46,7 @@ REFUSED = [
     (bytes.fromhex("16 03 01 40 01"), True, "has 16385 bytes, and 1 to 16384"),
     (bytes.fromhex("16 03 01 00 03 01 00 00 00"), True, "cannot even say how long"),
     (bytes.fromhex("16 03 01 02 00 02 00 01 fc"), True, "handshake message 2"),
-    (bytes.fromhex("16 03 01 40 00 01 00 80 01"), True, "has 32769 bytes, the limit is 32768"),
+    (bytes.fromhex("16 03 01 40 00 01 00 40 01"), True, "has 16385 bytes, the limit is 16384"),
     (bytes.fromhex("16 03 01 40 00 01 ff ff ff"), True, "has 16777215 bytes"),
 ]
 
