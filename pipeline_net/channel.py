@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._mypyc import i64, mypyc_attr
 from .channel_life import ACTIVATE, ACTIVE, CLOSE, CLOSED, CLOSING, END, REGISTER, STATE_NAMES, next_state
 from .channel_output import ChannelOutput
-from .errors import ChannelBrokenError, ChannelClosedError, PipelineError, WriteBufferOverflowError
+from .errors import ChannelBrokenError, ChannelClosedError, PipelineError, TlsError, WriteBufferOverflowError
 from .future import MAKING, ChannelFuture
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
@@ -369,9 +369,13 @@ class Channel(ChannelOutput):
     # -- where events end that no stage kept --------------------------------------------------------
 
     def exception_reached_tail(self, exc: BaseException) -> None:
-        """No stage handled ``exc``: log it, with the drawn pipeline, and close.  A peer that went away is no news."""
+        """No stage handled ``exc``: log it, with the drawn pipeline, and close.  A peer that went away is no news; and
+        one with whom TLS does not work out is a line of news, for anybody may call with anything.
+        """
         if isinstance(exc, ChannelBrokenError):
             logger.debug("%s", exc)
+        elif isinstance(exc, TlsError):
+            logger.info("%s: %s", self, exc)
         else:
             logger.error(
                 "%s: an exception reached the end of the pipeline, so the channel is closed\n%r",
