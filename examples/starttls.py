@@ -39,25 +39,27 @@ class Mail(ChannelInboundHandler[str, Never, str]):
         self._tls = tls
 
     def channel_active(self, ctx: Context) -> None:
-        ctx.write("220 mail.example at your service\r")
+        ctx.write("220 mail.example at your service")
 
     def channel_read(self, ctx: Context, msg: str) -> None:
         command = msg.strip().upper()
         is_secret = TlsHandler in ctx.pipeline
         if command.startswith("EHLO"):
-            ctx.write("250 mail.example\r" if is_secret else "250-mail.example\r\n250 STARTTLS\r")
+            if not is_secret:
+                ctx.write("250-STARTTLS")
+            ctx.write("250 mail.example")
         elif command == "STARTTLS" and not is_secret:
-            ctx.write("220 go ahead\r")
+            ctx.write("220 go ahead")
             start_tls(ctx.pipeline, self._tls.handler())
         elif command == "WHOAMI":
-            ctx.write(f"250 {'somebody whom nobody else can hear' if is_secret else 'somebody'}\r")
+            ctx.write(f"250 {'somebody whom nobody else can hear' if is_secret else 'somebody'}")
         elif command == "NOOP":
-            ctx.write("250 done\r")
+            ctx.write("250 done")
         elif command == "QUIT":
-            ctx.write("221 goodbye\r")
+            ctx.write("221 goodbye")
             ctx.close()
         else:
-            ctx.write("500 what?\r")
+            ctx.write("500 what?")
 
 
 def make_certificate(folder: str) -> tuple[str, str]:
@@ -78,7 +80,7 @@ def main() -> None:
         tls = ServerTls(*make_certificate(folder))
 
         def stack(channel: Channel) -> Stack:
-            return wire() >> LineBasedFrameDecoder(_MAX_LINE) >> StringDecoder() >> LineEncoder() >> Mail(tls)
+            return wire() >> LineBasedFrameDecoder(_MAX_LINE) >> StringDecoder() >> LineEncoder("\r\n") >> Mail(tls)
 
         with EventLoopGroup(arguments.loops) as loops:
             server = ServerBootstrap(loops, initializer=stack).bind(arguments.address)

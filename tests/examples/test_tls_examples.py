@@ -64,7 +64,7 @@ def test_starttls(start_example: Start) -> None:
         assert lines.readline() == b"220 mail.example at your service\r\n"
         plain.sendall(b"EHLO me\r\nWHOAMI\r\nSTARTTLS\r\n")
         answers = [lines.readline() for _ in range(4)]
-        assert answers == [b"250-mail.example\r\n", b"250 STARTTLS\r\n", b"250 somebody\r\n", b"220 go ahead\r\n"]
+        assert answers == [b"250-STARTTLS\r\n", b"250 mail.example\r\n", b"250 somebody\r\n", b"220 go ahead\r\n"]
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
