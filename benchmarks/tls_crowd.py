@@ -1,4 +1,4 @@
-"""A thousand TLS handshakes at once: ``python benchmarks/tls_crowd.py [--connections 1000]``.
+"""A thousand TLS handshakes at once: ``python -m benchmarks.tls_crowd [--connections 1000]``.
 
 All connect first, then all shake hands, then each sends a line and must get it back.  It prints how long that took, and
 what the server's memory has grown by; and fails when a connection does, or when something is left behind.
@@ -15,8 +15,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
-
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from benchmarks.load import build_tls
 from benchmarks.process import HERE, Cores, Python, ServerProcess, interpreter_of
@@ -67,10 +65,8 @@ def main() -> int:
                 print(f"{_descriptors(server.pid) - descriptors} descriptors are left", file=sys.stderr)
                 return 1
             time.sleep(0.05)
-    print(
-        f"{count} handshakes at once, {python.build} server: {shaken:.2f} s ({shaken / count * 1e3:.2f} ms each, both"
-    )
-    print(f"sides), {grown:.1f} KiB a connection; every reply was right, and nothing was left")
+    print(f"{count} handshakes at once, {python.build} server: {shaken:.2f} s; {grown:.1f} KiB a connection;")
+    print("every reply was right, and nothing was left")
     return 0
 
 
