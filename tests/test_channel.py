@@ -17,6 +17,7 @@ from pipeline_net import (
     ChannelOptions,
     EventLoop,
     PipelineError,
+    TlsError,
     WriteBufferOverflowError,
 )
 from pipeline_net.channel import Channel
@@ -466,3 +467,13 @@ def test_turning_auto_read_on_asks_stages_for_what_they_hold_back() -> None:
     assert asked.times == 0
     channel.auto_read = True
     assert asked.times == 1
+
+
+def test_a_tls_error_at_the_tail_is_one_line_of_news(caplog: pytest.LogCaptureFixture) -> None:
+    channel = EmbeddedChannel()
+    with caplog.at_level("INFO", logger="pipeline_net.channel"):
+        channel.pipeline.fire_exception_caught(TlsError("the peer speaks plain HTTP"))
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("INFO", None)
+    assert record.getMessage().endswith("the peer speaks plain HTTP")
+    assert not channel.is_open

@@ -46,7 +46,8 @@ _TABLE = {
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
-    "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop",
+    "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"
+    " handlers.tls_context",
     "event_handler": "",
     "conn": "event_handler codecs.base handler channel errors ring_buffer",
     "datagram_conn": "conn datagram event_handler handler channel errors",
@@ -66,7 +67,7 @@ _RESTRICTED = {
     "socket": "transport bootstrap",
     "select": "transport bootstrap",
     "selectors": "transport bootstrap",
-    "ssl": "handlers.tls",
+    "ssl": "handlers.tls handlers.tls_output handlers.tls_context handlers.tls_verification",
     # testing.embedded_loop asks only which thread it is on; the handlers have what channels of several loops share
     "threading": "transport bootstrap server future testing.embedded_loop handlers.connection_limit"
     " handlers.traffic_shaping handlers.pcap",

@@ -104,7 +104,8 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         if self._field_length <= 4:
             number = buffer.peek_u32(self._field_at, self._field_length, self._little)
         else:
-            number = min(self._exact_number(buffer), _HIGHEST_LIMIT)
+            exact = self._exact_number(buffer)
+            number = exact if exact < _HIGHEST_LIMIT else _HIGHEST_LIMIT
         if not self._least_number <= number <= self._highest_number:
             return self._refuse(buffer)
         frame: i64 = number + self._unnumbered
@@ -121,7 +122,8 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
 
     def _refuse(self, buffer: ReceiveBuffer) -> bytes | None:
         number = self._exact_number(buffer)
-        frame = number + self._unnumbered
+        uncounted: int = self._unnumbered  # not a machine word, for the sum may be above 64 bits
+        frame = number + uncounted
         if frame < self._least:
             raise CorruptedFrameError(
                 f"the length field says {number}, so the frame would have {frame} bytes; "
@@ -185,7 +187,10 @@ class LengthFieldPrepender(MessageToByteEncoder[BytesLike]):
         if not isinstance(msg, bytes):
             return self._encode_mutable(msg)
         size = len(msg)
-        header = self._header(size + self._extra)
+        number = size + self._extra
+        if 0 <= number < len(self._headers):
+            return self._headers[number] + msg
+        header = self._header(number)
         if size > _COPIED:
             return [header, msg]
         return header + msg
@@ -199,8 +204,6 @@ class LengthFieldPrepender(MessageToByteEncoder[BytesLike]):
         return pieces
 
     def _header(self, number: int) -> bytes:
-        if 0 <= number < len(self._headers):
-            return self._headers[number]
         if number < 0:
             raise EncodeError(f"the length is {number} after adjustment, and a length field holds no negative number")
         if number > self._highest:
