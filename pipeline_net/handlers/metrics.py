@@ -87,7 +87,7 @@ class Metrics:
         """Find what ``loop`` counts with."""
         return self._counters.setdefault(id(loop), LoopCounters())
 
-    def totals(self) -> dict[str, float]:
+    def totals(self) -> dict[str, int]:
         """Add up what all loops have counted; from any thread.
 
         The names are those of ``render()``, without prefix and labels; exceptions are one number here.
@@ -137,7 +137,7 @@ class Metrics:
         seconds = sum(counters.seconds for counters in every)
         return [*lines, self._line(f"{name}_sum", seconds), self._line(f"{name}_count", count)]
 
-    def _line(self, name: str, value: float, label: str = "") -> str:
+    def _line(self, name: str, value: object, label: str = "") -> str:
         labels = [*self._labels, label] if label else self._labels
         inside = "{" + ",".join(labels) + "}" if labels else ""
         return f"{self._prefix}_{name}{inside} {value}"
