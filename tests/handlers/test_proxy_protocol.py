@@ -22,10 +22,12 @@ from pipeline_net import (
     wire,
 )
 from pipeline_net.codecs import LineBasedFrameDecoder
+from pipeline_net.handlers import probes
 from pipeline_net.handlers.connection_limit import ConnectionLimitHandler
 from pipeline_net.handlers.ip_filter import IpFilterHandler
 from pipeline_net.handlers.proxy_header import ProxyHeader, encode_proxy_header
 from pipeline_net.handlers.proxy_protocol import ProxyProtocolDecoder, ProxyProtocolEncoder, client_of
+from pipeline_net.handlers.sniff import SniffHandler
 from pipeline_net.testing import EmbeddedChannel, chunks
 
 Ctx = ChannelHandlerContext[Any, Any]
@@ -256,6 +258,19 @@ class TestOthersLookAtTheClient:
             return channel.is_open
 
         assert [connect("192.0.2.1"), connect("192.0.2.2"), connect("192.0.2.1")] == [True, True, False]
+
+
+def test_what_follows_may_be_looked_at_too() -> None:
+    data = V2 + b"*1\r\n$4\r\nPING\r\n"
+    for cut in range(1, len(data) + 1):
+        sniff = SniffHandler((probes.tls, lambda _: []), (probes.resp, lambda _: [Writes()]))
+        channel = EmbeddedChannel(ProxyProtocolDecoder(["10.0.0.0/8"]), sniff, remote_address=BALANCER)
+        for piece in (data[:cut], data[cut:]):
+            if piece:
+                channel.write_inbound(piece)
+        writes: Writes = channel.pipeline.get(Writes)
+        assert writes.log[0] == "active 192.0.2.1"
+        assert writes.bytes() == data[len(V2) :]
 
 
 class TestWriting:
