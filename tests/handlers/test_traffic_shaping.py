@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 from io import BytesIO
 from typing import Any
 
@@ -9,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_net import ChannelClosedError, ChannelInboundHandler, ChannelOptions, FileRegion, WriteBufferOverflowError
+from pipeline_net import (
+    ChannelClosedError,
+    ChannelInboundHandler,
+    ChannelOptions,
+    EventLoopGroup,
+    FileRegion,
+    ServerBootstrap,
+    WriteBufferOverflowError,
+)
 from pipeline_net.handlers.traffic_shaping import TokenBucket, TrafficShapingHandler
 from pipeline_net.testing import EmbeddedChannel
 
@@ -248,3 +259,30 @@ def test_the_other_direction_is_left_alone() -> None:
     channel = EmbeddedChannel(TrafficShapingHandler(write=10))
     channel.write_inbound(b"x" * 100_000)
     assert channel.wants_to_read
+
+
+@pytest.mark.parametrize("direction", ["read", "write"])
+def test_over_a_real_socket_it_is_never_faster(direction: str) -> None:
+    class Echo(ChannelInboundHandler[bytes]):
+        def channel_read(self, ctx: Any, msg: bytes) -> None:
+            ctx.write(msg)
+
+    bucket = TokenBucket(1_000_000, burst=1000)
+    shaping: dict[str, Any] = {direction: bucket}
+    data = bytes(range(256)) * 800  # 0.2 seconds' worth
+    with (
+        EventLoopGroup(1) as loops,
+        ServerBootstrap(loops, initializer=lambda _: [TrafficShapingHandler(**shaping), Echo()]).bind(
+            "tcp://127.0.0.1:0"
+        ) as server,
+        socket.create_connection(("127.0.0.1", int(server.addresses[0].rpartition(":")[2])), timeout=10) as client,
+    ):
+        began = time.monotonic()
+        sender = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
+        sender.start()
+        received = b"".join(iter(lambda: client.recv(65536), b""))
+        sender.join()
+        took = time.monotonic() - began
+    assert received == data
+    # What is read is paid for afterwards, so the last batch of it is free.
+    assert took >= (len(data) - 1000 - (65536 if direction == "read" else 0)) / 1_000_000
