@@ -255,6 +255,14 @@ def test_what_waits_is_dropped_with_the_connection() -> None:
     channel.pipeline.read()
 
 
+def test_an_error_that_waits_is_told_when_the_channel_closes() -> None:
+    channel, _, consumer = opened(LineBasedFrameDecoder(3))
+    channel.write_inbound(b"a\nlong line\nb\n")
+    channel.close()
+    channel.run_pending()
+    assert consumer.heard == [FrameTooLongError]
+
+
 def test_a_consumer_that_closes_gets_nothing_more() -> None:
     class Closes(Consumer):
         def channel_read(self, ctx: Ctx, msg: Any) -> None:

@@ -278,7 +278,12 @@ def test_over_a_real_socket_it_is_never_faster(direction: str) -> None:
         socket.create_connection(("127.0.0.1", int(server.addresses[0].rpartition(":")[2])), timeout=10) as client,
     ):
         began = time.monotonic()
-        sender = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
+
+        def send() -> None:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send)
         sender.start()
         received = b"".join(iter(lambda: client.recv(65536), b""))
         sender.join()
