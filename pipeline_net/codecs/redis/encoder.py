@@ -34,13 +34,15 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
         +-----------------------+     +--------------------------------+
 
     Args:
+        protocol: 2 or 3; settable, for HELLO: it holds for replies that follow.
         max_depth: how deep arrays may be nested; a list that holds itself is found out that way.
 
     Raises:
         EncodeError: a type that RESP2 cannot carry, an integer of more than 64 bits, arrays nested too deep.
     """
 
-    def __init__(self, *, max_depth: int = 32) -> None:
+    def __init__(self, *, protocol: int = 2, max_depth: int = 32) -> None:
+        self.protocol = protocol
         if max_depth < 1:
             raise ValueError(f"max_depth must be at least 1, but is {max_depth!r}")
         self._max_depth: i64 = max_depth
