@@ -77,11 +77,11 @@ class RedisReplyDecoder(ByteToMessageDecoder[Reply]):
     Which version the server speaks need not be known: each type says itself what it is.  A null by itself comes as
     ``NULL``, inside something else as ``None``; a push comes as ``Push`` in the place where the server put it::
 
-        +------------------------+     +-------------------------------+
-        | $5\r\nhello\r\n        |     | b"hello"                      |
-        | *2\r\n :7\r\n $-1\r\n  | --> | [7, None]                     |
-        | %1\r\n +proto\r\n :3\r\n     | {SimpleString(b"proto"): 3}   |
-        +------------------------+     +-------------------------------+
+        +---------------------------+     +-----------------------------+
+        | $5\r\nhello\r\n           |     | b"hello"                    |
+        | *2\r\n :7\r\n $-1\r\n     | --> | [7, None]                   |
+        | %1\r\n +proto\r\n :3\r\n  |     | {SimpleString(b"proto"): 3} |
+        +---------------------------+     +-----------------------------+
 
     Args:
         max_bulk_length: bytes of one value.
