@@ -1,4 +1,4 @@
-"""The door of the Redis house: what the manual promises about the protocol is offered, and all that is offered is there."""
+"""The door of the Redis house: what the manual promises is offered, and all that is offered is there."""
 
 from __future__ import annotations
 
