@@ -1,36 +1,86 @@
-"""Redis, as its server speaks it: RESP2 commands in, replies out.
+"""Redis, as its servers and its clients speak it: RESP2 and RESP3, commands and replies, both ways.
 
 ::
 
     from pipeline_net.codecs import redis
 
     ServerBootstrap(loops, initializer=lambda channel: redis.server_stack() >> Commands(store))
+    Bootstrap(loops, initializer=lambda channel: redis.client_stack() >> Asker())
 
-    messages    what is said: Command, Reply, SimpleString, RedisError
-    decoder     bytes → Command, also as typed into nc
-    encoder     Reply → bytes
-    pattern     which keys user:* means
-    server      both as a stack, and what is answered to bytes that are no command
+    messages         what is said: Command, Request, Reply, SimpleString, RedisError, Push, …
+    decoder          bytes → Command, also as typed into nc
+    encoder          Reply → bytes
+    command_encoder  Request → bytes
+    reply_decoder    bytes → Reply
+    parts            what is said in pieces: heads, parts, ends
+    part_decoder     bytes → Part, so that large values need not be held whole
+    part_aggregator  Part → Reply
+    pattern          which keys user:* means
+    stacks           both directions as a stack, and what is answered to bytes that are no command
 """
 
 from __future__ import annotations
 
+from .command_encoder import RedisCommandEncoder
 from .decoder import RedisCommandDecoder
 from .encoder import RedisReplyEncoder
-from .messages import OK, PONG, Command, RedisError, Reply, SimpleString
+from .messages import (
+    NULL,
+    NULL_ARRAY,
+    OK,
+    PONG,
+    QUEUED,
+    Attributed,
+    Command,
+    MapReply,
+    Null,
+    Push,
+    RedisError,
+    Reply,
+    Request,
+    SetReply,
+    SimpleString,
+    Verbatim,
+)
+from .part_aggregator import RedisPartAggregator
+from .part_decoder import RedisPartDecoder
+from .parts import AGGREGATE_END, BULK_END, AggregateHead, BulkHead, BulkPart, End, Part
 from .pattern import KeyPattern
-from .server import RefusalHandler, server_stack
+from .reply_decoder import RedisReplyDecoder
+from .stacks import RefusalHandler, client_stack, server_stack
 
 __all__ = [
+    "AGGREGATE_END",
+    "AggregateHead",
+    "Attributed",
+    "BULK_END",
+    "BulkHead",
+    "BulkPart",
     "Command",
+    "End",
     "KeyPattern",
+    "MapReply",
+    "NULL",
+    "NULL_ARRAY",
+    "Null",
     "OK",
     "PONG",
+    "Part",
+    "Push",
+    "QUEUED",
     "RedisCommandDecoder",
+    "RedisCommandEncoder",
     "RedisError",
+    "RedisPartAggregator",
+    "RedisPartDecoder",
+    "RedisReplyDecoder",
     "RedisReplyEncoder",
     "RefusalHandler",
     "Reply",
+    "Request",
+    "SetReply",
     "SimpleString",
+    "Verbatim",
+    "client_stack",
     "server_stack",
 ]
