@@ -55,6 +55,7 @@ from .messages import (
     SimpleString,
     Verbatim,
 )
+from .output_limit import OutputLimit
 from .part_aggregator import RedisPartAggregator
 from .part_decoder import RedisPartDecoder
 from .parts import AGGREGATE_END, BULK_END, AggregateHead, BulkHead, BulkPart, End, Part
@@ -89,6 +90,7 @@ __all__ = [
     "Null",
     "OK",
     "PONG",
+    "OutputLimit",
     "Part",
     "PubSub",
     "Push",
