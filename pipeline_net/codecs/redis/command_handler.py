@@ -237,7 +237,7 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
         if entry is None and args[0].upper() in _BROWSER_WORDS:
             # A web page can make a browser send these, and each line of such a request could be a command.
             _logger.info("%s sent an HTTP request, which no Redis client does; it is closed", session.peer)
-            self.ctx.channel.abort()
+            self.ctx.close()
             return
         if session.special & MULTI:
             session.aborts = True
