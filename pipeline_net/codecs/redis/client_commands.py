@@ -1,6 +1,6 @@
 """CLIENT and MONITOR: who is connected, what they do, and how to be rid of them.
 
-Sessions of other loops are looked at in single steps, and closed by ``abort()``, which may be called from anywhere.
+Sessions of other loops are looked at in single steps, and closed by what may be called from anywhere.
 What CLIENT LIST cannot know here (descriptors, memory) it shows as 0, in the places where tools expect a number.
 """
 
@@ -175,8 +175,13 @@ def client_kill(session: Session, args: Command) -> Reply:
 def _kill(killer: Session, session: Session) -> None:
     if session is killer:
         session.loop.execute(session.channel.close)  # the reply to this very command is written before
+    elif session.loop.in_loop:
+        session.handler.kill()
     else:
-        session.channel.abort()
+        try:
+            session.loop.execute(session.handler.kill)
+        except ChannelClosedError:
+            return  # its loop is being stopped, and the client with it
 
 
 def client_no_evict(session: Session, args: Command) -> Reply:

@@ -119,6 +119,15 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
             with lock:
                 self.session.leave()
 
+    def kill(self) -> None:
+        """Be rid of the client now: it hears nothing more, and nobody counts it any more."""
+        channel = self.ctx.channel
+        self.session.leave()
+        if channel.pending_write_bytes > 0:
+            channel.abort()  # what waits for a client that does not read is not worth waiting for
+        else:
+            channel.close()
+
     def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self.active_at = ctx.loop.time()
         ctx.fire_channel_read_complete()

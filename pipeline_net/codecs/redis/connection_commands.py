@@ -107,8 +107,8 @@ def hello(session: Session, args: Command) -> Reply:
         _authenticate(session, user, password)
     if not session.is_authenticated:
         raise CommandError(
-            "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass>"
-            " option can be used to authenticate the client and select the RESP protocol version at the same time",
+            "HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option"
+            " can be used to authenticate the client and select the RESP protocol version at the same time",
             "NOAUTH",
         )
     if name is not None:

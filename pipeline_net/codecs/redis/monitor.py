@@ -32,12 +32,17 @@ _ESCAPES: Final = {
 _SPELT: Final = [
     _ESCAPES.get(byte) or (bytes([byte]) if 32 <= byte < 127 else b"\\x%02x" % byte) for byte in range(256)
 ]
+_PIECE: Final = 4096  # bytes that are spelt at once: while they are, each takes a place in a list
 _REDACTED: Final = b"(redacted)"
 
 
 def quoted(arg: bytes) -> bytes:
     r"""Spell a value so that it is one line of ASCII: ``"two\nlines\x00"``."""
-    return b'"' + b"".join([_SPELT[byte] for byte in arg]) + b'"'
+    pieces = [b'"']
+    for start in range(0, len(arg), _PIECE):
+        pieces.append(b"".join([_SPELT[byte] for byte in arg[start : start + _PIECE]]))
+    pieces.append(b'"')
+    return b"".join(pieces)
 
 
 def without_secrets(args: Command) -> Command:
@@ -79,7 +84,10 @@ class Monitors:
 
     def feed(self, session: Session, args: Command) -> None:
         """Show a command of ``session`` to everybody who watches; on its loop."""
+        channel = session.channel
         source = session.peer
+        if not isinstance(channel.remote_address, tuple):
+            source = f"unix:{channel.local_address}"  # the client's end of a Unix socket has no name
         words = b" ".join([quoted(arg) for arg in without_secrets(args)])
         line = b"+%.6f [%d %b] %b\r\n" % (time.time(), session.database, source.encode(), words)
         for loop in list(self.loops):
@@ -96,4 +104,5 @@ class Monitors:
         here: dict[Any, None] | None = self.loops.get(loop)
         if here is not None:
             for session in list(here):
-                session.write_unasked(wire)
+                if session.is_answered:
+                    session.write_unasked(wire)

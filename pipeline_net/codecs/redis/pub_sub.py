@@ -64,7 +64,7 @@ class LoopBook:
     def __init__(self, loop: Loop) -> None:
         self.loop: Final = loop
         self.names: Final[tuple[dict[bytes, dict[Session, None]], ...]] = ({}, {}, {})  # CHANNEL, PATTERN, SHARD
-        self.patterns: tuple[KeyPattern, ...] = ()  # replaced, never changed, so that others may go over it
+        self._patterns: dict[bytes, KeyPattern] = {}
 
     def add(self, kind: int, name: bytes, session: Session) -> None:
         """Note one more subscriber."""
@@ -72,7 +72,7 @@ class LoopBook:
         if subscribers is None:
             self.names[kind][name] = {session: None}
             if kind == PATTERN:
-                self.patterns = (*self.patterns, KeyPattern(name))
+                self._patterns[name] = KeyPattern(name)
         else:
             subscribers[session] = None
 
@@ -85,7 +85,7 @@ class LoopBook:
         if not subscribers:
             del self.names[kind][name]
             if kind == PATTERN:
-                self.patterns = tuple([pattern for pattern in self.patterns if pattern.pattern != name])
+                del self._patterns[name]
 
     @property
     def is_empty(self) -> bool:
@@ -102,7 +102,7 @@ class LoopBook:
         """How many messages to ``name`` would be sent.  From any thread."""
         found = self.count(kind, name)
         if kind == CHANNEL:
-            for pattern in self.patterns:
+            for pattern in list(self._patterns.values()):
                 if pattern.matches(name):
                     found += self.count(PATTERN, pattern.pattern)
         return found
@@ -112,7 +112,7 @@ class LoopBook:
         word = b"smessage" if kind == SHARD else b"message"
         self._send(self.names[kind].get(name), Push([word, name, message]))
         if kind == CHANNEL:
-            for pattern in self.patterns:
+            for pattern in list(self._patterns.values()):
                 if pattern.matches(name):
                     push = Push([b"pmessage", pattern.pattern, name, message])
                     self._send(self.names[PATTERN].get(pattern.pattern), push)

@@ -69,6 +69,7 @@ class ServerState:
         lock: held while a command runs, for a store that several loops share; see above.
         push_limit: what may wait for a client that does not read what others publish, or what MONITOR shows.
         max_subscriptions: of one client; the real server has no limit.
+        max_watched_keys: of one client; the real server has no limit.
         max_transaction_size: bytes that one client may queue between MULTI and EXEC; the real server has no limit.
 
     Raises:
@@ -85,11 +86,13 @@ class ServerState:
         lock: AbstractContextManager[Any] | None = None,
         push_limit: OutputLimit | None = None,
         max_subscriptions: int = 1024 * 1024,
+        max_watched_keys: int = 1024 * 1024,
         max_transaction_size: int = 64 * 1024 * 1024,
     ) -> None:
         for name, number in (
             ("databases", databases),
             ("max_subscriptions", max_subscriptions),
+            ("max_watched_keys", max_watched_keys),
             ("max_transaction_size", max_transaction_size),
         ):
             if number < 1:
@@ -101,6 +104,7 @@ class ServerState:
         self.lock: Final[AbstractContextManager[Any] | None] = lock
         self.push_limit: Final[OutputLimit] = OutputLimit() if push_limit is None else push_limit
         self.max_subscriptions: Final[int] = max_subscriptions
+        self.max_watched_keys: Final[int] = max_watched_keys
         self.max_transaction_size: Final[int] = max_transaction_size
         self.monitors: Final[Monitors] = Monitors()
         self.sessions: Final[dict[int, Session]] = {}

@@ -97,6 +97,7 @@ class Session(KeyWatcher):
         self._withdraw: Callable[[Any], object] | None = None
         self._timer: TimerHandle | None = None
         self._over_soft_limit_since = -1.0
+        self._has_left = False
         self._handler: CommandHandler | None = None
 
     def __repr__(self) -> str:
@@ -138,6 +139,11 @@ class Session(KeyWatcher):
         return shown_address(self.channel.remote_address, self.channel.local_address)
 
     # -- replies ------------------------------------------------------------------------------------
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether replies are written: CLIENT REPLY may have said otherwise."""
+        return not self.special & _SILENT
 
     def write(self, reply: Reply) -> None:
         """Write one reply now; on the loop.  For functions that answer more than once."""
@@ -340,7 +346,10 @@ class Session(KeyWatcher):
         self.special &= ~SUBSCRIBED
 
     def leave(self) -> None:
-        """The client has gone: withdraw everything."""
+        """The client has gone, or is about to: withdraw everything."""
+        if self._has_left:
+            return
+        self._has_left = True
         if self._waits.pop(self._wait_number, 0) is None:
             withdraw = self._withdraw
             self._end_wait()

@@ -69,6 +69,8 @@ def punsubscribe(session: Session, args: Command) -> Reply:
 
 def ssubscribe(session: Session, args: Command) -> Reply:
     """Hear what is published to these sharded channels."""
+    if session.is_executing:
+        raise CommandError("SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
     return _subscribe(session, SHARD, args[1:])
 
 

@@ -41,10 +41,13 @@ def watch(session: Session, args: Command) -> Reply:
     """Let EXEC do nothing if one of these keys is touched before it."""
     if session.special & MULTI:
         raise CommandError("WATCH inside MULTI is not allowed")
+    state = session.state
     if not session.is_dirty:  # otherwise EXEC will do nothing anyway
         for key in args[1:]:
+            if len(session.watched) >= state.max_watched_keys:
+                raise CommandError(f"a client is limited to {state.max_watched_keys} watched keys")
             session.watched[(session.database, key)] = None
-            session.state.watch_key(session.database, key, session)
+            state.watch_key(session.database, key, session)
     return OK
 
 
