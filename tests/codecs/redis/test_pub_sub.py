@@ -11,6 +11,8 @@ from pipeline_net.codecs.redis.pub_sub import CHANNEL, PATTERN, SHARD
 
 Connect = Callable[..., Any]
 
+_PATTERN_MESSAGE = b"*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$5\r\nhello\r\n"
+
 
 def test_a_message_reaches_channels_and_patterns_in_each_ones_protocol(kit: Connect) -> None:
     two, three, silent = kit(), kit(), kit()
@@ -22,8 +24,7 @@ def test_a_message_reaches_channels_and_patterns_in_each_ones_protocol(kit: Conn
     for client, expected in (
         (
             two,
-            b"*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n"
-            + b"*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$5\r\nhello\r\n",
+            b"*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n" + _PATTERN_MESSAGE,
         ),
         (three, b">3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n"),
         (silent, b""),

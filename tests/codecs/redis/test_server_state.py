@@ -13,8 +13,9 @@ Connect = Callable[..., Any]
 
 @pytest.mark.parametrize("name", ["databases", "max_subscriptions", "max_watched_keys", "max_transaction_size"])
 def test_numbers_below_one_are_refused(name: str) -> None:
+    settings: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=f"{name} must be at least 1, but is 0"):
-        redis.ServerState(**{name: 0})
+        redis.ServerState(**settings)
 
 
 def test_it_knows_who_is_connected(kit: Connect) -> None:
