@@ -55,6 +55,9 @@ def _play(path: str, steps: list[Step]) -> list[bytes]:
     control.recv(1000)
     clients = [_dial(path) for _ in range(1 + max(number for number, _ in steps))]
     try:
+        for client in clients:  # who has been answered is known to the server, and not on its way there
+            client.sendall(_wire_of("PING"))
+            client.recv(1000)
         for number, command in steps:
             try:
                 clients[number].sendall(_wire_of(command))
