@@ -251,7 +251,7 @@ def digits_of(number: int) -> bytes:
         EncodeError: it has more digits than Python writes (``sys.set_int_max_str_digits``).
     """
     try:
-        return b"%d" % number
+        return str(number).encode()  # a compiled b"%d" % … does not notice that there are too many digits, and crashes
     except ValueError as exc:
         error = EncodeError(f"a number of {number.bit_length()} bits has too many digits")
         error.__cause__ = exc  # a compiled "raise … from" does not set it
