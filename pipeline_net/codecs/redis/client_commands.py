@@ -179,7 +179,7 @@ def _kill(killer: Session, session: Session) -> None:
         session.handler.kill()
     else:
         try:
-            session.loop.execute(session.handler.kill)
+            session.loop.execute(session.handler.kill_from_another_loop)
         except ChannelClosedError:
             return  # its loop is being stopped, and the client with it
 

@@ -120,13 +120,22 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
                 self.session.leave()
 
     def kill(self) -> None:
-        """Be rid of the client now: it hears nothing more, and nobody counts it any more."""
+        """Be rid of the client now, in somebody's command: it hears nothing more, and nobody counts it any more."""
         channel = self.ctx.channel
         self.session.leave()
         if channel.pending_write_bytes > 0:
             channel.abort()  # what waits for a client that does not read is not worth waiting for
         else:
             channel.close()
+
+    def kill_from_another_loop(self) -> None:
+        """Do the same as a task, which nobody holds the lock for yet."""
+        lock = self._state.lock
+        if lock is None:
+            self.kill()
+        else:
+            with lock:
+                self.kill()
 
     def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self.active_at = ctx.loop.time()
