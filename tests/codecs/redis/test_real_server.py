@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import re
+import select
 import shutil
 import socket
 import subprocess
@@ -54,6 +55,7 @@ def _play(path: str, steps: list[Step]) -> list[bytes]:
     control.sendall(_wire_of(f"AUTH {_PASSWORD}"))
     control.recv(1000)
     clients = [_dial(path) for _ in range(1 + max(number for number, _ in steps))]
+    came: list[list[bytes]] = [[] for _ in clients]
     try:
         for client in clients:  # who has been answered is known to the server, and not on its way there
             client.sendall(_wire_of("PING"))
@@ -66,25 +68,35 @@ def _play(path: str, steps: list[Step]) -> list[bytes]:
             # What was sent earlier has been done by the time that this is answered, or is in the same turn of the loop.
             control.sendall(_wire_of("ECHO done"))
             assert control.recv(1000) == b"$4\r\ndone\r\n"
-        return [_masked(_farewell(client)) for client in clients]
+            _listen(clients, came)
+        for client, pieces in zip(clients, came, strict=True):
+            _farewell(client, pieces)
+        return [_masked(b"".join(pieces)) for pieces in came]
     finally:
         for client in (control, *clients):
             client.close()
 
 
-def _farewell(client: socket.socket) -> bytes:
+def _listen(clients: list[socket.socket], came: list[list[bytes]]) -> None:
+    """Read what has come: the real server drops what waits for somebody who goes."""
+    for client in select.select(clients, [], [], 0)[0]:
+        try:
+            came[clients.index(client)].append(client.recv(65536))
+        except ConnectionResetError:
+            continue  # it was closed, which its end will show
+
+
+def _farewell(client: socket.socket, came: list[bytes]) -> None:
     try:
         client.sendall(_wire_of("QUIT"))
         client.shutdown(socket.SHUT_WR)  # who waits in BLPOP does not hear QUIT
     except OSError:
         pass  # it has been closed
-    came = b""
     try:
         while data := client.recv(65536):
-            came += data
+            came.append(data)
     except ConnectionResetError:
         pass  # it was closed before it said QUIT, and a Unix socket says so
-    return came
 
 
 def _start_real(folder: Path, *arguments: str) -> Iterator[str]:
@@ -288,6 +300,10 @@ _TOGETHER: Final[dict[str, list[str]]] = {
     "kill": [
         "0 CLIENT SETNAME a; 1 SUBSCRIBE x; 0 CLIENT KILL TYPE pubsub; 0 PUBLISH x y; 2 PING",
         "0 CLIENT KILL TYPE pubsub; 0 CLIENT KILL TYPE master; 0 CLIENT KILL USER default TYPE pubsub SKIPME no",
+    ],
+    "pause": [
+        "0 CLIENT PAUSE 100000 WRITE; 1 GET k; 1 SET k v; 1 PING; 2 PUBLISH a b; 2 PING; 3 MULTI; 3 SET k w; 3 EXEC",
+        "3 PING; 4 MULTI; 4 GET k; 4 EXEC; 4 SET k; 4 NOPE; 4 INCR k; 0 GET k; 0 CLIENT UNPAUSE; 0 PING; 0 DEL k",
     ],
     "blocking": [
         "0 BLPOP q 0; 1 RPUSH q a b; 0 PING; 0 BLPOP q 0; 0 BLPOP q 0; 0 PING; 1 RPUSH q c; 1 MULTI; 1 RPUSH q d",
