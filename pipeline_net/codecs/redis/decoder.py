@@ -78,6 +78,7 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         max_command_length: int = 128 * 1024 * 1024,
     ) -> None:
         self._max_bulk: i64 = checked("max_bulk_length", max_bulk_length)
+        self._short: i64 = ZERO + min(9, max_bulk_length)  # the highest digit that is a length by itself
         self._max_elements: i64 = checked("max_elements", max_elements)
         self._max_inline: i64 = checked("max_inline_length", max_inline_length)
         self._max_command: i64 = checked("max_command_length", max_command_length)
@@ -112,6 +113,7 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         args = self._args
         missing: i64 = self._missing
         length: i64
+        begin: i64
         close: i64
         if missing == 0:
             if self._taken > 0:  # the awaited value was the last
@@ -126,22 +128,28 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
                 buffer.skip(at - start)
                 return None  # an empty array asks for nothing
             args = []
+        latest: i64 = start + self._max_command - self._taken  # where this command must have ended
         while at < end:
             if data[at] != BULK:
                 raise _wrong_type(data[at])
-            length = self._length(data, at + 1, end, False)
-            if length == UNFINISHED:
-                break
-            close = self._after + length
-            if self._taken + close + 2 - start > self._max_command:
+            if at + 3 < end and data[at + 2] == CR and data[at + 3] == LF and ZERO <= data[at + 1] <= self._short:
+                length = data[at + 1] - ZERO  # as _length() reads it; one digit is what most have
+                begin = at + 4
+            else:
+                length = self._length(data, at + 1, end, False)
+                if length == UNFINISHED:
+                    break
+                begin = self._after
+            close = begin + length
+            if close + 2 > latest:
                 raise refusal("too big request", f"a command is over the limit of {self._max_command} bytes")
             if close + 2 > end:
-                at = self._after
+                at = begin
                 self._awaited = length
                 break
             if data[close] != CR or data[close + 1] != LF:
                 raise unended()
-            args.append(data[self._after : close])
+            args.append(data[begin:close])
             at = close + 2
             missing -= 1
             if missing == 0:
