@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Never
 
 from ..._mypyc import i64, mypyc_attr
 from ...context import ChannelHandlerContext
-from ...errors import PipelineError
+from ...errors import ChannelClosedError, PipelineError
 from ...handler import ChannelInboundHandler
 from .arguments import unknown_command, unknown_subcommand, wrong_arity
 from .command_registry import CommandEntry, CommandError, CommandRegistry
@@ -43,6 +43,7 @@ from .session import (
 )
 
 if TYPE_CHECKING:
+    from ...loop import Loop
     from ...transport.timers import TimerHandle
 
 _logger: Final = logging.getLogger("pipeline_net.redis")
@@ -86,6 +87,7 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
         self._holds_reads = False
         self._resumes = False  # a task that will run what waits is on its way
         self._pause_timer: TimerHandle | None = None
+        self._loops_awaited: i64 = 0  # other loops that still have to say that they keep up with what was sent there
 
     # -- its life -----------------------------------------------------------------------------------
 
@@ -351,7 +353,7 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
         """Run what had to wait, until something has to wait again."""
         self._resumes = False
         session = self.session
-        if session.is_waiting or self.ctx.is_removed:
+        if session.is_waiting or self._loops_awaited > 0 or self.ctx.is_removed:
             return
         self._pause_timer = None
         session.special &= ~WAITING
@@ -371,6 +373,30 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
         elif not self._waiting and self._holds_reads:
             self._holds_reads = False
             self.ctx.channel.release_reads()
+
+    def wait_for_loops(self, loops: list[Loop]) -> None:
+        """Let further commands wait until these loops have done what they were asked for until now; on the loop."""
+        self.session.special |= WAITING
+        for loop in loops:
+            self._loops_awaited += 1
+            try:
+                loop.execute(self._pass_back)
+            except ChannelClosedError:
+                self._loops_awaited -= 1  # it is being stopped: nothing gathers there
+        if self._loops_awaited == 0:
+            self.resume_soon()
+
+    def _pass_back(self) -> None:
+        """Say that a loop has come so far; on that loop."""
+        try:
+            self.ctx.loop.execute(self._loop_keeps_up)
+        except ChannelClosedError:
+            return  # the loop of the client is being stopped: nobody waits any more
+
+    def _loop_keeps_up(self) -> None:
+        self._loops_awaited -= 1
+        if self._loops_awaited == 0:
+            self._resume()
 
     def _is_paused_for(self, entry: CommandEntry) -> bool:
         """Whether CLIENT PAUSE holds this command up."""

@@ -4,8 +4,8 @@
 
     +1700000000.123456 [0 127.0.0.1:50412] "SET" "greeting" "hello\\n"
 
-As with subscribers, each loop keeps its own list, and other loops send it one task for a command.  Nothing is formatted
-while nobody watches.
+As with subscribers, each loop keeps its own list, and other loops send it one task for a command; a client whose
+commands come faster than another loop can show them is slowed down.  Nothing is formatted while nobody watches.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class Monitors:
                     loop.execute(self._show, loop, line)
                 except ChannelClosedError:
                     continue  # that loop is being stopped, and whoever watches there with it
+                session.sent_across(loop, len(line))
 
     def _show(self, loop: Loop, line: bytes) -> None:
         wire = [line]

@@ -10,7 +10,8 @@ loops, in single steps that need no lock, so how many hear of it is known at onc
     (integer) 902
 
 Messages of one publisher reach a subscriber in the order in which they were published, because tasks of a loop are run
-in order.  Somebody who leaves between the count and the task is counted and hears nothing.
+in order.  A client that publishes faster than another loop can take it waits for that loop every 256 KiB.  Somebody who
+leaves between the count and the task is counted and hears nothing.
 
 Sharded channels (SSUBSCRIBE, SPUBLISH) are names of their own; in a server that is no cluster they differ in nothing
 else.
@@ -132,8 +133,14 @@ class PubSub:
     def __init__(self) -> None:
         self._books: dict[Loop, LoopBook] = {}  # each entry is made and removed by its own loop
 
-    def publish(self, channel: bytes, message: bytes, *, sharded: bool = False) -> int:
-        """Send ``message`` to all subscribers of ``channel``; how many there are.  From any thread."""
+    def publish(
+        self, channel: bytes, message: bytes, *, sharded: bool = False, publisher: Session | None = None
+    ) -> int:
+        """Send ``message`` to all subscribers of ``channel``; how many there are.  From any thread.
+
+        Args:
+            publisher: whose command it is, on its own loop: it is slowed down when other loops do not keep up.
+        """
         kind = SHARD if sharded else CHANNEL
         receivers = 0
         for book in list(self._books.values()):
@@ -148,6 +155,8 @@ class PubSub:
                     loop.execute(book.deliver, kind, channel, message)
                 except ChannelClosedError:
                     continue  # that loop is being stopped, and its subscribers with it
+                if publisher is not None:
+                    publisher.sent_across(loop, len(channel) + len(message))
             receivers += here
         return receivers
 

@@ -59,6 +59,11 @@ MONITOR: Final = 128
 
 _SILENT: Final = REPLY_OFF | REPLY_SKIP
 
+_WINDOW: Final = (
+    256 * 1024
+)  # bytes that one client may have on their way to other loops before they say that they keep up
+_TASK: Final = 200  # bytes that a task costs besides what it carries
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Session(KeyWatcher):
@@ -97,6 +102,9 @@ class Session(KeyWatcher):
         self._withdraw: Callable[[Any], object] | None = None
         self._timer: TimerHandle | None = None
         self._over_soft_limit_since = -1.0
+        # what it has sent to other loops, and to which, since they said for the last time that they keep up
+        self._across: i64 = 0
+        self._crossed: dict[Loop, None] = {}
         self._has_left = False
         self._handler: CommandHandler | None = None
 
@@ -185,6 +193,19 @@ class Session(KeyWatcher):
                 "%s reads too slowly: %d bytes wait for it, so it is closed (%r)", self.peer, pending, limit
             )
             channel.abort()
+
+    def sent_across(self, loop: Loop, size: int) -> None:
+        """Count what a command has sent to another loop; at times, let the client wait until that loop has come so far.
+
+        A loop that is slow, or busy, would otherwise gather tasks without end.
+        """
+        self._across += size + _TASK
+        self._crossed[loop] = None
+        if self._across > _WINDOW:
+            loops = list(self._crossed)
+            self._crossed.clear()
+            self._across = 0
+            self.handler.wait_for_loops(loops)
 
     def there_is_room(self) -> None:
         """The client has caught up."""

@@ -81,12 +81,12 @@ def sunsubscribe(session: Session, args: Command) -> Reply:
 
 def publish(session: Session, args: Command) -> Reply:
     """Send a message to all subscribers of a channel; how many there are."""
-    return session.state.pub_sub.publish(args[1], args[2])
+    return session.state.pub_sub.publish(args[1], args[2], publisher=session)
 
 
 def spublish(session: Session, args: Command) -> Reply:
     """Send a message to all subscribers of a sharded channel; how many there are."""
-    return session.state.pub_sub.publish(args[1], args[2], sharded=True)
+    return session.state.pub_sub.publish(args[1], args[2], sharded=True, publisher=session)
 
 
 def _names(session: Session, kind: int, args: Command) -> Reply:

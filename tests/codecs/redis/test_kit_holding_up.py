@@ -83,3 +83,72 @@ def test_of_clients_that_come_and_go_nothing_is_left(
     assert state.due == []
     assert not state.is_running
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_subscriber_that_never_reads_is_closed_and_costs_no_more_than_its_limit(
+    run_kit: Connect, dial: Callable[[str], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    state = redis.ServerState(push_limit=redis.OutputLimit(hard=1_000_000, soft=500_000))
+    address = run_kit(state, loops=2).addresses[0]
+    slow, publisher = dial(address), dial(address)
+    slow.sendall(b"SUBSCRIBE a\r\n")
+    assert slow.recv(100) == b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
+    (session,) = (one for one in state.all_sessions() if one.subscriptions[0])
+    message = b"PUBLISH a %b\r\n" % (b"x" * 10_000)
+    most = 0
+    while True:  # the kernel's buffers take a few megabytes; the suite's timeout is the limit
+        publisher.sendall(message)
+        if publisher.recv(100) == b":0\r\n":
+            break
+        most = max(most, session.channel.pending_write_bytes)
+    assert most <= 1_000_000 + 100 * 10_100
+    assert "reads too slowly" in caplog.text
+    assert state.all_sessions() != []
+
+
+def _let_a_turn_pass(loop: Any) -> None:
+    passed = threading.Event()
+    loop.execute(passed.set)
+    assert passed.wait(20)
+
+
+@pytest.mark.parametrize("how", ["SUBSCRIBE a", "MONITOR"])
+def test_a_client_waits_when_another_loop_does_not_keep_up_with_what_it_sends_there(
+    run_kit: Connect, dial: Callable[[str], Any], how: str
+) -> None:
+    state = redis.ServerState()
+    address = run_kit(state, loops=2).addresses[0]
+    listener, publisher = dial(address), dial(address)
+    listener.sendall(how.encode() + b"\r\n")
+    listener.recv(100)
+    publisher.sendall(b"CLIENT ID\r\n")
+    session = state.sessions[int(publisher.recv(100)[1:])]
+    (other,) = (one for one in state.all_sessions() if one is not session)
+    go_on = threading.Event()
+    other.loop.execute(go_on.wait)
+    count = 300
+    publisher.sendall(b"".join(b"PUBLISH a %03d-%b\r\n" % (number, b"x" * 10_000) for number in range(count)))
+    before = b""
+    try:
+        while not session.special:  # the suite's timeout is the limit
+            _let_a_turn_pass(session.loop)
+        for _ in range(2):
+            _let_a_turn_pass(session.loop)  # what it has answered by now has been sent
+        while select.select([publisher], [], [], 0)[0]:
+            before += publisher.recv(4096)
+    finally:
+        go_on.set()
+    reply = b":0\r\n" if how == "MONITOR" else b":1\r\n"
+    answered = before.count(reply)
+    assert before == reply * answered
+    assert 25 <= answered <= 27
+    with publisher.makefile("rb") as replies, listener.makefile("rb") as heard:
+        assert {replies.readline() for _ in range(count - answered)} == {reply}
+        numbers: list[int] = []
+        while len(numbers) < count:
+            line = heard.readline()
+            if b"-xxx" in line:
+                numbers.append(int(line.partition(b"-xxx")[0][-3:]))
+    assert numbers == list(range(count))
+    while session.special:  # the last window is still to be heard of
+        _let_a_turn_pass(session.loop)
