@@ -6,6 +6,7 @@
 
     ServerBootstrap(loops, initializer=lambda channel: redis.server_stack() >> Commands(store))
     Bootstrap(loops, initializer=lambda channel: redis.client_stack() >> Asker())
+    redis.Client(loops, "tcp://127.0.0.1:6379").call("GET", "key")
 
     messages         what is said: Command, Request, Reply, SimpleString, RedisError, Push, …
     decoder          bytes → Command, also as typed into nc
@@ -16,11 +17,25 @@
     part_decoder     bytes → Part, so that large values need not be held whole
     part_aggregator  Part → Reply
     pattern          which keys user:* means
+    client           the ready-made client: Client, ClientPool, …
     stacks           both directions as a stack, and what is answered to bytes that are no command
 """
 
 from __future__ import annotations
 
+from .client import (
+    Batch,
+    Client,
+    ClientOptions,
+    ClientPool,
+    CommandClient,
+    LeasedClient,
+    Message,
+    ReplyError,
+    Subscription,
+    Transaction,
+    TransactionAbortedError,
+)
 from .command_encoder import RedisCommandEncoder
 from .decoder import RedisCommandDecoder
 from .encoder import RedisReplyEncoder
@@ -53,13 +68,20 @@ __all__ = [
     "AGGREGATE_END",
     "AggregateHead",
     "Attributed",
+    "Batch",
     "BULK_END",
     "BulkHead",
     "BulkPart",
+    "Client",
+    "ClientOptions",
+    "ClientPool",
     "Command",
+    "CommandClient",
     "End",
     "KeyPattern",
+    "LeasedClient",
     "MapReply",
+    "Message",
     "NULL",
     "NULL_ARRAY",
     "Null",
@@ -77,9 +99,13 @@ __all__ = [
     "RedisReplyEncoder",
     "RefusalHandler",
     "Reply",
+    "ReplyError",
     "Request",
     "SetReply",
     "SimpleString",
+    "Subscription",
+    "Transaction",
+    "TransactionAbortedError",
     "Verbatim",
     "client_stack",
     "server_stack",

@@ -178,9 +178,7 @@ class Attributed:
         return f"Attributed({self.attributes!r}, {self.value!r})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Attributed) and bool(
-            other.attributes == self.attributes and other.value == self.value
-        )
+        return isinstance(other, Attributed) and bool(other.attributes == self.attributes and other.value == self.value)
 
     __hash__ = None  # type: ignore[assignment]  # it holds a dict
 
