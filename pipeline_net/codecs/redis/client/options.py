@@ -17,6 +17,11 @@ def _positive(_: object, field: attrs.Attribute[Any], value: float) -> None:
         raise ValueError(f"{field.name} must be more than 0, not {value!r}")
 
 
+def _positive_or_none(_: object, field: attrs.Attribute[Any], value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise ValueError(f"{field.name} must be more than 0, or None, and not {value!r}")
+
+
 def _not_negative(_: object, field: attrs.Attribute[Any], value: float) -> None:
     if not value >= 0:
         raise ValueError(f"{field.name} must not be negative, but is {value!r}")
@@ -55,7 +60,7 @@ class ClientOptions:
     """The version of RESP to ask for; servers that only speak 2 are spoken to in 2."""
     setup: tuple[Request, ...] = attrs.field(default=(), converter=tuple)
     """Commands for each new connection, before any other; one that is answered with an error refuses the connection."""
-    timeout: float | None = attrs.field(default=10.0, validator=attrs.validators.optional(_positive))
+    timeout: float | None = attrs.field(default=10.0, validator=_positive_or_none)
     """How long a command may take from ``execute()`` to its reply, waiting for a connection included."""
     late_limit: float = attrs.field(default=30.0, validator=_positive)
     """How late a reply may be after its command has timed out; then the connection is given up."""
@@ -71,7 +76,7 @@ class ClientOptions:
     """… up to this."""
     close_timeout: float = attrs.field(default=5.0, validator=_not_negative)
     """How long ``close()`` waits for the replies to what was sent."""
-    ping_interval: float | None = attrs.field(default=30.0, validator=attrs.validators.optional(_positive))
+    ping_interval: float | None = attrs.field(default=30.0, validator=_positive_or_none)
     """How long a connection for subscriptions may be silent before it is asked whether it is still there."""
     max_bulk_length: int = attrs.field(default=64 * 1024 * 1024, validator=_positive)
     max_elements: int = attrs.field(default=1024 * 1024, validator=_positive)
