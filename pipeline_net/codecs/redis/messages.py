@@ -37,6 +37,10 @@ from typing import Any, Final, TypeAlias
 from ..._mypyc import mypyc_attr
 from ...errors import EncodeError
 
+# Numbers, because ``b"\r" in line`` first tries whether that is one, and fails with an exception: 100 ns.
+_CR: Final = 13
+_LF: Final = 10
+
 Command: TypeAlias = list[bytes]
 """A command as it came: its name, then its arguments.  Never empty."""
 
@@ -80,21 +84,34 @@ class RedisError:
     It is a message, not an exception: a server may answer it inside an array, and a client decides what it is to it.
     In RESP3 a text of several lines travels as a bulk error; in RESP2 its line breaks become blanks.
 
-    ``wire`` is what travels when it is one line.
-
     Raises:
         EncodeError: the code is not one word, or holds a line break.
     """
 
     def __init__(self, code: str, text: str | bytes) -> None:
-        if not code or " " in code:
+        if not code or " " in code or "\r" in code or "\n" in code:
             raise EncodeError(f"the code of an error is one word, not {code!r}")
-        _one_line(code)
         self.code: Final[str] = code
         self.text: Final[bytes] = _encoded(text)
-        line = _encoded(code) + b" " + self.text
-        self.is_one_line: Final[bool] = b"\r" not in line and b"\n" not in line
-        self.wire: Final[bytes] = b"-" + line.replace(b"\r", b" ").replace(b"\n", b" ") + b"\r\n"
+        self._wire: bytes | None = None
+
+    @property
+    def wire(self) -> bytes:
+        """What travels when it is one line; made once, so that an error kept in a constant costs nothing to encode."""
+        wire = self._wire
+        if wire is None:
+            line = self.line.replace(b"\r", b" ").replace(b"\n", b" ")
+            wire = self._wire = b"-" + line + b"\r\n"
+        return wire
+
+    @property
+    def line(self) -> bytes:
+        """The code and the text; several lines, if the text is."""
+        return self.code.encode() + (b" " + self.text if self.text else b"")
+
+    @property
+    def is_one_line(self) -> bool:
+        return _CR not in self.text and _LF not in self.text
 
     def __repr__(self) -> str:
         return f"RedisError({self.code!r}, {self.text!r})"
@@ -189,7 +206,7 @@ def _encoded(text: str | bytes) -> bytes:
 
 def _one_line(text: str | bytes) -> bytes:
     line = _encoded(text)
-    if b"\r" in line or b"\n" in line:
+    if _CR in line or _LF in line:
         raise EncodeError(f"a simple string or an error is one line, and this is more: {line!r}")
     return line
 
