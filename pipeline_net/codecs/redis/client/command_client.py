@@ -190,6 +190,7 @@ class CommandClient:
         What was not sent yet fails with ``ChannelClosedError``.
         """
         promise: ChannelFuture[None] = ChannelFuture(self.loop)
+        self._queue.shut()
         try:
             self.loop.execute(self._queue.close_when_answered, promise)
         except ChannelClosedError:

@@ -14,9 +14,10 @@ So a command is sent at most once.  Sending it again on a new connection would d
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict, deque
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ...._mypyc import mypyc_attr
 from ....errors import ChannelBrokenError, ChannelClosedError, PoolFullError, ReadTimeoutError
@@ -25,8 +26,13 @@ from ....transport.event_loop import EventLoop
 from ..messages import Push
 from .calls import Call
 from .connection import Connection, broken
-from .connection_life import CLOSED, IDLE, READY
+from .connection_life import CLOSED, IDLE, PAUSED, READY
 from .options import ClientOptions
+
+if TYPE_CHECKING:
+    from ....transport.timers import TimerHandle
+
+_logger: Final = logging.getLogger("pipeline_net.redis")
 
 AS_CONFIGURED: Final = -1.0  # a timeout that means the one of the options
 
@@ -50,12 +56,17 @@ class CommandQueue(Connection):
         self._inbox_is_due = False
         self._ready_promises: list[ChannelFuture[Any]] = []
         self._close_promises: list[ChannelFuture[Any]] = []
+        self._is_shut = False  # somebody has called close(), and nobody may post any more
         self._closing = False  # takes no more, waits for replies
+        self._close_timer: TimerHandle | None = None
 
     # -- from any thread ----------------------------------------------------------------------------
 
     def post(self, call: Call) -> None:
         """Send ``call`` after all that were posted before; it is told of everything that goes wrong."""
+        if self._is_shut:
+            call.fail(self._shut_error())
+            return
         if self.loop.in_loop:
             if self._inbox:
                 self._take_inbox()
@@ -74,6 +85,10 @@ class CommandQueue(Connection):
             self._inbox_is_due = False
             while self._inbox:
                 self._inbox.popleft().fail(exc)
+
+    def shut(self) -> None:
+        """Take no more, from now on."""
+        self._is_shut = True
 
     # -- on the loop --------------------------------------------------------------------------------
 
@@ -163,7 +178,7 @@ class CommandQueue(Connection):
         while self._waiting_count > beyond:
             call, _ = self._waiting.popitem()
             self._waiting_count -= call.count
-            call.fail(self._unreachable() if self.state != CLOSED else self._closed_error())
+            call.fail(self._closed_error() if self._closing or self.state == CLOSED else self._unreachable())
             self._settle_accounts(call)
 
     # -- what the connection tells ------------------------------------------------------------------
@@ -195,14 +210,20 @@ class CommandQueue(Connection):
         self._fail_promises(error)
         self._fail_waiting(0)
         if self.state == CLOSED:
+            if self._close_timer is not None:
+                self._close_timer.cancel()
             promises = self._close_promises
             self._close_promises = []
             for promise in promises:
                 promise.fulfil(None)
 
     def pushed(self, push: Push) -> None:
-        if self._on_push is not None:
+        if self._on_push is None:
+            return
+        try:
             self._on_push(push)
+        except Exception:
+            _logger.exception("%r: %r raised", self, self._on_push)
 
     # -- beginning and end --------------------------------------------------------------------------
 
@@ -227,17 +248,10 @@ class CommandQueue(Connection):
         if self._closing:
             return
         self._closing = True
-        if self.state != READY:
-            self._fail_waiting(0)
-        if self.state == CLOSED:
-            return  # that has closed it already
-        if self.pending == 0 or self.state != READY:
-            self.close()
+        if self.pending == 0 or self.state in (IDLE, PAUSED):
+            self.close()  # there is nothing to wait for
         else:
-            self.loop.schedule(self.options.close_timeout, self._close_now)
-
-    def _close_now(self) -> None:
-        self.close()
+            self._close_timer = self.loop.schedule(self.options.close_timeout, self.close)
 
     def _fail_promises(self, error: BaseException) -> None:
         promises = self._ready_promises
@@ -249,11 +263,16 @@ class CommandQueue(Connection):
 
     def _closed_error(self) -> BaseException:
         error = self.last_error
-        if error is None or isinstance(error, ChannelClosedError):
-            return ChannelClosedError(f"the client of {self.address} has been closed" if error is None else str(error))
+        if self._closing or error is None:
+            return self._shut_error()
+        if isinstance(error, ChannelClosedError):
+            return ChannelClosedError(str(error))
         exc = ChannelBrokenError(f"the connection to {self.address} has ended: {error}")
         exc.__cause__ = error
         return exc
+
+    def _shut_error(self) -> BaseException:
+        return ChannelClosedError(f"the client of {self.address} has been closed")
 
     def _unreachable(self) -> BaseException:
         exc = ChannelBrokenError(f"there is no connection to {self.address}{self._why_not()}")
