@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import attrs
@@ -42,6 +43,10 @@ def _without_steering(channel: ChannelOptions) -> ChannelOptions:
     return attrs.evolve(channel, auto_read=True, auto_flush=True)
 
 
+def _as_tuple(commands: Iterable[Request]) -> tuple[Request, ...]:
+    return tuple(commands)
+
+
 @attrs.frozen(kw_only=True)
 class ClientOptions:
     """Options of a client, or of every client of a pool.  Times are seconds, sizes are bytes.
@@ -58,7 +63,7 @@ class ClientOptions:
     """What the server calls us in ``CLIENT LIST``."""
     protocol: int = attrs.field(default=3, validator=_known_protocol)
     """The version of RESP to ask for; servers that only speak 2 are spoken to in 2."""
-    setup: tuple[Request, ...] = attrs.field(default=(), converter=tuple)
+    setup: tuple[Request, ...] = attrs.field(default=(), converter=_as_tuple)
     """Commands for each new connection, before any other; one that is answered with an error refuses the connection."""
     timeout: float | None = attrs.field(default=10.0, validator=_positive_or_none)
     """How long a command may take from ``execute()`` to its reply, waiting for a connection included."""

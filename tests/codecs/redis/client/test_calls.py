@@ -62,9 +62,9 @@ def test_an_error_becomes_an_exception() -> None:
 
 def test_a_reply_to_nobody_is_swallowed() -> None:
     call, future = _single()
-    assert not call.is_given_up
+    before = call.is_given_up
     future.cancel()
-    assert call.is_given_up
+    assert (before, call.is_given_up) == (False, True)
     _give(call, b"late")
     assert future.cancelled()
     call, future = _single()
@@ -102,10 +102,10 @@ def test_a_group_may_keep_its_errors_as_messages() -> None:
 def test_a_group_is_given_up_when_nobody_waits_for_any_of_it() -> None:
     call, futures = _group(GroupCall, 2)
     call.done.cancel()
-    assert not call.is_given_up
+    before = call.is_given_up
     for future in futures:
         future.cancel()
-    assert call.is_given_up
+    assert (before, call.is_given_up) == (False, True)
 
 
 def test_a_group_that_fails_fails_everybody_who_has_no_reply_yet() -> None:

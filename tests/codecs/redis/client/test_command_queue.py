@@ -1,4 +1,4 @@
-"""What waits, what is sent, what fails: commands while connections come and go, with a server that misbehaves on cue."""
+"""What waits, what is sent, what fails, while connections come and go and a server misbehaves on cue."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def connect(loops: EventLoopGroup) -> Iterator[Connect]:
         client.close().result(10)
 
 
-def _errors(*futures: ChannelFuture[Any]) -> list[type[BaseException]]:
+def _errors(*futures: ChannelFuture[Any]) -> list[type[BaseException | None]]:
     return [type(future.exception(10)) for future in futures]
 
 
@@ -139,9 +139,7 @@ def test_no_more_commands_wait_than_the_limit_says(connect: Connect, fake: Any, 
     assert [future.result(10) for future in futures[:2]] == [b"0", b"1"]
 
 
-def test_those_who_wait_beyond_the_limit_fail_when_the_attempt_does(
-    connect: Connect, fake: Any, echoes: Any
-) -> None:
+def test_those_who_wait_beyond_the_limit_fail_when_the_attempt_does(connect: Connect, fake: Any, echoes: Any) -> None:
     server = fake(echoes)
     server.stop_listening()
     client = connect(server, offline_limit=1, backoff=3600.0, backoff_limit=3600.0)
@@ -245,7 +243,7 @@ def test_a_cancelled_call_does_not_shift_the_others(connect: Connect, fake: Any,
 def test_replies_are_never_off_by_one_when_everything_happens_at_once(
     seed: int, connect: Connect, fake: Any, echoes: Any
 ) -> None:
-    """Threads ask, cancel and time out, the server answers in bits and breaks connections, and yet each gets its own."""
+    """Threads ask, cancel and time out, the server answers in bits and breaks connections; each gets its own."""
     chance = random.Random(seed)
     held: list[bytes] = []
 
@@ -274,7 +272,7 @@ def test_replies_are_never_off_by_one_when_everything_happens_at_once(
 
     def ask(number: int) -> None:
         mine = random.Random(f"{seed}/{number}")
-        futures = []
+        futures: list[tuple[Any, ChannelFuture[Any]]] = []
         for index in range(150):
             word = f"{number}-{index}"
             timeout = mine.choice([0.001, 0.5, 0.5])

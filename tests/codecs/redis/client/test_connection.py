@@ -76,9 +76,7 @@ def test_it_connects_and_greets(loops: EventLoopGroup, fake: Any, echoes: Any) -
     assert isinstance(connection.errors[0], ChannelClosedError)
 
 
-def test_closing_again_is_allowed_and_opening_again_does_nothing(
-    loops: EventLoopGroup, fake: Any, echoes: Any
-) -> None:
+def test_closing_again_is_allowed_and_opening_again_does_nothing(loops: EventLoopGroup, fake: Any, echoes: Any) -> None:
     connection = Watched(loops, fake(echoes).address)
     connection.on_loop(connection.open)
     connection.on_loop(connection.open)
