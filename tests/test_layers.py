@@ -61,6 +61,7 @@ _TABLE = {
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
     "codecs.redis.__init__": "codecs.redis codecs.redis.client",
+    "handlers.__init__": "handlers",
 }
 
 # Modules of the standard library that only some rooms may see.
@@ -69,7 +70,8 @@ _RESTRICTED = {
     "select": "transport bootstrap",
     "selectors": "transport bootstrap",
     "ssl": "handlers.tls",
-    "threading": "transport bootstrap server future testing.embedded_loop",  # the last asks only which thread it is on
+    # testing.embedded_loop asks only which thread it is on; the handlers have what channels of several loops share
+    "threading": "transport bootstrap server future testing.embedded_loop handlers.connection_limit",
     "_thread": "transport bootstrap server future",
 }
 

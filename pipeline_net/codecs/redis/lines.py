@@ -6,10 +6,14 @@ above the limit is refused when its first byte too many is here.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ..._mypyc import i64
 from ...buffer import ReceiveBuffer
 from ...errors import DecodeError
 from .rules import CR, LF, checked, refusal
+
+_NEAR: Final = 16  # bytes; to look at so many costs less than calling find()
 
 
 class LineReader:
@@ -34,7 +38,12 @@ class LineReader:
         Raises:
             DecodeError: it is above the limit, or a line break stands inside it.
         """
-        close: i64 = data.find(b"\r", at)
+        close: i64 = at + 1
+        near: i64 = close + _NEAR if close + _NEAR < end else end
+        while close < near and data[close] != CR:
+            close += 1
+        if close == near:
+            close = data.find(b"\r", close)
         stop: i64 = close if close >= 0 else end
         line = data[at + 1 : stop]
         self.kind = data[at]

@@ -1,27 +1,24 @@
-"""What a Redis client and server say to each other, in both versions of their protocol (RESP2 and RESP3).
+r"""What a Redis client and server say to each other, in both versions of their protocol (RESP2 and RESP3).
 
-====================  ===============================  ==========================  ====================
-in Python             on the wire                      in RESP3                    in RESP2, if another
-====================  ===============================  ==========================  ====================
-``bytes``, ``str``    ``$5\\r\\nhello\\r\\n``              bulk string
-``None``, ``NULL``    ``_\\r\\n``                        null                        ``$-1\\r\\n``
-``NULL_ARRAY``        ``_\\r\\n``                        null                        ``*-1\\r\\n``
-``int``               ``:7\\r\\n``                       integer, 64 bits
-``int``, larger       ``(18446744073709551616\\r\\n``    big number                  bulk string
-``bool``              ``#t\\r\\n``                       boolean                     ``:1\\r\\n``
-``float``             ``,1.5\\r\\n``                     double                      bulk string
-``list``, tuple       ``*2\\r\\n`` and its elements      array
-``set``, frozenset,   ``~2\\r\\n`` and its elements      set                         array
-``SetReply``
-``dict``,             ``%1\\r\\n``, a key, its value     map                         array, twice as long
-``MapReply``
-``SimpleString``      ``+OK\\r\\n``                      simple string
-``RedisError``        ``-ERR syntax error\\r\\n``        error; bulk error ``!``     one line
-``Verbatim``          ``=7\\r\\ntxt:abc\\r\\n``            verbatim string             bulk string
-``Push``              ``>2\\r\\n`` and its elements      push                        array
-``Attributed``        ``|1\\r\\n``, a key, its value,    attribute                   the value alone
-                      and then what they are about
-====================  ===============================  ==========================  ====================
+======================  ===============================  ==========================  ====================
+in Python               on the wire                      in RESP3                    in RESP2, if another
+======================  ===============================  ==========================  ====================
+``bytes``, ``str``      ``$5\r\nhello\r\n``              bulk string
+``None``, ``NULL``      ``_\r\n``                        null                        ``$-1\r\n``
+``NULL_ARRAY``          ``_\r\n``                        null                        ``*-1\r\n``
+``int``                 ``:7\r\n``                       integer, 64 bits
+``int``, larger         ``(18446744073709551616\r\n``    big number                  bulk string
+``bool``                ``#t\r\n``                       boolean                     ``:1\r\n``
+``float``               ``,1.5\r\n``                     double                      bulk string
+``list``, ``tuple``     ``*2\r\n``, its elements         array
+``set``, ``SetReply``   ``~2\r\n``, its members          set                         array
+``dict``, ``MapReply``  ``%1\r\n``, a key, its value     map                         array, twice as long
+``SimpleString``        ``+OK\r\n``                      simple string
+``RedisError``          ``-ERR syntax error\r\n``        error, or bulk error ``!``  error
+``Verbatim``            ``=7\r\ntxt:abc\r\n``            verbatim string             bulk string
+``Push``                ``>2\r\n``, its elements         push                        array
+``Attributed``          ``|1\r\n``, a key, its value, …  attribute, then the value   the value alone
+======================  ===============================  ==========================  ====================
 
 A ``str`` goes as UTF-8; what comes is ``bytes``.  A null inside something else comes as ``None``.  By itself it comes
 as ``NULL``, because a message is never ``None``: that means "not yet" to a pipeline.

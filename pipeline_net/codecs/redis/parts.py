@@ -1,10 +1,10 @@
-"""The parts of a message, for who does not want to hold a whole one: heads, pieces of a large value, ends.
+r"""The parts of a message, for who does not want to hold a whole one: heads, pieces of a large value, ends.
 
 A value of a gigabyte, or an array of a million values, then passes through in pieces::
 
-    $6\\r\\nvalue!\\r\\n                -->   BulkHead(b"$", 6)  BulkPart(b"val")  BulkPart(b"ue!")  BULK_END
-    *2\\r\\n $1\\r\\na\\r\\n _\\r\\n       -->   AggregateHead(b"*", 2)  b"a"  NULL
-    *?\\r\\n :1\\r\\n .\\r\\n            -->   AggregateHead(b"*", -1)  1  AGGREGATE_END
+    $6\r\nvalue!\r\n            -->   BulkHead(b"$", 6)  BulkPart(b"val")  BulkPart(b"ue!")  BULK_END
+    *2\r\n $1\r\na\r\n _\r\n    -->   AggregateHead(b"*", 2)  b"a"  NULL
+    *?\r\n :1\r\n .\r\n        -->   AggregateHead(b"*", -1)  1  AGGREGATE_END
 
 What is small comes whole, as in ``messages``: numbers, lines, and values up to a length that the decoder is given.
 """

@@ -47,6 +47,7 @@ from .rules import (
     INTEGER,
     LF,
     MAP,
+    NINE,
     NOTHING,
     PUSH,
     SET,
@@ -54,6 +55,7 @@ from .rules import (
     STREAMED,
     UNFINISHED,
     VERBATIM,
+    ZERO,
     Lengths,
     checked,
     ends_line,
@@ -289,11 +291,15 @@ class RedisReplyDecoder(ByteToMessageDecoder[Reply]):
         close: i64
         while count > 0 and at + 2 < end:
             if data[at] == BULK:
-                length = lengths.read(data, at + 1, end, self._max_bulk)
-                at = lengths.after
+                if at + 3 < end and data[at + 2] == CR and data[at + 3] == LF and ZERO <= data[at + 1] <= NINE:
+                    length = data[at + 1] - ZERO  # one digit is what most have
+                    at += 4
+                else:
+                    length = lengths.read(data, at + 1, end, self._max_bulk)
+                    at = lengths.after
                 if length >= 0:
                     close = at + length
-                    if close + 2 > end or data[close] != CR or data[close + 1] != LF:
+                    if length > self._max_bulk or close + 2 > end or data[close] != CR or data[close + 1] != LF:
                         return None
                     items.append(data[at:close])
                     at = close + 2

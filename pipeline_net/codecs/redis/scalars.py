@@ -27,10 +27,11 @@ _SMALL_E: Final = 101
 _LARGE_E: Final = 69
 
 _KNOWN: Final = {b"OK": OK, b"PONG": PONG, b"QUEUED": QUEUED}
+_INFINITE: Final = float("inf")
 _NAMED_DOUBLES: Final = {
-    b"inf": float("inf"),
-    b"+inf": float("inf"),
-    b"-inf": float("-inf"),
+    b"inf": _INFINITE,
+    b"+inf": _INFINITE,
+    b"-inf": -_INFINITE,
     b"nan": float("nan"),
     b"-nan": float("nan"),
 }
@@ -94,7 +95,10 @@ def _double(line: bytes) -> float:
         if named is not None:
             return named
         raise refusal("invalid double", f"expected a decimal number, inf or nan, not {line[:_MAX_DOUBLE]!r}")
-    return float(line)
+    value = float(line)
+    if value in (_INFINITE, -_INFINITE):
+        raise refusal("invalid double", f"{line!r} is beyond the numbers of 64 bits")
+    return value
 
 
 def _big_number(line: bytes) -> int:
@@ -104,7 +108,12 @@ def _big_number(line: bytes) -> int:
         raise refusal("invalid big number", f"expected a decimal number, not {line[:_MAX_DOUBLE]!r}")
     if size - begin > _MAX_DIGITS:
         raise refusal("too big number", f"a number of {size - begin} digits is over the limit of {_MAX_DIGITS}")
-    return int(line)
+    try:
+        return int(line)
+    except ValueError as exc:  # somebody has lowered sys.set_int_max_str_digits()
+        error = refusal("too big number", f"Python reads no number of {size - begin} digits here")
+        error.__cause__ = exc  # a compiled "raise … from" does not set it
+        raise error from exc
 
 
 def _after_sign(line: bytes, at: i64) -> i64:

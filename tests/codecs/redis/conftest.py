@@ -134,7 +134,7 @@ class Exactly:
         return f"Exactly({self.value!r})"
 
     def __eq__(self, other: object) -> bool:
-        return _shape(other.value if isinstance(other, Exactly) else other) == _shape(self.value)
+        return bool(_shape(other.value if isinstance(other, Exactly) else other) == _shape(self.value))
 
     __hash__ = None  # type: ignore[assignment]  # it may hold a list
 
