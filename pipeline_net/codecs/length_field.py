@@ -104,7 +104,8 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         if self._field_length <= 4:
             number = buffer.peek_u32(self._field_at, self._field_length, self._little)
         else:
-            number = min(self._exact_number(buffer), _HIGHEST_LIMIT)
+            exact = self._exact_number(buffer)
+            number = exact if exact < _HIGHEST_LIMIT else _HIGHEST_LIMIT
         if not self._least_number <= number <= self._highest_number:
             return self._refuse(buffer)
         frame: i64 = number + self._unnumbered
@@ -121,7 +122,8 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
 
     def _refuse(self, buffer: ReceiveBuffer) -> bytes | None:
         number = self._exact_number(buffer)
-        frame = number + self._unnumbered
+        uncounted: int = self._unnumbered  # not a machine word, for the sum may be above 64 bits
+        frame = number + uncounted
         if frame < self._least:
             raise CorruptedFrameError(
                 f"the length field says {number}, so the frame would have {frame} bytes; "
