@@ -52,12 +52,12 @@ class Batch:
         self._timeout = timeout
         self._keeps_errors = keeps_errors
         self._names: list[str] = []
-        self._requests: list[Request] = []
+        self._data: list[bytes] = []
         self._futures: list[ChannelFuture[Any]] = []
         self._is_sent = False
 
     def __len__(self) -> int:
-        return len(self._requests)
+        return len(self._names)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self)} commands{', sent' if self._is_sent else ''}>"
@@ -72,9 +72,8 @@ class Batch:
         if self._is_sent:
             raise PipelineError(f"{self!r} takes no more commands")
         name = self._check(command)
-        self._encoder.encode(command)  # the mistake shows here, where it was made
+        self._data.append(joined(self._encoder, [command]))  # a mistake shows here, where it was made
         self._names.append(name)
-        self._requests.append(command)
         future: ChannelFuture[Any] = ChannelFuture(self._loop)
         self._futures.append(future)
         return future
@@ -84,7 +83,7 @@ class Batch:
         if self._is_sent:
             raise PipelineError(f"{self!r} is sent once")
         self._is_sent = True
-        if not self._requests:
+        if not self._names:
             self.done.fulfil([])
         else:
             self._post(self._make_call())
@@ -95,7 +94,7 @@ class Batch:
         return self.done.result(timeout)
 
     def _make_call(self) -> Call:
-        data = joined(self._encoder, self._requests)
+        data = b"".join(self._data)
         return GroupCall(self._names, [data], self._timeout, self.done, self._futures, self._keeps_errors)
 
     def __enter__(self) -> Batch:
@@ -122,7 +121,7 @@ class Transaction(Batch):
     """
 
     def _make_call(self) -> Call:
-        data = joined(self._encoder, [["MULTI"], *self._requests, ["EXEC"]])
+        data = b"".join([joined(self._encoder, [["MULTI"]]), *self._data, joined(self._encoder, [["EXEC"]])])
         return TransactionCall(self._names, [data], self._timeout, self.done, self._futures, self._keeps_errors)
 
 

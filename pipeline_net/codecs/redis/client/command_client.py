@@ -6,7 +6,7 @@ argument holds at that moment is what is sent, and the loop has less to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -117,9 +117,15 @@ class CommandClient:
         future: ChannelFuture[Any] = ChannelFuture(self.loop)
         if timeout is not None and timeout == AS_CONFIGURED:
             timeout = self._timeout
-        data = encoded if isinstance(encoded, list) else [encoded]
+        data = self._fitting(encoded) if isinstance(encoded, list) else [encoded]
         self._queue.post(SingleCall(name, data, timeout, future))
         return future
+
+    def _fitting(self, pieces: list[bytes]) -> list[bytes]:
+        """Join pieces of which the first ones alone would fill the channel's buffer: the last one would be too many."""
+        channel = self.options.channel
+        size = sum(map(len, pieces))
+        return pieces if size + channel.write_buffer_high < channel.write_buffer_limit else [b"".join(pieces)]
 
     def call(self, *command: bytes | str | int | float, timeout: float | None = AS_CONFIGURED) -> Any:
         """Send a command, and wait for its reply: ``execute(…).result()``.
@@ -131,7 +137,7 @@ class CommandClient:
         return self.execute(*command, timeout=timeout).result()
 
     def execute_many(
-        self, commands: Sequence[Request], *, timeout: float | None = AS_CONFIGURED, keeps_errors: bool = False
+        self, commands: Iterable[Request], *, timeout: float | None = AS_CONFIGURED, keeps_errors: bool = False
     ) -> ChannelFuture[list[Any]]:
         """Send several commands with one write; the future has the list of their replies.
 
@@ -141,10 +147,11 @@ class CommandClient:
         Raises:
             EncodeError, PipelineError: like ``execute``; then none is sent.
         """
-        names = [self.check(command) for command in commands]
+        requests = list(commands)
+        names = [self.check(command) for command in requests]
         if not names:
             return nothing_to_do(self.loop)
-        data = joined(self._encoder, list(commands))
+        data = joined(self._encoder, requests)
         done: ChannelFuture[list[Any]] = ChannelFuture(self.loop)
         if timeout is not None and timeout == AS_CONFIGURED:
             timeout = self._timeout

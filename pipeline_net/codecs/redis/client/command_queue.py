@@ -73,7 +73,7 @@ class CommandQueue(Connection):
             self._accept(call)
             return
         if len(self._inbox) >= self._max_pending:
-            call.fail(self._full())
+            call.fail(self._full(call))
             return
         self._inbox.append(call)
         if self._inbox_is_due:  # asked after the call was put there: see _take_inbox()
@@ -105,7 +105,7 @@ class CommandQueue(Connection):
             call.fail(self._closed_error())
             return
         if self.pending + call.count > self._max_pending:
-            call.fail(self._full())
+            call.fail(self._full(call))
             return
         matcher = self.matcher
         if self.state == READY and not self._waiting and matcher is not None and matcher.may_send:
@@ -279,8 +279,11 @@ class CommandQueue(Connection):
         exc.__cause__ = self.last_error
         return exc
 
-    def _full(self) -> BaseException:
-        return PoolFullError(f"{self._max_pending} commands to {self.address} are without a reply already")
+    def _full(self, call: Call) -> BaseException:
+        return PoolFullError(
+            f"{self.pending} commands to {self.address} are without a reply, and {call.count} more would be over the"
+            f" limit of {self._max_pending}"
+        )
 
     def _why_not(self) -> str:
         if self.state == READY:

@@ -9,6 +9,7 @@ Everything here happens on one loop.  When that loop stops, the connection ends,
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ...._mypyc import mypyc_attr
@@ -129,7 +130,7 @@ class Connection(MatcherOwner):
         if self.state == IDLE:
             self.state = next_state(self.state, OPEN)
             if self._stop_listener is None:
-                self._stop_listener = _EndWithLoop(self)
+                self._stop_listener = EndWithLoop(self.loop, self.loop_stopped)
                 self.loop.adopt_listener(self._stop_listener)
             self._attempt()
 
@@ -297,15 +298,16 @@ class Connection(MatcherOwner):
         """Nobody listens here."""
 
 
-class _EndWithLoop(Listener):
-    """Hears when the loop stops taking in anybody; if that is because it ends, so does the connection."""
+class EndWithLoop(Listener):
+    """Hears when the loop takes in nobody any more; if that is because it ends, ``end()`` is called."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, loop: EventLoop, end: Callable[[], object]) -> None:
+        self._loop = loop
+        self._end = end
 
     def stop_listening(self) -> None:
-        if self._connection.loop.is_stopping:
-            self._connection.loop_stopped()
+        if self._loop.is_stopping:
+            self._end()
 
 
 class _StageMaker:

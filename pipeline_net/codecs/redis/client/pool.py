@@ -14,7 +14,7 @@ through a connection that others use meanwhile::
 A leased client does not connect again when its connection is lost: the server has forgotten then what was watched.  The
 pool makes a new one for the next lease.
 
-All books are kept on one loop, so there is no lock.
+All clients live on one loop, which also keeps the books, so there is no lock.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ from ....transport.address import parse_address
 from ....transport.event_loop import EventLoop, on_a_loop
 from ....transport.group import EventLoopGroup
 from ..messages import Request
+from .calls import GroupCall
 from .command_client import CommandClient
+from .connection import EndWithLoop, joined
 from .options import ClientOptions
 from .refused import ON_ANY_CONNECTION
 
@@ -41,10 +43,8 @@ _MARKING: Final = frozenset({"WATCH", "MULTI"})  # after these the server rememb
 class LeasedClient(CommandClient):
     """A client with a connection of its own, on loan from a ``ClientPool``."""
 
-    def __init__(
-        self, loops: EventLoopGroup | EventLoop, address: str | tuple[Any, ...], options: ClientOptions
-    ) -> None:
-        super().__init__(loops, address, attrs.evolve(options, reconnect=False), None, ON_ANY_CONNECTION)
+    def __init__(self, loop: EventLoop, address: str | tuple[Any, ...], options: ClientOptions) -> None:
+        super().__init__(loop, address, attrs.evolve(options, reconnect=False), None, ON_ANY_CONNECTION)
         self.is_lent = False
         self.is_marked = False  # the server may remember something of its user
 
@@ -56,12 +56,14 @@ class LeasedClient(CommandClient):
             self.is_marked = True
         return name
 
-    def give_back(self) -> None:
-        """Let the server forget what it may remember, and take no more commands."""
-        if self.is_marked:
-            self.execute_many([("DISCARD",), ("UNWATCH",)], keeps_errors=True)
-            self.is_marked = False
-        self.is_lent = False
+    def clean(self) -> None:
+        """Let the server forget what it may remember of the last user."""
+        if not self.is_marked:
+            return
+        self.is_marked = False
+        data = joined(self._encoder, [("DISCARD",), ("UNWATCH",)])
+        done: ChannelFuture[Any] = ChannelFuture(self.loop)  # that there was nothing to discard is an error for nobody
+        self._queue.post(GroupCall(["DISCARD", "UNWATCH"], [data], self._timeout, done, None, True))
 
 
 class Lease:
@@ -107,7 +109,7 @@ class ClientPool:
     """Lends clients, at most ``size`` at a time; all its methods may be called from any thread.
 
     Args:
-        loops: where the connections live; the pool's books are kept on one of them.
+        loops: the connections live on one of them, where the pool's books are kept, too.
         size: connections that there may be.
         max_waiting: who may wait for one; one more gets ``PoolFullError``.
         options: of each client; ``reconnect`` has no meaning here.
@@ -133,7 +135,6 @@ class ClientPool:
         if isinstance(loops, EventLoopGroup):
             loops.start()
         self.address = address
-        self._loops = loops
         self._loop = loops.next() if isinstance(loops, EventLoopGroup) else loops
         self._size = size
         self._max_waiting = max_waiting
@@ -142,6 +143,7 @@ class ClientPool:
         self._idle: list[LeasedClient] = []
         self._waiting: deque[ChannelFuture[LeasedClient]] = deque()
         self._is_closed = False
+        self._stop_listener: EndWithLoop | None = None
 
     def __repr__(self) -> str:
         return f"<ClientPool of {self.address}: {len(self._clients)} of {self._size} clients, {len(self._idle)} idle>"
@@ -164,11 +166,10 @@ class ClientPool:
         return future
 
     def release(self, client: LeasedClient) -> None:
-        """Give a client back.  One that still waits for replies is closed instead: they are nobody else's business."""
-        had_replies_to_come = client.pending > 0
-        client.give_back()
+        """Give a client back, once.  One that still waits for replies is closed: they are nobody else's business."""
+        client.is_lent = False
         try:
-            self._loop.execute(self._release, client, had_replies_to_come)
+            self._loop.execute(self._release, client)  # after all that its user has asked for
         except ChannelClosedError:
             client.close()  # a loop that has stopped keeps no books
 
@@ -209,6 +210,9 @@ class ClientPool:
         if client is not None:
             self._lend(client, future)
             return
+        if self._stop_listener is None:
+            self._stop_listener = EndWithLoop(self._loop, self._end_waiting)
+            self._loop.adopt_listener(self._stop_listener)
         self._forget_given_up()
         if len(self._waiting) >= self._max_waiting:
             future.fail_if_pending(PoolFullError(f"{self!r}: {self._max_waiting} wait for a client already"))
@@ -228,25 +232,25 @@ class ClientPool:
             self._clients.discard(client)
         if len(self._clients) >= self._size:
             return None
-        client = LeasedClient(self._loops, self.address, self._options)
+        client = LeasedClient(self._loop, self.address, self._options)
         self._clients.add(client)
         return client
 
-    def _lend(self, client: LeasedClient, future: ChannelFuture[LeasedClient]) -> bool:
-        client.is_lent = True
+    def _lend(self, client: LeasedClient, future: ChannelFuture[LeasedClient]) -> None:
+        """Lend a client to who asked, unless they have given up."""
+        client.is_lent = True  # before they can use it
         if future.done() or not future.set_result(client):
             client.is_lent = False
             self._idle.append(client)
-            return False
-        return True
 
-    def _release(self, client: LeasedClient, had_replies_to_come: bool) -> None:
+    def _release(self, client: LeasedClient) -> None:
         if client not in self._clients or client in self._idle:
             return  # given back twice
-        if self._is_closed or client.is_closed or had_replies_to_come:
+        if self._is_closed or client.is_closed or client.pending:
             self._clients.discard(client)
             client.close()
         else:
+            client.clean()
             self._idle.append(client)
         while self._waiting and not self._is_closed:
             free = self._find()
@@ -258,18 +262,24 @@ class ClientPool:
         self._waiting = deque(future for future in self._waiting if not future.done())
 
     def _close(self, promise: ChannelFuture[None]) -> None:
-        self._is_closed = True
-        error = ChannelClosedError(f"{self!r} is closed")
-        while self._waiting:
-            self._waiting.popleft().fail_if_pending(error)
+        self._end_waiting()
+        if self._stop_listener is not None:
+            self._loop.forget_listener(self._stop_listener)
         clients = list(self._clients)
         self._clients.clear()
         self._idle.clear()
         _AllDone(promise, [client.close() for client in clients])
 
+    def _end_waiting(self) -> None:
+        """Lend no more."""
+        self._is_closed = True
+        error = ChannelClosedError(f"{self!r} is closed")
+        while self._waiting:
+            self._waiting.popleft().fail_if_pending(error)
+
 
 class _AllDone:
-    """Keeps a promise when all of some futures are done, one after the other; they may be of several loops."""
+    """Keeps a promise when all of some futures are done, one after the other."""
 
     def __init__(self, promise: ChannelFuture[None], futures: list[ChannelFuture[None]]) -> None:
         self._promise = promise

@@ -27,6 +27,7 @@ _EVERYWHERE: Final = {
     "MONITOR": _STREAM,
     "SYNC": _STREAM,
     "PSYNC": _STREAM,
+    "REPLCONF": _STREAM,
     "HELLO": _OPTIONS,
     "AUTH": _OPTIONS,
     "SELECT": _OPTIONS,

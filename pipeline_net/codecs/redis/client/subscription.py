@@ -148,10 +148,15 @@ class Subscription:
         message = self._take()
         if message is not None:
             return message
+        future = self.get()
         try:
-            return await self.get()
+            return await future
         except ChannelClosedError:
             raise StopAsyncIteration from None
+        except BaseException:  # asyncio's cancellation, and what get() fails with
+            if not future.cancel() and future.exception() is None:
+                self._messages.appendleft(future.result())  # it came in the very moment in which it was given up
+            raise
 
     def close(self) -> None:
         """Stop listening; iterations end.  Again is allowed."""

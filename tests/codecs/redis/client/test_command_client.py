@@ -79,6 +79,7 @@ def test_commands_are_pipelined_without_being_waited_for(client: redis.Client) -
 def test_several_commands_at_once(client: redis.Client) -> None:
     assert client.execute_many([]).result() == []
     assert client.execute_many([("SET", "a", 1), ["GET", "a"]]).result() == [redis.OK, b"1"]
+    assert client.execute_many(("INCR", "n") for _ in range(3)).result() == [1, 2, 3]
     with pytest.raises(redis.ReplyError, match="NONSENSE"):
         client.execute_many([("SET", "a", 2), ("NONSENSE",)]).result()
     kept = client.execute_many([("GET", "a"), ("NONSENSE",)], keeps_errors=True).result()

@@ -196,6 +196,14 @@ def test_a_pool_outlives_its_group_only_to_say_so(real_address: str) -> None:
     assert pool.close().result(10) is None
 
 
+def test_who_waits_for_a_client_is_told_when_the_loop_stops(real_address: str) -> None:
+    with EventLoopGroup(1) as group:
+        pool = redis.ClientPool(group, real_address, size=1)
+        pool.acquire().result(10)
+        waiting = pool.acquire(None)
+    assert isinstance(waiting.exception(10), ChannelClosedError)
+
+
 @pytest.mark.parametrize(("settings", "complaint"), [({"size": 0}, "size"), ({"max_waiting": 0}, "max_waiting")])
 def test_limits_are_at_least_one(settings: dict[str, Any], complaint: str, loops: EventLoopGroup) -> None:
     with pytest.raises(ValueError, match=f"{complaint} must be at least 1, not 0"):

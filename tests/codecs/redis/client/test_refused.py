@@ -16,6 +16,7 @@ from pipeline_net.codecs.redis.client.refused import ON_A_SHARED_CONNECTION, ON_
         (("SUBSCRIBE", "news"), r"SUBSCRIBE cannot be used like this: .*client.subscribe\(\)"),
         ((b"psubscribe", "news"), "psubscribe cannot be used like this"),
         (("Monitor",), "seat stages of your own"),
+        (("REPLCONF", "ACK", 1), "seat stages of your own"),
         (("SELECT", 1), "use ClientOptions"),
         (("HELLO", 3), "use ClientOptions"),
         (("QUIT",), r"use client.close\(\)"),

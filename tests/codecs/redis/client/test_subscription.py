@@ -81,6 +81,27 @@ def test_it_is_an_async_iterator(loops: EventLoopGroup, real_address: str) -> No
     assert asyncio.run(main()) == [b"0", b"1", b"2"]
 
 
+def test_an_iteration_that_is_cancelled_loses_no_message(loops: EventLoopGroup, real_address: str) -> None:
+    async def main() -> list[bytes]:
+        seen: list[bytes] = []
+        async with redis.Client(loops, real_address) as client:
+            with client.subscribe("news") as messages:
+                await messages.ready
+                sending = client.execute_many([("PUBLISH", "news", number) for number in range(200)])
+                while len(seen) < 200:
+                    step = asyncio.ensure_future(messages.__anext__())
+                    await asyncio.sleep(0)
+                    step.cancel()
+                    try:
+                        seen.append((await step).data)
+                    except asyncio.CancelledError:
+                        await asyncio.sleep(0)
+                await sending
+        return seen
+
+    assert asyncio.run(main()) == [b"%d" % number for number in range(200)]
+
+
 def test_a_callback_is_called_on_the_loop_and_may_fail(client: redis.Client, caplog: pytest.LogCaptureFixture) -> None:
     heard: SimpleQueue[tuple[redis.Message, bool]] = SimpleQueue()
 
