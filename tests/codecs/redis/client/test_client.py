@@ -11,6 +11,12 @@ import pytest
 
 from pipeline_net import ChannelBrokenError, ChannelClosedError, EventLoopGroup
 from pipeline_net.codecs import redis
+from pipeline_net.codecs.redis import client as door
+
+
+def test_the_house_offers_all_that_the_client_is_made_of() -> None:
+    assert set(door.__all__) <= set(redis.__all__)
+    assert [name for name in door.__all__ if getattr(redis, name) is not getattr(door, name)] == []
 
 
 @pytest.fixture(scope="module")
