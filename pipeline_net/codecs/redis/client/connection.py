@@ -198,9 +198,13 @@ class Connection(MatcherOwner):
         if matcher is not self.matcher:
             return  # somebody has closed us meanwhile
         self._connecting = None
-        if error is not None and self.state == CONNECTING:
+        if error is None:
+            return
+        if self.state == CONNECTING:
             self.matcher = None
             self._be_lost(error)
+        else:
+            matcher.give_up(error)  # the channel was open, and yet a stage has found it wanting, as TLS may
 
     def channel_opened(self, matcher: ReplyMatcher) -> None:
         if matcher is not self.matcher:
@@ -269,6 +273,9 @@ class Connection(MatcherOwner):
             return  # we have let it go
         self.matcher = None
         self._cancel_timer()
+        if self._connecting is not None and self._connecting.done():
+            error = self._connecting.exception() or error  # we are about to hear of it
+            self._connecting = None
         self.drop_calls(calls, error)
         if self.state != CLOSED:  # that was the last thing somebody who closes has waited for
             self._be_lost(error)

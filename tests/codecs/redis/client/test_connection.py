@@ -11,11 +11,13 @@ import pytest
 from pipeline_net import (
     ChannelBrokenError,
     ChannelClosedError,
+    ChannelDuplexHandler,
     ChannelFuture,
     ChannelOptions,
     ConnectTimeoutError,
     EncodeError,
     EventLoopGroup,
+    TlsError,
 )
 from pipeline_net.codecs import redis
 from pipeline_net.codecs.redis.client.calls import Call
@@ -204,6 +206,43 @@ def test_a_loop_that_stops_ends_those_too_that_are_between_two_attempts(fake: An
         connection.wait_for("lost")
     assert connection.events == ["lost", "ended"]
     assert str(connection.last_error) == f"{connection.loop.name} has been stopped"
+
+
+class _Distrusts(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Finds fault with the server once the channel is open, as a TLS handshake may."""
+
+    def __init__(self, tells_of_the_opening: bool) -> None:
+        self._tells = tells_of_the_opening
+
+    def connect(self, ctx: Any, address: Any, promise: Any) -> None:
+        self._promise = promise
+        ctx.connect(address, ctx.new_promise())
+
+    def channel_active(self, ctx: Any) -> None:
+        if self._tells:
+            ctx.fire_channel_active()
+        self._promise.set_exception(TlsError("nobody vouches for this server"))
+        ctx.close()
+
+
+class _Distrusting(Watched):
+    tells = False
+
+    def more_stages(self) -> list[Any]:
+        return [_Distrusts(self.tells)]
+
+
+@pytest.mark.parametrize("tells", [False, True])
+def test_what_a_lower_stage_finds_wrong_with_the_server_is_the_reason(
+    tells: bool, loops: EventLoopGroup, fake: Any, echoes: Any
+) -> None:
+    connection = _Distrusting(loops, fake(echoes).address, backoff=3600.0, backoff_limit=3600.0)
+    connection.tells = tells
+    connection.on_loop(connection.open)
+    connection.wait_for("lost")
+    assert isinstance(connection.errors[0], TlsError)
+    connection.on_loop(connection.close)
+    assert connection.events == ["lost", "ended"]
 
 
 def test_closing_while_connecting_gives_the_attempt_up(loops: EventLoopGroup, fake: Any, echoes: Any) -> None:
