@@ -32,5 +32,5 @@ class Backoff:
         return whole * (0.5 + self._chance() / 2)
 
     def reset(self) -> None:
-        """Begin anew: an attempt has succeeded."""
+        """Begin anew: a connection has held."""
         self._failures = 0

@@ -9,6 +9,7 @@ Everything here happens on one loop.  When that loop stops, the connection ends,
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -86,6 +87,7 @@ class Connection(MatcherOwner):
         self.encoder = RedisCommandEncoder()
         self._reconnects = options.reconnect
         self._backoff = Backoff(options.backoff, options.backoff_limit)
+        self._ready_at = math.inf  # on the loop's clock: when the last channel became ready
         self._timer: TimerHandle | None = None  # of the greeting, or of the pause
         self._greeting: Greeting | None = None
         self._asked: AskedCall | None = None
@@ -228,7 +230,7 @@ class Connection(MatcherOwner):
             return
         self._cancel_timer()
         self.state = next_state(self.state, GREETED)
-        self._backoff.reset()
+        self._ready_at = self.loop.time()
         self.last_error = None
         self.protocol = greeting.protocol
         self.server = greeting.server
@@ -287,6 +289,9 @@ class Connection(MatcherOwner):
             self.state = next_state(self.state, END)
             self._let_go(error)
             return
+        if self.loop.time() - self._ready_at >= self.options.backoff_limit:
+            self._backoff.reset()  # but not for a server that welcomes everybody, and throws them out again
+        self._ready_at = math.inf
         self.state = next_state(self.state, LOST)
         pause = self._backoff.next()
         _logger.info("the connection to %s is lost, next attempt in %.3f s: %s", self.address, pause, error)

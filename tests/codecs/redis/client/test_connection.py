@@ -130,6 +130,31 @@ def test_a_server_that_cannot_be_reached_is_tried_again_and_again(
     connection.on_loop(connection.close)
 
 
+def test_a_server_that_throws_us_out_again_is_approached_more_and_more_slowly(
+    loops: EventLoopGroup, fake: Any, greeting: Any
+) -> None:
+    server = fake(lambda ctx, command: ctx.write(b"%0\r\n") or ctx.close())
+    connection = Watched(loops, server.address, backoff=0.001, backoff_limit=3600.0)
+    connection.on_loop(connection.open)
+    connection.wait_for("ready", "lost", "ready", "lost", "ready", "lost", "ready", "lost")
+    assert connection.on_loop(connection._backoff.next) >= 0.001 * 2**4 / 2
+    connection.on_loop(connection.close)
+
+
+def test_after_a_connection_that_has_held_the_pause_is_short_again(
+    loops: EventLoopGroup, fake: Any, echoes: Any
+) -> None:
+    server = fake(echoes)
+    connection = Watched(loops, server.address, backoff=1e-9, backoff_limit=1e-9)
+    connection.on_loop(connection.open)
+    for number in range(3):
+        connection.wait_for(*["ready", "lost"] * number, "ready")
+        server.contexts[-1].channel.abort()
+    connection.wait_for(*["ready", "lost"] * 3)
+    assert connection._backoff._failures == 1
+    connection.on_loop(connection.close)
+
+
 def test_a_pause_can_be_ended_by_closing(loops: EventLoopGroup, fake: Any, echoes: Any) -> None:
     server = fake(echoes)
     server.stop_listening()
