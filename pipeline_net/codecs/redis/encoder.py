@@ -75,6 +75,8 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
             return msg.wire
         if msg is None:
             return _NULL_3 if self._is_3 else _NULL
+        if isinstance(msg, bool):
+            return self._boolean(msg)
         if isinstance(msg, int):
             return self._integer(msg)
         pieces: list[bytes] = []
@@ -93,6 +95,8 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
             small.append(msg.wire)
         elif msg is None:
             small.append(_NULL_3 if self._is_3 else _NULL)
+        elif isinstance(msg, bool):
+            small.append(self._boolean(msg))
         elif isinstance(msg, int):
             small.append(self._integer(msg))
         elif isinstance(msg, str):
@@ -197,9 +201,12 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
     def _pairs_head(self, kind: bytes, count: int) -> bytes:
         return b"%b%d\r\n" % (kind, count) if self._is_3 else b"*%d\r\n" % (count * 2)
 
+    def _boolean(self, truth: bool) -> bytes:
+        if self._is_3:
+            return b"#t\r\n" if truth else b"#f\r\n"
+        return _INTEGERS[1 if truth else 0]
+
     def _integer(self, number: int) -> bytes:
-        if self._is_3 and isinstance(number, bool):
-            return b"#t\r\n" if number else b"#f\r\n"
         if 0 <= number < _TABLE:
             return _INTEGERS[number]
         if _MIN_INTEGER <= number <= _MAX_INTEGER:
@@ -251,7 +258,7 @@ def digits_of(number: int) -> bytes:
         EncodeError: it has more digits than Python writes (``sys.set_int_max_str_digits``).
     """
     try:
-        return b"%d" % number
+        return str(number).encode()  # a compiled b"%d" % … does not notice that there are too many digits, and crashes
     except ValueError as exc:
         error = EncodeError(f"a number of {number.bit_length()} bits has too many digits")
         error.__cause__ = exc  # a compiled "raise … from" does not set it

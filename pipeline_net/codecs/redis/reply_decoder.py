@@ -184,11 +184,14 @@ class RedisReplyDecoder(ByteToMessageDecoder[Reply]):
                     break
                 at = lengths.after
                 value = length
-            elif at + 4 < end and not streaming and _is_ok(data, at):
+            elif kind == SIMPLE and not streaming and at + 4 < end and _is_ok(data, at):
                 at += 5
                 value = OK
             else:
-                value = self._rare(data, at, end, kind, latest)
+                if kind == ARRAY and not streaming:
+                    value = self._open(data, at, end, kind)
+                else:
+                    value = self._rare(data, at, end, kind, latest)
                 at = self._after
                 if value is _NOT_YET:
                     break
@@ -234,13 +237,13 @@ class RedisReplyDecoder(ByteToMessageDecoder[Reply]):
         return self._add_bulk(self._awaited_kind, value)
 
     def _rare(self, data: bytes, at: i64, end: i64, kind: i64, latest: i64) -> Any:
-        """Read what is neither a string nor an integer; leave in ``_after`` where it ends.
+        """Read what is neither a string, an integer nor an array; leave in ``_after`` where it ends.
 
         The message that has become whole, ``PENDING``, or ``_NOT_YET``.
         """
         if self._chunks is not None and kind != CHUNK:
             raise refusal("expected ';'", f"a string is streaming, and {bytes([kind])!r} is no part of it")
-        if kind in (ARRAY, MAP, SET, PUSH, ATTRIBUTE):
+        if kind in (MAP, SET, PUSH, ATTRIBUTE):
             return self._open(data, at, end, kind)
         if kind in (SIMPLE, ERROR, DOUBLE, BIG_NUMBER):
             return self._read_line(data, at, end)
