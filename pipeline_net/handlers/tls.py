@@ -117,6 +117,8 @@ class TlsHandler(TlsOutput):
     # -- life ---------------------------------------------------------------------------------------
 
     def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if not ctx.loop.in_loop:
+            raise PipelineError("a TLS stage shares the buffers of its loop, and cannot run on a pool")
         self.seat = ctx
         self.scratch = scratch_of(ctx.loop)
         if ctx.channel.is_active:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelClosedError, ChannelOptions, PipelineError, TlsError
+from pipeline_net import ChannelClosedError, ChannelOptions, PipelineError, TlsError, WorkerPool
 from pipeline_net.handlers import TlsHandler, TlsHandshakeDone
 from pipeline_net.testing import EmbeddedChannel
 
@@ -488,3 +489,19 @@ def test_a_name_that_openssl_does_not_take_is_a_tls_error(certificates: Certific
     channel = EmbeddedChannel(certificates.client().handler(".example"), diary)
     assert "cannot begin" in str(diary.error)
     assert not channel.is_open
+
+
+def test_it_does_not_run_on_a_pool(certificates: Certificates) -> None:
+    diary = Diary()
+    pool = WorkerPool(1)
+    try:
+        channel = EmbeddedChannel(diary)
+        channel.pipeline.add_first(certificates.server().handler(), executor=pool)
+        deadline = time.monotonic() + 10
+        while not diary.errors and time.monotonic() < deadline:
+            channel.run_pending()
+        (error,) = diary.errors
+        assert "cannot run on a pool" in str(error.__cause__)
+        assert list(channel.pipeline) == [diary]
+    finally:
+        pool.release()

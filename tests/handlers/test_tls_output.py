@@ -203,6 +203,39 @@ def test_too_much_that_waits_for_the_handshake_closes_the_channel(certificates: 
     assert channel.pending_write_bytes == 0
 
 
+@pytest.mark.parametrize("what", ["write", "large", "flush", "close", "shutdown"])
+def test_who_writes_or_closes_when_it_hears_that_there_is_no_room_does_not_get_in_between(
+    certificates: Certificates, what: str
+) -> None:
+    class Reacts(ChannelInboundHandler[bytes]):
+        times = 0
+
+        def channel_writability_changed(self, ctx: Any) -> None:
+            self.times += 1
+            if self.times > 1:
+                return
+            if what == "large":
+                ctx.write(b"b" * 100_000)
+            else:
+                ctx.write(b"b" * 10)
+            if what == "flush":
+                ctx.flush()
+            elif what == "close":
+                ctx.close()
+            elif what == "shutdown":
+                ctx.shutdown_output()
+
+    channel, peer = fresh(certificates, Reacts())
+    channel.write(b"a" * 300_000)
+    channel.run_pending()
+    peer.talk()
+    channel.run_pending()
+    peer.talk()
+    assert peer.received == b"a" * 300_000 + b"b" * (100_000 if what == "large" else 10)
+    assert peer.has_ended is (what in ("close", "shutdown"))
+    assert channel.is_open is (what != "close")
+
+
 # -- files ------------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from pipeline_net import (
     TlsError,
 )
 from pipeline_net.codecs import LineBasedFrameDecoder
-from pipeline_net.handlers import AlpnHandler, ServerTls, TlsHandshakeDone, start_tls
+from pipeline_net.handlers import AlpnHandler, ServerTls, SniffHandler, TlsHandshakeDone, probes, start_tls
 
 from .conftest import VERSIONS, Certificates, Diary
 
@@ -440,3 +440,22 @@ def test_closing_a_server_says_goodbye(certificates: Certificates, loops: EventL
         assert client.recv(1) == b"x"
         assert server.drain(0.01) == 1
         assert client.recv(1) == b""  # without close_notify it would raise
+
+
+def test_one_port_for_tls_and_plain_text(certificates: Certificates, loops: EventLoopGroup) -> None:
+    tls = certificates.server()
+
+    def stages(channel: Any) -> list[Any]:
+        return [
+            SniffHandler((probes.tls, lambda channel: [tls.handler(), Facts()]), otherwise=lambda channel: [Echo()])
+        ]
+
+    server = ServerBootstrap(loops, initializer=stages).bind("tcp://127.0.0.1:0")
+    port = int(server.addresses[0].rpartition(":")[2])
+    with _dial(port, certificates.client_context()) as client:
+        assert client.recv(100) == b"('TLSv1.3', 'localhost', None, [], False)\n"
+        client.sendall(b"secret")
+        assert client.recv(100) == b"secret"
+    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as plain:
+        plain.sendall(b"plain")
+        assert plain.recv(100) == b"plain"
