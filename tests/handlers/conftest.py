@@ -119,6 +119,10 @@ class Peer:
         except ssl.SSLZeroReturnError:
             self.has_ended = True
 
+    def begin(self) -> None:
+        """Say the first word."""
+        self._work()
+
     def given(self) -> bytes:
         """What it has to say now."""
         return self._outgoing.read()
