@@ -206,6 +206,7 @@ class TlsHandler(TlsOutput):
         failure: Exception | None = None
         is_done = False
         incoming = self.scratch.incoming
+        self.scratch.sweep()
         incoming.write(data)
         try:
             self.tls.do_handshake()
@@ -341,9 +342,11 @@ class TlsHandler(TlsOutput):
         incoming = self.scratch.incoming
         plain = b""
         more: list[bytes] | None = None
-        failure: ssl.SSLError | None = None
+        error: TlsError | None = None
         is_over = False
         ask: Any = size if size < _RECORD else _RECORD
+        if incoming.pending:
+            self.scratch.sweep()
         incoming.write(data)
         try:
             while True:
@@ -364,17 +367,17 @@ class TlsHandler(TlsOutput):
         except ssl.SSLZeroReturnError:
             is_over = True
         except ssl.SSLError as exc:
-            failure = exc
+            error = caused_by(exc, f"the TLS connection with {self._peer(ctx)} is broken")
+            self.failure = error  # what is written from now on cannot be encrypted, and shall fail with the reason
         if incoming.pending:
             incoming.read()  # after close_notify, or an error: it means nothing
-        if self.scratch.outgoing.pending and failure is None:
-            self.send(ctx)
+        self.send(ctx)  # before anybody else runs, who may need the buffer
         if plain and self.state == OPEN:
             self._has_delivered = True
             self._is_asked = False
             ctx.fire_channel_read(plain if more is None else b"".join(more))
-        if failure is not None:
-            self.fail(ctx, caused_by(failure, f"the TLS connection with {self._peer(ctx)} is broken"))
+        if error is not None:
+            self.fail(ctx, error)
         elif is_over and not self.peer_is_done:
             self.peer_is_done = True
             self._peer_said_goodbye(ctx)

@@ -40,11 +40,19 @@ _FILE_CHUNK: Final = 262144  # bytes of a file that are read and encrypted at on
 
 
 class Scratch:
-    """The two buffers that the TLS stages of one loop share; empty between any two calls."""
+    """The two buffers that the TLS stages of one loop share; empty between any two calls.
+
+    Only a KeyboardInterrupt can leave something in them, when a loop is driven on the main thread and goes on after it:
+    whoever begins sweeps that out.
+    """
 
     def __init__(self) -> None:
         self.incoming: Final = ssl.MemoryBIO()
         self.outgoing: Final = ssl.MemoryBIO()
+
+    def sweep(self) -> None:
+        self.incoming.read()
+        self.outgoing.read()
 
 
 def scratch_of(loop: Loop) -> Scratch:
@@ -188,7 +196,7 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             self._encrypt(ctx, data, size)
         if promises is not None:
             for promise in promises:
-                if self.state == OPEN:
+                if self.state == OPEN and self.failure is None:
                     ctx.write(b"", promise)  # kept as soon as what was written before it has gone
                 else:
                     promise.fail_if_pending(self.failure or ctx.channel.closed_error())
@@ -197,10 +205,12 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
 
     def _encrypt(self, ctx: ChannelHandlerContext[Any, Any], data: bytes, end: i64) -> None:
         """Put the first ``end`` bytes into records, and write these."""
-        if self.state != OPEN:
-            return  # an earlier record could not be written
+        if self.state != OPEN or self.failure is not None:
+            return  # nothing can be encrypted any more
         write = self.tls.write
         outgoing = self.scratch.outgoing
+        if outgoing.pending:
+            self.scratch.sweep()
         try:
             if end == len(data) and end <= _RECORD:
                 if end > 0:
@@ -347,9 +357,10 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
         """Encrypt the rest, and close_notify after it; once."""
         while self._plain and self.state == OPEN:
             self._encrypt_plain(ctx, False)  # whoever hears of it may have written more
-        if self._output_is_shut or self.state != OPEN:
+        if self._output_is_shut or self.state != OPEN or self.failure is not None:
             return
         self._output_is_shut = True
+        self.scratch.sweep()
         try:
             self.tls.unwrap()
         except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):

@@ -324,6 +324,21 @@ def test_a_record_that_was_tampered_with_ends_the_connection_after_what_came_bef
     assert not channel.is_open
 
 
+def test_an_answer_to_what_came_before_a_broken_record_fails_with_the_reason(certificates: Certificates) -> None:
+    written: list[Any] = []
+    diary = Diary({"read": lambda ctx: written.extend(ctx.channel.write(bytes(size)) for size in (5, 100_000))})
+    channel, peer = connected(certificates, diary)
+    peer.write(b"good")
+    good = peer.given()
+    peer.write(b"bad")
+    bad = bytearray(peer.given())
+    bad[-1] ^= 1
+    channel.write_inbound(good + bytes(bad))
+    assert diary.received == b"good"
+    assert "bad record mac" in str(diary.error)
+    assert [future.exception() for future in written] == [diary.error] * 2
+
+
 def test_the_end_of_input_without_close_notify_is_an_error(certificates: Certificates) -> None:
     diary = Diary()
     channel, peer = connected(certificates, diary)

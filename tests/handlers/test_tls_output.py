@@ -473,3 +473,18 @@ def test_errors_of_openssl_are_said_in_its_words() -> None:
 def test_nothing_that_is_no_file_is_taken_for_one(certificates: Certificates) -> None:
     channel, _ = fresh(certificates, Diary())
     assert isinstance(channel.write(io.BytesIO(b"x")).exception(), PipelineError)
+
+
+def test_what_an_interrupt_has_left_behind_is_nobodys(certificates: Certificates) -> None:
+    """When Ctrl-C hits a loop on the main thread in the middle of OpenSSL, its other connections go on."""
+    channel, peer = fresh(certificates, Echo())
+    scratch = channel.loop.shared["tls"]
+    scratch.incoming.write(b"half a record of somebody else")
+    scratch.outgoing.write(b"a record for somebody else")
+    peer.say(b"hello")
+    assert peer.received == b"hello"
+    scratch.outgoing.write(b"a record for somebody else")
+    channel.close()
+    channel.run_pending()
+    peer.talk()
+    assert peer.has_ended
