@@ -17,7 +17,6 @@ from pipeline_net import (
     ChannelOptions,
     EventLoop,
     PipelineError,
-    TlsError,
     WriteBufferOverflowError,
 )
 from pipeline_net.channel import Channel
@@ -469,11 +468,33 @@ def test_turning_auto_read_on_asks_stages_for_what_they_hold_back() -> None:
     assert asked.times == 1
 
 
-def test_a_tls_error_at_the_tail_is_one_line_of_news(caplog: pytest.LogCaptureFixture) -> None:
-    channel = EmbeddedChannel()
-    with caplog.at_level("INFO", logger="pipeline_net.channel"):
-        channel.pipeline.fire_exception_caught(TlsError("the peer speaks plain HTTP"))
-    (record,) = caplog.records
-    assert (record.levelname, record.exc_info) == ("INFO", None)
-    assert record.getMessage().endswith("the peer speaks plain HTTP")
-    assert not channel.is_open
+def test_a_close_future_that_is_asked_for_late_is_done() -> None:
+    channel, _ = connected()
+    early = channel.close_future
+    assert channel.close_future is early
+    assert not early.done()
+    channel.close()
+    assert early.done()
+    late, _ = connected()
+    late.close()
+    assert late.close_future.done()
+    assert late.close_future is late.close_future
+
+
+def test_threads_that_ask_at_once_for_a_close_future_get_the_same() -> None:
+    for _ in range(50):
+        channel, _ = connected()
+        start = threading.Barrier(4)
+        got: list[ChannelFuture[None]] = []
+
+        def ask(channel: Channel = channel, start: threading.Barrier = start, got: list[Any] = got) -> None:
+            start.wait()
+            got.append(channel.close_future)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(got) == 4
+        assert all(future is got[0] for future in got)
