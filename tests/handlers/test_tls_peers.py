@@ -23,7 +23,7 @@ from pipeline_net import (
     ServerBootstrap,
     TlsError,
 )
-from pipeline_net.codecs import LineBasedFrameDecoder
+from pipeline_net.codecs import LineBasedFrameDecoder, redis
 from pipeline_net.handlers import AlpnHandler, ServerTls, SniffHandler, TlsHandshakeDone, probes, start_tls
 
 from .conftest import VERSIONS, Certificates, Diary
@@ -459,3 +459,20 @@ def test_one_port_for_tls_and_plain_text(certificates: Certificates, loops: Even
     with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as plain:
         plain.sendall(b"plain")
         assert plain.recv(100) == b"plain"
+
+
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis-cli is not installed")
+def test_redis_cli_with_tls_and_a_client_certificate(certificates: Certificates, serve_tls: Callable[..., int]) -> None:
+    class Store(ChannelInboundHandler[Any]):
+        def channel_read(self, ctx: Any, msg: Any) -> None:
+            ctx.write(redis.SimpleString("PONG") if msg[0].upper() == b"PING" else redis.SimpleString("OK"))
+
+    port = serve_tls(
+        certificates.server(client_ca=certificates["ca.pem"]), lambda channel: redis.server_stack() >> Store()
+    )
+    identity = ("--cert", certificates["client.pem"], "--key", certificates["client.key"])
+    command = ("redis-cli", "--tls", "--cacert", certificates["ca.pem"], "-h", "localhost", "-p", str(port))
+    done = subprocess.run([*command, *identity, "PING"], capture_output=True, timeout=_PATIENCE, check=True)
+    assert done.stdout == b"PONG\n"
+    refused = subprocess.run([*command, "PING"], capture_output=True, timeout=_PATIENCE, check=False)
+    assert b"PONG" not in refused.stdout
