@@ -36,7 +36,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import mypyc_attr
-from ..errors import PipelineError, TlsError
+from ..errors import ForeignThreadError, PipelineError, TlsError
 from .tls_facts import TlsHandshakeDone
 from .tls_life import CLOSING, DONE, HANDSHAKING, NEW, OPEN, START, next_state
 from .tls_output import TlsOutput, caused_by, scratch_of
@@ -447,7 +447,12 @@ def start_tls(pipeline: ChannelPipeline, handler: TlsHandler, *, after: Which | 
 
     Args:
         after: the stage behind which it is seated, when that is not the first place: such as another TlsHandler.
+
+    Raises:
+        ForeignThreadError: called on another thread than the loop's, which meanwhile may read on.
     """
+    if not pipeline.channel.loop.in_loop:
+        raise ForeignThreadError("start_tls() is called on the channel's loop: bytes may arrive at any moment")
     if after is None:
         pipeline.add_first(handler)
     else:
