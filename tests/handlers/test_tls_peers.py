@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import ssl
@@ -267,6 +268,27 @@ def _dial(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
         raise
 
 
+def _exchange(client: ssl.SSLSocket, data: bytes) -> bytes:
+    """Send ``data`` and receive as much, on one thread: two may not use one ``SSLSocket`` at once."""
+    received = bytearray()
+    unsent = memoryview(data)
+    client.setblocking(False)
+    while len(received) < len(data):
+        select.select([client], [client] if unsent else [], [], _PATIENCE)
+        try:
+            unsent = unsent[client.send(unsent) :] if unsent else unsent
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            pass  # no room
+        try:
+            while chunk := client.recv(65536):
+                received += chunk
+            break
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            continue  # nothing more for now
+    client.settimeout(_PATIENCE)
+    return bytes(received)
+
+
 class Echo(ChannelInboundHandler[bytes]):
     def channel_read(self, ctx: Any, msg: bytes) -> None:
         ctx.write(msg)
@@ -279,13 +301,7 @@ def test_megabytes_come_back_and_half_closing_loses_nothing(
     port = serve_tls(certificates.server(), lambda channel: [Echo()])
     data = bytes(range(256)) * 40_000
     with _dial(port, certificates.client_context(maximum_version=version)) as client:
-        sender = threading.Thread(target=client.sendall, args=(data,))
-        sender.start()
-        received = bytearray()
-        while len(received) < len(data):
-            received += client.recv(65536)
-        sender.join()
-        assert received == data
+        assert _exchange(client, data) == data
         client.unwrap().close()
 
 
