@@ -6,7 +6,8 @@ How OpenSSL behaves, and what we make of it:
   out.  When it says "want read" it has taken *all* that it was given: the beginning of an unfinished record is kept
   inside.  And what it has to say can be taken out after every call.  So both buffers are empty whenever we return, and
   **one pair serves all connections of a loop**.  A pair for each would keep, for ever, the memory of the largest piece
-  that ever passed through: 40 KiB a connection.
+  that ever passed through: 40 KiB a connection.  The rule that this asks for: nobody else's code runs before both are
+  empty again.  So all of a piece is decrypted first, then passed on; and what OpenSSL says is taken out, then written.
 * ``read()`` decrypts one record, 16 KiB at most.  That there is nothing more costs an exception to learn, which is
   spared by looking whether bytes are left.
 * A ``write()`` makes one record at least, so what is written in one batch of work is joined (``tls_output``).
