@@ -17,11 +17,24 @@
     part_aggregator  Part → Reply
     pattern          which keys user:* means
     stacks           both directions as a stack, and what is answered to bytes that are no command
+
+and the server kit, for ``redis.server_stack() >> redis.CommandHandler(table, MySession(state))``::
+
+    command_table    which commands there are; begins with those of the kit
+    session          what is known of one connection
+    server_state     what all connections of a server share
+    command_handler  the stage that runs commands
+    pub_sub          who hears what
+    arguments        numbers and such, as strictly read as by the real server
 """
 
 from __future__ import annotations
 
+from .arguments import integer, printable
 from .command_encoder import RedisCommandEncoder
+from .command_handler import CommandHandler
+from .command_registry import CommandEntry, CommandError, CommandRegistry
+from .command_table import CommandTable
 from .decoder import RedisCommandDecoder
 from .encoder import RedisReplyEncoder
 from .messages import (
@@ -42,11 +55,15 @@ from .messages import (
     SimpleString,
     Verbatim,
 )
+from .output_limit import OutputLimit
 from .part_aggregator import RedisPartAggregator
 from .part_decoder import RedisPartDecoder
 from .parts import AGGREGATE_END, BULK_END, AggregateHead, BulkHead, BulkPart, End, Part
 from .pattern import KeyPattern
+from .pub_sub import PubSub
 from .reply_decoder import RedisReplyDecoder
+from .server_state import KeyWatcher, ServerState
+from .session import LATER, NO_REPLY, Session
 from .stacks import RefusalHandler, client_stack, server_stack
 
 __all__ = [
@@ -57,15 +74,25 @@ __all__ = [
     "BulkHead",
     "BulkPart",
     "Command",
+    "CommandEntry",
+    "CommandError",
+    "CommandHandler",
+    "CommandRegistry",
+    "CommandTable",
     "End",
     "KeyPattern",
+    "KeyWatcher",
+    "LATER",
     "MapReply",
     "NULL",
+    "NO_REPLY",
     "NULL_ARRAY",
     "Null",
     "OK",
     "PONG",
+    "OutputLimit",
     "Part",
+    "PubSub",
     "Push",
     "QUEUED",
     "RedisCommandDecoder",
@@ -78,9 +105,13 @@ __all__ = [
     "RefusalHandler",
     "Reply",
     "Request",
+    "ServerState",
+    "Session",
     "SetReply",
     "SimpleString",
     "Verbatim",
     "client_stack",
+    "integer",
+    "printable",
     "server_stack",
 ]
