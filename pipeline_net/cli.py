@@ -3,6 +3,7 @@
 ::
 
     pipeline-net run redis --address tcp://127.0.0.1:6379     an example of the source tree
+    pipeline-net run redis -- --appendonly data.aof           the same, with options of its own
     pipeline-net run chat:initializer --loops 2               what a module of yours serves
     pipeline-net check frames:FrameDecoder --cases frames.toml
     pipeline-net version
@@ -74,7 +75,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: from argparse: 0 after ``--help``, 2 for options that it does not know.
     """
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    end = words.index("--") if "--" in words else len(words)
+    parser = _parser()
+    arguments = parser.parse_args(words[:end])
+    arguments.own = words[end + 1 :]
+    if arguments.own and arguments.do is not _run:
+        parser.error(f"unrecognized arguments: {' '.join(arguments.own)}")
     try:
         code: int = arguments.do(arguments)
     except UsageError as exc:
@@ -97,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
             "Start an example of the source tree by its name, or what MODULE:NAME is: a function that takes a channel "
             "and returns its stages, an EventHandler, or a main function."
         ),
-        epilog="Ctrl-C stops the server.",
+        epilog="What follows -- are options of the program itself.  Ctrl-C stops the server.",
     )
     run.add_argument(
         "what", metavar="EXAMPLE|MODULE:NAME", help="redis, echo, chat, …, or for example chat:initializer"
@@ -164,9 +171,9 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         with _quiet_end():
             if ":" in what:
-                _serve(_load(what), what, arguments.address, arguments.loops)
+                _serve(_load(what), what, arguments)
             else:
-                _run_example(find_example(what), arguments.address, arguments.loops)
+                _run_example(find_example(what), arguments)
     except KeyboardInterrupt:
         return 0
     except OSError as exc:
@@ -211,7 +218,7 @@ def _example_folders() -> list[Path]:
 
 
 def find_example(name: str) -> Path:
-    """Find the file of an example: ``redis`` is ``redis.py`` or ``redis_server.py``.
+    """Find an example: ``redis`` is ``redis.py``, ``redis_server.py``, or such a folder that has a ``__main__.py``.
 
     Raises:
         UsageError: there is none; the message lists those that are there.
@@ -219,10 +226,14 @@ def find_example(name: str) -> Path:
     stem = name.replace("-", "_").removesuffix(".py")
     folders = _example_folders()
     for folder in folders:
-        for path in (folder / f"{stem}.py", folder / f"{stem}_server.py"):
-            if path.is_file():
-                return path
-    names = sorted({path.stem.removesuffix("_server") for folder in folders for path in folder.glob("[!_]*.py")})
+        for name_of_it in (stem, f"{stem}_server"):
+            if (folder / f"{name_of_it}.py").is_file():
+                return folder / f"{name_of_it}.py"
+            if (folder / name_of_it / "__main__.py").is_file():
+                return folder / name_of_it
+    found = [path for folder in folders for path in (*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__main__.py"))]
+    stems = {path.stem if path.name != "__main__.py" else path.parent.name for path in found}
+    names = sorted(stem.removesuffix("_server") for stem in stems)
     if names:
         raise UsageError(f"no example is called {name!r}; there are: {', '.join(names)}.  {_YOUR_OWN}")
     raise UsageError(
@@ -234,25 +245,26 @@ def find_example(name: str) -> Path:
 _YOUR_OWN: Final = "A server of your own is named MODULE:NAME, such as chat:initializer"
 
 
-def _run_example(path: Path, address: str | None, loops: int | None) -> None:
-    """Run an example as ``python examples/….py`` would."""
+def _run_example(path: Path, arguments: argparse.Namespace) -> None:
+    """Run an example as ``python examples/…`` would."""
     sys.path.insert(0, str(path.parent))
     try:
-        with _command_line(str(path), address, loops):
+        with _command_line(str(path), arguments):
             runpy.run_path(str(path), run_name="__main__")
     finally:
         sys.path.remove(str(path.parent))
 
 
 @contextmanager
-def _command_line(program: str, address: str | None, loops: int | None) -> Iterator[None]:
+def _command_line(program: str, arguments: argparse.Namespace) -> Iterator[None]:
     """Let a program see, as its own, the options that it was given here."""
     before = sys.argv
     sys.argv = [program]
-    if address is not None:
-        sys.argv += ["--address", address]
-    if loops is not None:
-        sys.argv += ["--loops", str(loops)]
+    if arguments.address is not None:
+        sys.argv += ["--address", arguments.address]
+    if arguments.loops is not None:
+        sys.argv += ["--loops", str(arguments.loops)]
+    sys.argv += arguments.own
     try:
         yield
     finally:
@@ -281,8 +293,13 @@ def _load(what: str) -> Any:
     return found
 
 
-def _serve(found: Any, what: str, address: str | None, loops: int | None) -> None:
+def _serve(found: Any, what: str, arguments: argparse.Namespace) -> None:
     """Serve an initializer or an event handler, or call a main function."""
+    address: str | None = arguments.address
+    loops: int | None = arguments.loops
+    is_program = callable(found) and not isinstance(found, type) and _required_parameters(found) == 0
+    if arguments.own and not is_program:
+        raise UsageError(f"{what} is no program, and has no options of its own: {' '.join(arguments.own)}")
     if isinstance(found, type) and issubclass(found, EventHandler):
         found = found()
     if isinstance(found, EventHandler):
@@ -297,7 +314,7 @@ def _serve(found: Any, what: str, address: str | None, loops: int | None) -> Non
     elif (parameters := _required_parameters(found)) == 1:
         _serve_stages(found, address or _DEFAULT_ADDRESS, loops)
     elif parameters == 0:
-        with _command_line(what, address, loops):
+        with _command_line(what, arguments):
             found()
     else:
         raise UsageError(
