@@ -5,6 +5,7 @@
     pipeline-net run redis --address tcp://127.0.0.1:6379     an example of the source tree
     pipeline-net run redis -- --appendonly data.aof           the same, with options of its own
     pipeline-net run chat:initializer --loops 2               what a module of yours serves
+    pipeline-net run chat:initializer --tls-cert cert.pem --tls-key key.pem
     pipeline-net check frames:FrameDecoder --cases frames.toml
     pipeline-net version
 
@@ -59,7 +60,8 @@ from . import (
 from .testing import check_decoder
 from .transport.address import parse_address
 
-_DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:9000"  # where a module of the user's listens
+_DEFAULT_PLACE: Final = "127.0.0.1:9000"  # where a module of the user's listens
+_DEFAULT_ADDRESS: Final = f"tcp://{_DEFAULT_PLACE}"
 _CANNOT_BIND: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 Case: TypeAlias = tuple[str, bytes, list[Any]]
@@ -67,6 +69,38 @@ Case: TypeAlias = tuple[str, bytes, list[Any]]
 
 class UsageError(Exception):
     """What was asked cannot be done; the message says why, and what to type instead."""
+
+
+@attrs.frozen
+class Place:
+    """Where a server shall listen, on how many loops, and with which certificate; ``None`` where nothing was said."""
+
+    address: str | None = None
+    loops: int | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    own: tuple[str, ...] = ()  # options of the program itself
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Place:
+        if arguments.tls_key is not None and arguments.tls_cert is None:
+            raise UsageError("--tls-key is of no use without --tls-cert, the certificate that belongs to it")
+        return cls(arguments.address, arguments.loops, arguments.tls_cert, arguments.tls_key, arguments.own)
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        return None if self.certificate is None else (self.certificate, self.key or self.certificate)
+
+    @property
+    def known_address(self) -> str:
+        return self.address or (_DEFAULT_ADDRESS if self.certificate is None else f"tls://{_DEFAULT_PLACE}")
+
+    @property
+    def options(self) -> list[str]:
+        """The same as a program would be told on its command line."""
+        said = {"address": self.address, "loops": self.loops, "tls-cert": self.certificate, "tls-key": self.key}
+        words = [word for name, value in said.items() if value is not None for word in (f"--{name}", str(value))]
+        return [*words, *self.own]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,12 +111,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     end = words.index("--") if "--" in words else len(words)
-    parser = _parser()
-    arguments = parser.parse_args(words[:end])
-    arguments.own = words[end + 1 :]
-    if arguments.own and arguments.do is not _run:
-        parser.error(f"unrecognized arguments: {' '.join(arguments.own)}")
+    arguments = _parser().parse_args(words[:end])
+    arguments.own = tuple(words[end + 1 :])
     try:
+        if arguments.own and arguments.do is not _run:
+            raise UsageError(f"only a program that is run has options of its own: {' '.join(arguments.own)}")
         code: int = arguments.do(arguments)
     except UsageError as exc:
         print(f"pipeline-net: {exc}", file=sys.stderr)
@@ -113,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
         "--address", type=_address, help=f"where to listen (yours: {_DEFAULT_ADDRESS}; examples say theirs)"
     )
     run.add_argument("--loops", type=_count, metavar="N", help="event loops, each in a thread of its own (1)")
+    run.add_argument("--tls-cert", type=Path, metavar="FILE", help="encrypt with this certificate (PEM); see --tls-key")
+    run.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, unless it is in the same file")
     run.set_defaults(do=_run)
 
     check = commands.add_parser(
@@ -168,14 +203,17 @@ def _describe_build() -> str:
 
 def _run(arguments: argparse.Namespace) -> int:
     what: str = arguments.what
+    place = Place.of(arguments)
     try:
         with _quiet_end():
             if ":" in what:
-                _serve(_load(what), what, arguments)
+                _serve(_load(what), what, place)
             else:
-                _run_example(find_example(what), arguments)
+                _run_example(find_example(what), place)
     except KeyboardInterrupt:
         return 0
+    except (AddressError, errors.TlsError) as exc:
+        raise UsageError(str(exc)) from exc
     except OSError as exc:
         if exc.errno not in _CANNOT_BIND or "cannot bind" not in str(exc):
             raise
@@ -226,14 +264,12 @@ def find_example(name: str) -> Path:
     stem = name.replace("-", "_").removesuffix(".py")
     folders = _example_folders()
     for folder in folders:
-        for name_of_it in (stem, f"{stem}_server"):
-            if (folder / f"{name_of_it}.py").is_file():
-                return folder / f"{name_of_it}.py"
-            if (folder / name_of_it / "__main__.py").is_file():
-                return folder / name_of_it
+        for path in [folder / name for name in (f"{stem}.py", f"{stem}_server.py", stem, f"{stem}_server")]:
+            if path.is_file() or (path / "__main__.py").is_file():
+                return path
     found = [path for folder in folders for path in (*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__main__.py"))]
-    stems = {path.stem if path.name != "__main__.py" else path.parent.name for path in found}
-    names = sorted(stem.removesuffix("_server") for stem in stems)
+    stems = {path.parent.name if path.name == "__main__.py" else path.stem for path in found}
+    names = sorted({stem.removesuffix("_server") for stem in stems})
     if names:
         raise UsageError(f"no example is called {name!r}; there are: {', '.join(names)}.  {_YOUR_OWN}")
     raise UsageError(
@@ -245,26 +281,21 @@ def find_example(name: str) -> Path:
 _YOUR_OWN: Final = "A server of your own is named MODULE:NAME, such as chat:initializer"
 
 
-def _run_example(path: Path, arguments: argparse.Namespace) -> None:
+def _run_example(path: Path, place: Place) -> None:
     """Run an example as ``python examples/…`` would."""
     sys.path.insert(0, str(path.parent))
     try:
-        with _command_line(str(path), arguments):
+        with _command_line(str(path), place):
             runpy.run_path(str(path), run_name="__main__")
     finally:
         sys.path.remove(str(path.parent))
 
 
 @contextmanager
-def _command_line(program: str, arguments: argparse.Namespace) -> Iterator[None]:
+def _command_line(program: str, place: Place) -> Iterator[None]:
     """Let a program see, as its own, the options that it was given here."""
     before = sys.argv
-    sys.argv = [program]
-    if arguments.address is not None:
-        sys.argv += ["--address", arguments.address]
-    if arguments.loops is not None:
-        sys.argv += ["--loops", str(arguments.loops)]
-    sys.argv += arguments.own
+    sys.argv = [program, *place.options]
     try:
         yield
     finally:
@@ -293,17 +324,14 @@ def _load(what: str) -> Any:
     return found
 
 
-def _serve(found: Any, what: str, arguments: argparse.Namespace) -> None:
+def _serve(found: Any, what: str, place: Place) -> None:
     """Serve an initializer or an event handler, or call a main function."""
-    address: str | None = arguments.address
-    loops: int | None = arguments.loops
-    is_program = callable(found) and not isinstance(found, type) and _required_parameters(found) == 0
-    if arguments.own and not is_program:
-        raise UsageError(f"{what} is no program, and has no options of its own: {' '.join(arguments.own)}")
+    if place.own and (isinstance(found, type) or not callable(found) or _required_parameters(found) > 0):
+        raise UsageError(f"{what} is no program, and has no options of its own: {' '.join(place.own)}")
     if isinstance(found, type) and issubclass(found, EventHandler):
         found = found()
     if isinstance(found, EventHandler):
-        serve(found, address or _DEFAULT_ADDRESS, loops=loops, ready=_announce)
+        serve(found, place.known_address, loops=place.loops, tls=place.tls, ready=_announce)
     elif isinstance(found, ChannelHandler | Stack) or (isinstance(found, type) and issubclass(found, ChannelHandler)):
         raise UsageError(
             f"{what} is made of stages, and every channel wants its own:"
@@ -312,9 +340,9 @@ def _serve(found: Any, what: str, arguments: argparse.Namespace) -> None:
     elif not callable(found):
         raise UsageError(f"{what} is {found!r}; expected a function, or an EventHandler")
     elif (parameters := _required_parameters(found)) == 1:
-        _serve_stages(found, address or _DEFAULT_ADDRESS, loops)
+        _serve_stages(found, place)
     elif parameters == 0:
-        with _command_line(what, arguments):
+        with _command_line(what, place):
             found()
     else:
         raise UsageError(
@@ -322,9 +350,9 @@ def _serve(found: Any, what: str, arguments: argparse.Namespace) -> None:
         )
 
 
-def _serve_stages(initializer: Callable[[Any], Any], address: str, loops: int | None) -> None:
-    with EventLoopGroup(loops or 1) as group:
-        server = ServerBootstrap(group, initializer=initializer).bind(address)
+def _serve_stages(initializer: Callable[[Any], Any], place: Place) -> None:
+    with EventLoopGroup(place.loops or 1) as group:
+        server = ServerBootstrap(group, initializer=initializer, tls=place.tls).bind(place.known_address)
         _announce(server)
         server.wait()
 

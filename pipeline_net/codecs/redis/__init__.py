@@ -6,6 +6,7 @@
 
     ServerBootstrap(loops, initializer=lambda channel: redis.server_stack() >> Commands(store))
     Bootstrap(loops, initializer=lambda channel: redis.client_stack() >> Asker())
+    redis.Client(loops, "tcp://127.0.0.1:6379").call("GET", "key")
 
     messages         what is said: Command, Request, Reply, SimpleString, RedisError, Push, …
     decoder          bytes → Command, also as typed into nc
@@ -16,6 +17,7 @@
     part_decoder     bytes → Part, so that large values need not be held whole
     part_aggregator  Part → Reply
     pattern          which keys user:* means
+    client           the ready-made client: Client, ClientPool, …
     stacks           both directions as a stack, and what is answered to bytes that are no command
 
 and the server kit, for ``redis.server_stack() >> redis.CommandHandler(table, MySession(state))``::
@@ -31,6 +33,19 @@ and the server kit, for ``redis.server_stack() >> redis.CommandHandler(table, My
 from __future__ import annotations
 
 from .arguments import integer, printable
+from .client import (
+    Batch,
+    Client,
+    ClientOptions,
+    ClientPool,
+    CommandClient,
+    LeasedClient,
+    Message,
+    ReplyError,
+    Subscription,
+    Transaction,
+    TransactionAbortedError,
+)
 from .command_encoder import RedisCommandEncoder
 from .command_handler import CommandHandler
 from .command_registry import CommandEntry, CommandError, CommandRegistry
@@ -70,28 +85,38 @@ __all__ = [
     "AGGREGATE_END",
     "AggregateHead",
     "Attributed",
+    "Batch",
     "BULK_END",
     "BulkHead",
     "BulkPart",
+    "Client",
+    "client_stack",
+    "ClientOptions",
+    "ClientPool",
     "Command",
+    "CommandClient",
     "CommandEntry",
     "CommandError",
     "CommandHandler",
     "CommandRegistry",
     "CommandTable",
     "End",
+    "integer",
     "KeyPattern",
     "KeyWatcher",
     "LATER",
+    "LeasedClient",
     "MapReply",
-    "NULL",
+    "Message",
     "NO_REPLY",
-    "NULL_ARRAY",
+    "NULL",
     "Null",
+    "NULL_ARRAY",
     "OK",
-    "PONG",
     "OutputLimit",
     "Part",
+    "PONG",
+    "printable",
     "PubSub",
     "Push",
     "QUEUED",
@@ -104,14 +129,15 @@ __all__ = [
     "RedisReplyEncoder",
     "RefusalHandler",
     "Reply",
+    "ReplyError",
     "Request",
+    "server_stack",
     "ServerState",
     "Session",
     "SetReply",
     "SimpleString",
+    "Subscription",
+    "Transaction",
+    "TransactionAbortedError",
     "Verbatim",
-    "client_stack",
-    "integer",
-    "printable",
-    "server_stack",
 ]
