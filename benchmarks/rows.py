@@ -83,7 +83,7 @@ _EPOLL: Final = Contender("bare epoll", ("peers/epoll_echo.py",))
 _REDIS: Final = (
     Contender(
         OURS,
-        (*("../examples/redis_server.py", "--address", f"tcp://127.0.0.1:{PORT}"),),
+        (*("../examples/redis_server", "--address", f"tcp://127.0.0.1:{PORT}"),),
     ),
     Contender(
         "redis-server",
