@@ -36,6 +36,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/channel_life.py",
     "pipeline_net/channel_output.py",
     "pipeline_net/channel.py",
+    "pipeline_net/codecs/message_to_message.py",
     "pipeline_net/codecs/base.py",
     "pipeline_net/conn.py",
     "pipeline_net/codecs/line.py",

@@ -40,9 +40,11 @@ _TABLE = {
     "channel": "channel_life channel_output pipeline context future errors options loop",
     "channel_group": "channel channel_life errors",
     "stack": "handler pipeline errors",
-    "codecs.base": "buffer handler context pipeline errors",
+    "codecs.message_to_message": "handler context",
+    "codecs.base": "codecs.message_to_message buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
+    "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
