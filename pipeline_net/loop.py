@@ -58,6 +58,8 @@ class Loop(ABC):
         self.channels_made = 0
         # What pipelines have learned about handler classes: kept per loop, so that loops share nothing.
         self.stage_facts: dict[type, StageFacts] = {}
+        self.belongings: dict[Any, Any] = {}
+        """What stages share on this loop, by a key of their own, such as a class; to be used on the loop only."""
 
     @property
     @abstractmethod

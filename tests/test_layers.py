@@ -28,6 +28,7 @@ _TABLE = {
     "options": "errors",
     "file_region": "errors",
     "datagram": "",
+    "server_draining": "",
     "loop": "errors",
     "buffer": "errors",
     "future": "errors",
@@ -44,11 +45,12 @@ _TABLE = {
     "codecs.base": "codecs.message_to_message buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
-    "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options",
+    "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
+    " server_draining",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
-    "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop",
+    "bootstrap": "server_draining datagram channel channel_group stack transport pipeline handler future errors options loop",
     "event_handler": "",
     "conn": "event_handler codecs.base handler channel errors ring_buffer",
     "datagram_conn": "conn datagram event_handler handler channel errors",

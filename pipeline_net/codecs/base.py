@@ -58,7 +58,10 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     _waits_for_room: bool = False  # the peer does not read our answers: the rest is decoded once it does
     owes_message: bool = False  # see decode()
     is_paused: bool = False
-    """Whether messages wait undecoded until ``resume()``; whoever sets it also sees to it that reading pauses."""
+    """Whether messages wait undecoded until ``resume()``.  Reading pauses, too, as soon as bytes wait; until then the
+    end of the input is noticed.
+    """
+    _holds_reads: bool = False
     author: str = ""  # whose decode() it is, for messages about mistakes; "" when it is this class's own
 
     def decode(self, buffer: ReceiveBuffer) -> M | None:
@@ -122,6 +125,9 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         try:
             while buffer.left > 0 or self.owes_message:
                 if self.is_paused or (not channel.is_writable and channel.is_open and channel.pauses_when_unwritable):
+                    if self.is_paused and not self._holds_reads:
+                        self._holds_reads = True
+                        channel.hold_reads()
                     self._waits_for_room = True
                     made = True  # reading on would only add to what waits
                     break
@@ -203,7 +209,13 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     def resume(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Pause no more, and decode what has waited; ``ctx`` is the seat of this decoder."""
         self.is_paused = False
+        self._release_reads(ctx)
         self._decode_what_waited(ctx)
+
+    def _release_reads(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if self._holds_reads:
+            self._holds_reads = False
+            ctx.channel.release_reads()
 
     def _decode_what_waited(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         buffer = self._buffer
@@ -244,6 +256,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         ctx.fire_channel_eof()
 
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._release_reads(ctx)
         if not self._decoding:
             self._hand_over(ctx)  # otherwise once the message that is being handled is done
             self._waits_for_room = False

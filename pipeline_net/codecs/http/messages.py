@@ -55,7 +55,7 @@ class Request:
         self, method: str, target: Text, headers: HeadersLike | None = None, *, version: str = HTTP_1_1
     ) -> None:
         self.method = method
-        self.raw_target: bytes = target.encode("latin-1", "replace") if isinstance(target, str) else target
+        self.raw_target: bytes = target.encode("utf-8", "replace") if isinstance(target, str) else target
         self.version = version
         self._headers: Headers | None = None
         self._block = b""
@@ -69,10 +69,7 @@ class Request:
         """Whether the peer would like to speak another protocol (Upgrade and Connection say so)."""
         if headers is not None:
             self._headers = as_headers(headers)
-            if not grammar.is_token(method.encode("latin-1", "replace")):
-                raise EncodeError(f"a method is a token, not {method!r}")
-            if not grammar.is_target(self.raw_target):
-                raise EncodeError(f"a target is visible ASCII without a fragment, not {target!r}")
+            self.checked_method()
 
     @property
     def headers(self) -> Headers:
@@ -81,6 +78,19 @@ class Request:
         if headers is None:
             headers = self._headers = from_block(self._block)
         return headers
+
+    def checked_method(self) -> bytes:
+        """Return the method as bytes, once more made sure that it is a token: attributes can be set.
+
+        Raises:
+            EncodeError: it is none; or the target has been made something else.
+        """
+        method = self.method.encode("utf-8", "replace")
+        if not grammar.is_token(method):
+            raise EncodeError(f"a method is a token, not {self.method!r}")
+        if not grammar.is_target(self.raw_target):
+            raise EncodeError(f"a target is visible ASCII without a fragment, not {self.raw_target!r}")
+        return method
 
     @property
     def target(self) -> str:
@@ -106,6 +116,18 @@ class Request:
         """Take over a block of headers that a decoder has validated."""
         self._block = block
         self._headers = None
+
+    def completed(self, body: bytes, trailers: Headers | None) -> FullRequest:
+        """Return the whole request of which this was the head."""
+        full = FullRequest(self.method, self.raw_target, None, body, trailers, version=self.version)
+        full._headers = self._headers
+        full._block = self._block
+        full.body_length = self.body_length
+        full.keep_alive = self.keep_alive
+        full.expects_continue = self.expects_continue
+        full.wants_upgrade = self.wants_upgrade
+        full.head = self
+        return full
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -142,6 +164,8 @@ class FullRequest(Request):
         version: str = HTTP_1_1,
     ) -> None:
         super().__init__(method, target, headers, version=version)
+        self.head: Request | None = None
+        """The head from which it was made, if it came in parts; ``to`` may name either."""
         self.body = body
         self.trailers: Headers | None = None if trailers is None else as_headers(trailers)
 
@@ -187,7 +211,7 @@ class Response:
         self.reason = reason
         self.version = version
         self.to = to
-        self._headers: Headers | None = None if headers is None else as_headers(headers)
+        self._headers: Headers | None = as_headers(headers) if headers is not None else None
         self._block = b""
         self.body_length: i64 = 0
         """Of a response that came: bytes of the body that follows, ``CHUNKED`` or ``UNTIL_CLOSE``."""
@@ -195,8 +219,8 @@ class Response:
         """Of a response that came: whether the peer allows another request on this connection."""
         if (status < 200 and status != 101) or status > 999:
             raise EncodeError(f"the status of a final response is from 200 to 999, or 101, not {status!r}")
-        if reason is not None and not grammar.is_field_value(reason.encode("latin-1", "replace")):
-            raise EncodeError(f"a reason phrase has no control characters: {reason!r}")
+        if reason is not None:
+            phrase_in_bytes(reason)
 
     @property
     def headers(self) -> Headers:
@@ -207,6 +231,13 @@ class Response:
         return headers
 
     @property
+    def given_headers(self) -> Headers | None:
+        """The headers, if there can be any: for who sends them and need not change them."""
+        if self._headers is None and not self._block:
+            return None
+        return self.headers
+
+    @property
     def phrase(self) -> str:
         """The reason phrase: the one given, or the registered one."""
         return reason_phrase(self.status) if self.reason is None else self.reason
@@ -215,6 +246,15 @@ class Response:
         """Take over a block of headers that a decoder has validated."""
         self._block = block
         self._headers = None
+
+    def completed(self, body: bytes, trailers: Headers | None) -> FullResponse:
+        """Return the whole response of which this was the head."""
+        full = FullResponse(self.status, None, body, trailers, reason=self.reason, to=self.to, version=self.version)
+        full._headers = self._headers
+        full._block = self._block
+        full.body_length = self.body_length
+        full.keep_alive = self.keep_alive
+        return full
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -282,8 +322,8 @@ class InterimResponse:
     ) -> None:
         if not 100 <= status <= 199 or status == 101:
             raise EncodeError(f"the status of an interim response is from 100 to 199, and not 101, but is {status!r}")
-        if reason is not None and not grammar.is_field_value(reason.encode("latin-1", "replace")):
-            raise EncodeError(f"a reason phrase has no control characters: {reason!r}")
+        if reason is not None:
+            phrase_in_bytes(reason)
         self.status = status
         self.headers = Headers() if headers is None else as_headers(headers)
         self.reason = reason
@@ -341,6 +381,18 @@ class End:
 
     def __repr__(self) -> str:
         return "End()" if self.trailers is None else f"End({self.trailers!r})"
+
+
+def phrase_in_bytes(reason: str) -> bytes:
+    """Make sure that a reason phrase stays in its line.
+
+    Raises:
+        EncodeError: it has a control character.
+    """
+    phrase = reason.encode("latin-1", "replace")
+    if not grammar.is_field_value(phrase):
+        raise EncodeError(f"a reason phrase has no control characters: {reason!r}")
+    return phrase
 
 
 END: Final = End()
