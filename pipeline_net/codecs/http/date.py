@@ -11,6 +11,7 @@ from typing import Final
 
 from ...loop import Loop
 
+_now: Final = time.time
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -34,7 +35,7 @@ class DateClock:
 
     def line_and_end(self) -> bytes:
         r"""Return ``date: …\r\n`` and the empty line that ends a head, because Date goes last."""
-        now = time.time()
+        now: float = _now()
         if not self._since <= now < self._until:  # also when the clock was set back
             self._since = float(int(now))
             self._until = self._since + 1.0

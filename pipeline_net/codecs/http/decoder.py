@@ -237,8 +237,8 @@ class HttpDecoder(ByteToMessageDecoder[P], Generic[P]):
             size: i64 = colon - at
             if size in (4, 6, 7, 10, 14, 17):
                 byte = data[at] | 0x20
-                if byte in (99, 101, 104, 116, 117):  # c e h t u
-                    self._note(data, at, colon, last)
+                if byte in (99, 101, 104, 116, 117) and data[colon - 1] | 0x20 in (101, 103, 104, 110, 116):
+                    self._note(data, at, colon, last)  # c e h t u … e g h n t: seven of ten others are left out
             at = last + 2
         self.line_at = at - base
         return self.line_is_unfinished(end - base)

@@ -48,7 +48,9 @@ NINE: Final = 57
 COLON: Final = 58
 SEMICOLON: Final = 59
 EQUALS: Final = 61
+LEFT_BRACKET: Final = 91
 BACKSLASH: Final = 92
+RIGHT_BRACKET: Final = 93
 
 MAX_NUMBER: Final = 2**58  # 16 times that, and a digit, still fits the 64 bits that lengths are counted with
 
@@ -90,24 +92,25 @@ def is_host(text: bytes) -> bool:
     """Whether ``text`` may be the value of Host: ``uri-host [ ":" port ]``.  Empty is allowed (RFC 9112 3.2)."""
     end: i64 = len(text)
     at: i64 = 0
-    for byte in text:
-        if not HOST[byte]:
+    allowed = HOST
+    if end > 0 and text[0] == LEFT_BRACKET:  # an IP literal
+        while at < end and text[at] != RIGHT_BRACKET:
+            if not allowed[text[at]]:
+                return False
+            at += 1
+        if at == end:
             return False
-    if end > 0 and text[0] == 91:  # [: an IP literal ends with ]
-        at = text.find(b"]") + 1
-        if at == 0:
+        at += 1
+    while at < end and text[at] != COLON:
+        if not allowed[text[at]] or text[at] == LEFT_BRACKET or text[at] == RIGHT_BRACKET or text[0] == LEFT_BRACKET:
             return False
-    elif b"[" in text or b"]" in text:
-        return False
-    else:
-        at = text.find(b":")
-        if at < 0:
-            return True
-    if at == end:
-        return True
-    if text[at] != COLON:
-        return False
-    return all(ZERO <= byte <= NINE for byte in text[at + 1 :])
+        at += 1
+    at += 1
+    while at < end:
+        if not ZERO <= text[at] <= NINE:
+            return False
+        at += 1
+    return True
 
 
 def has_token(value: bytes, token: bytes) -> bool:

@@ -36,6 +36,18 @@ SAYS_UPGRADE: Final = 128
 IS_CHUNKED: Final = 256  # the one transfer coding that we can make
 HAS_EXPECT: Final = 512
 
+_BLANKS: Final = b" \t"
+
+# Names that responses often have, as they travel: looked up, they need not be checked.
+_FAMILIAR: Final = (
+    "accept-ranges age allow cache-control connection content-disposition content-encoding content-language"
+    " content-length content-location content-range content-security-policy content-type date etag expires"
+    " last-modified link location pragma referrer-policy retry-after server set-cookie strict-transport-security"
+    " transfer-encoding upgrade vary via www-authenticate x-content-type-options x-frame-options x-request-id"
+    " access-control-allow-origin access-control-allow-methods access-control-allow-headers"
+)
+_COMMON: Final[dict[Any, bytes]] = {name: name.encode() for name in _FAMILIAR.split()}
+
 
 class Headers:
     """An ordered multi-dict whose keys have no case.
@@ -65,6 +77,9 @@ class Headers:
             self._keys = items._keys.copy()
             self._names = items._names.copy()
             self._values = items._values.copy()
+        elif isinstance(items, dict):
+            for name, value in items.items():
+                self.add(name, value)
         elif items:
             pairs: Any = items.items() if isinstance(items, Mapping) else items
             for name, value in pairs:
@@ -150,14 +165,21 @@ class Headers:
         Raises:
             EncodeError: the name is no token, or the value has a control character.
         """
-        spelled = _as_bytes("the name of a header", name)
-        content = _as_bytes("the value of a header", value).strip(b" \t")
-        if not grammar.is_token(spelled):
-            raise EncodeError(f"the name of a header is a token, not {spelled!r}")
+        key = _COMMON.get(name)
+        if key is not None:
+            spelled = key
+        else:
+            spelled = _as_bytes("the name of a header", name)
+            if not grammar.is_token(spelled):
+                raise EncodeError(f"the name of a header is a token, not {spelled!r}")
+            key = spelled.lower()
+        content = _as_bytes("the value of a header", value)
         if not grammar.is_field_value(content):
             raise EncodeError(f"the value of {spelled.decode('latin-1')} has a control character: {content!r}")
+        if content and (content[0] in _BLANKS or content[-1] in _BLANKS):
+            content = content.strip(b" \t")
         self._split()
-        self._keys.append(spelled.lower())
+        self._keys.append(key)
         self._names.append(spelled)
         self._values.append(content)
         self._changed()

@@ -10,7 +10,6 @@ one request at a time, unless it says that it can name them (``limits.max_pipeli
 from __future__ import annotations
 
 import logging
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._mypyc import i64
@@ -100,7 +99,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         self._max_pipelined: i64 = limits.max_pipelined
         self._auto_continue = auto_continue
         self._watch = DeadlineWatch(deadlines, _Watch(self))
-        self._unanswered: deque[Request] = deque()
+        self._unanswered: list[Request] = []  # a list, not a deque: it is short, and compiled it is quicker
         self._reading: Request | None = None  # whose End has not come
         self._has_begun = False  # the head of the response to the first of the unanswered ones is written
         self._status: i64 = 0  # of the response that has begun
@@ -291,7 +290,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
 
     def _response_ended(self, ctx: ChannelHandlerContext[Any, Any], request: Request, status: i64) -> None:
         unanswered = self._unanswered
-        unanswered.popleft()
+        del unanswered[0]
         self._has_begun = False
         if status == 101 or (status < 300 and request.method == "CONNECT"):
             self._switch(ctx)
