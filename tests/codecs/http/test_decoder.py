@@ -68,7 +68,11 @@ def test_a_response_that_is_sent_is_read_however_it_is_cut(
 
 @given(st.lists(st.binary(max_size=40), max_size=4))
 def test_no_bytes_do_anything_but_make_messages_or_a_refusal(pieces: list[bytes]) -> None:
-    for start in (b"", b"GET / HTTP/1.1\r\nHost: a\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"):
+    for start in (
+        b"",
+        b"GET / HTTP/1.1\r\nHost: a\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ):
         decoder = HttpRequestDecoder()
         try:
             for piece in [start, *pieces]:

@@ -76,7 +76,9 @@ def _answer(*messages: Any, method: str = "GET", version: str = "1.1", keep_aliv
         ),
         (
             [Response(200), Data(b"hel"), Data(b""), Data(bytearray(b"lo")), Data(memoryview(b"x" * 26)), END],
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n1a\r\n" + b"x" * 26 + b"\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n1a\r\n"
+            + b"x" * 26
+            + b"\r\n0\r\n\r\n",
         ),
         (
             [Response(200, {"content-length": "5"}), Data(b"hel"), Data(memoryview(b"lo")), END],
@@ -151,7 +153,9 @@ def test_the_last_response_says_so() -> None:
 
 def test_a_date_is_added_unless_there_is_one() -> None:
     encoder = HttpResponseEncoder()
-    assert re.search(rb"\r\ndate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n\r\n$", _encoded(encoder, FullResponse(200)))
+    assert re.search(
+        rb"\r\ndate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n\r\n$", _encoded(encoder, FullResponse(200))
+    )
     assert _encoded(encoder, FullResponse(200, {"Date": "x"})).lower().count(b"date:") == 1
 
 
@@ -211,7 +215,11 @@ def test_what_contradicts_itself_is_refused(messages: list[Any]) -> None:
 
 def test_an_encoder_that_refused_a_whole_response_can_write_another() -> None:
     encoder = HttpResponseEncoder(date=False)
-    for bad in (FullResponse(205, None, b"x"), FullResponse(200, {"content-length": "1"}), FullResponse(101, None, b"x")):
+    for bad in (
+        FullResponse(205, None, b"x"),
+        FullResponse(200, {"content-length": "1"}),
+        FullResponse(101, None, b"x"),
+    ):
         with pytest.raises(EncodeError):
             encoder.encode(bad)
         assert not encoder.is_broken

@@ -127,7 +127,12 @@ def test_they_have_no_hash() -> None:
 
 
 _names = st.text("abcDEF-_.", min_size=1, max_size=8)
-_values = st.text(st.characters(min_codepoint=32, max_codepoint=255, blacklist_characters="\x7f\x85\xa0" + "".join(map(chr, range(128, 160)))), max_size=10)
+_values = st.text(
+    st.characters(
+        min_codepoint=32, max_codepoint=255, blacklist_characters="\x7f\x85\xa0" + "".join(map(chr, range(128, 160)))
+    ),
+    max_size=10,
+)
 
 
 @given(st.lists(st.tuples(_names, _values), max_size=8))
