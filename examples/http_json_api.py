@@ -5,8 +5,8 @@
     curl http://127.0.0.1:9000/notes
     curl -X DELETE -i http://127.0.0.1:9000/notes/1
 
-``GET /slow`` stands for work that blocks, such as a query of a database: it runs on a pool, and other connections do not
-wait for it.
+``GET /slow`` stands for work that blocks, such as a query of a database: it runs on a pool, and other connections do
+not wait for it.
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ _TABLE = {
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
-    "bootstrap": "server_draining datagram channel channel_group stack transport pipeline handler future errors options loop",
+    "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"
+    " server_draining",
     "event_handler": "",
     "conn": "event_handler codecs.base handler channel errors ring_buffer",
     "datagram_conn": "conn datagram event_handler handler channel errors",

@@ -74,9 +74,10 @@ def test_a_request_in_parts() -> None:
     channel, handler, _ = _connect()
     channel.write_outbound(Request("PUT", "/", {"transfer-encoding": "chunked"}), Data(b"hello"))
     channel.write_inbound(OK)  # before the request was over
-    assert not handler.is_reusable
+    reusable = [handler.is_reusable]
     channel.write_outbound(END)
-    assert handler.is_reusable
+    reusable.append(handler.is_reusable)
+    assert reusable == [False, True]
     assert _sent(channel).endswith(b"5\r\nhello\r\n0\r\n\r\n")
 
 

@@ -55,7 +55,7 @@ WHOLE: list[tuple[bytes, list[Any]]] = [
         [FullRequest("PUT", "/", [("host", ""), ("transfer-encoding", "Chunked")], b"hello0123456789")],
     ),
     (
-        b'PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1 ;a="\\";";b\r\nx\r\n00\r\nT: 1\r\nt:2\r\n\r\n',
+        b'PUT / HTTP/1.1\r\nHost:a\r\nTransfer-Encoding:chunked\r\n\r\n1 ;a="\\";";b\r\nx\r\n00\r\nT: 1\r\nt:2\r\n\r\n',
         [FullRequest("PUT", "/", [("host", "a"), ("transfer-encoding", "chunked")], b"x", [("t", "1"), ("t", "2")])],
     ),
     (

@@ -30,6 +30,8 @@ def _expecting(*methods: str, **settings: Any) -> HttpResponseDecoder:
     return decoder
 
 
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
 # What was asked, the bytes, and the messages they are when an aggregator puts them together.
 WHOLE: list[tuple[str, bytes, list[Any]]] = [
     (
@@ -62,7 +64,7 @@ WHOLE: list[tuple[str, bytes, list[Any]]] = [
     ("GET", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", [FullResponse(101, [("upgrade", "x")])]),
     (
         "GET",
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"".join((b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n", EMPTY)),
         [InterimResponse(100), InterimResponse(103, [("link", "a")]), FullResponse(200, [("content-length", "0")])],
     ),
 ]
