@@ -149,7 +149,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                         break
                     continue
                 made = True
-                if buffer.left == before and not owed:
+                if buffer.left == before and (not owed or self.owes_message):
                     self._failed = True
                     self._drop(buffer)
                     self._report(ctx, self._consumed_nothing(message))
@@ -334,7 +334,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                 if buffer.left == before:
                     break
                 continue
-            if buffer.left == before and not owed:
+            if buffer.left == before and (not owed or self.owes_message):
                 self._failed = True
                 self._drop(buffer)
                 raise self._consumed_nothing(message)

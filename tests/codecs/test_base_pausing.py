@@ -8,7 +8,7 @@ import pytest
 
 from pipeline_net import ByteToMessageDecoder, ChannelHandlerContext, ChannelInboundHandler, ReceiveBuffer
 from pipeline_net.codecs.base import default_unfinished
-from pipeline_net.errors import DecodeError
+from pipeline_net.errors import DecodeError, PipelineError
 from pipeline_net.options import ChannelOptions
 from pipeline_net.testing import EmbeddedChannel, check_decoder
 
@@ -148,3 +148,16 @@ def test_a_paused_decoder_does_not_ask_for_more() -> None:
     channel, _, _ = _paused(auto_read=False)
     channel.write_inbound(b"a,b,")
     assert channel.reads_requested == 0
+
+
+def test_a_decoder_that_always_owes_is_stopped() -> None:
+    class Owes(ByteToMessageDecoder[str]):
+        def decode(self, buffer: ReceiveBuffer) -> str | None:
+            self.owes_message = True
+            return "again"
+
+    channel = EmbeddedChannel(Owes())
+    with pytest.raises(PipelineError, match="without consuming a byte"):
+        channel.write_inbound(b"x")
+    with pytest.raises(PipelineError, match="without consuming a byte"):
+        Owes().feed(b"x")

@@ -170,3 +170,41 @@ def test_without_deadlines_there_is_no_timer(serve: Serve) -> None:
     channel.write_inbound(POST)
     channel.advance(1e6)
     assert channel.is_open
+
+
+def test_a_client_that_still_reads_its_response_is_not_idle(serve: Serve) -> None:
+    channel, keep = _late(serve, whole=True)
+    channel.write_inbound(GET)
+    channel.peer_window = 0
+    keep.say(FullResponse(200, None, b"x" * 100_000))
+    for _ in range(20):
+        channel.peer_window = 1000
+        channel.run_pending()
+        channel.advance(59)
+    is_open = [channel.is_open]
+    channel.advance(130)
+    is_open.append(channel.is_open)
+    assert is_open == [True, False]
+
+
+def test_a_client_that_neither_reads_nor_sends_the_rest_of_its_body_is_cut_off(serve: Serve) -> None:
+    channel, keep = _late(serve)
+    channel.write_inbound(POST)
+    channel.peer_window = 0
+    keep.say(Response(200), Data(b"x" * 100_000))
+    channel.run_pending()
+    assert not channel.wants_to_read
+    channel.advance(200)
+    assert not channel.is_open
+
+
+def test_the_head_of_the_next_request_may_wait_until_there_is_room_for_its_response(serve: Serve) -> None:
+    channel, keep = _late(serve, whole=True)
+    channel.write_inbound(GET + b"GET")
+    channel.peer_window = 0
+    keep.say(FullResponse(200, None, b"x" * 100_000))
+    for _ in range(10):
+        channel.peer_window = 1000
+        channel.run_pending()
+        channel.advance(9)
+    assert channel.is_open

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from pipeline_net import ServerDraining
 from pipeline_net.codecs.http import (
     END,
     Data,
@@ -180,3 +181,31 @@ def test_an_upgrade_that_is_declined_goes_on_as_http(serve: Serve) -> None:
     assert len(keep.requests) == 2
     keep.say(FullResponse(200))
     assert _sent(channel) == OK * 2
+
+
+def test_the_end_of_the_input_reaches_the_other_protocol(serve: Serve) -> None:
+    channel, keep = serve(whole=False)
+    channel.write_inbound(UPGRADE)
+    channel.finish_input()
+    assert [repr(event) for event in keep.events] == ["InputEnded()"]
+    keep.ctx.write(FullResponse(101))
+    channel.run_pending()
+    assert not channel.is_open  # the application has no channel_eof, so the tail has answered it
+
+
+def test_a_server_that_is_drained_says_503_to_whom_it_has_no_time_for(serve: Serve) -> None:
+    channel, _ = serve()
+    channel.write_inbound(GET)
+    channel.fire_user_event(ServerDraining(1.0))
+    channel.close()
+    assert _statuses(_sent(channel)) == [503]
+
+
+def test_a_server_that_is_drained_still_reads_a_request_that_has_begun(serve: Serve) -> None:
+    channel, keep = serve()
+    channel.write_inbound(GET[:9])
+    channel.fire_user_event(ServerDraining(1.0))
+    channel.write_inbound(GET[9:])
+    keep.say(FullResponse(200))
+    assert _statuses(_sent(channel)) == [200]
+    assert not channel.is_open
