@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._mypyc import i64
+from ..._mypyc import i64, mypyc_attr
 from ...context import ChannelHandlerContext
 from .options import Deadlines
 
@@ -40,6 +40,7 @@ OVER: Final = 5  # nothing is watched any more
 _FOREVER: Final = 1e18  # seconds
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DeadlineKeeper:
     """Whoever is told that a deadline has passed."""
 
