@@ -323,7 +323,7 @@ def _as_bytes(what: str, text: Text) -> bytes:
     if isinstance(text, bytes):
         return text
     if not isinstance(text, str):
-        raise EncodeError(f"{what} is text or bytes, not {text!r}")
+        raise TypeError(f"{what} is text or bytes, not {text!r}")
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError as exc:
