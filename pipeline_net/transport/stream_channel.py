@@ -3,7 +3,10 @@
 What the kernel does, and what follows from it:
 
 * A ``recv`` that returns less than was asked for has emptied the socket's buffer.  Another one would only say EAGAIN,
-  so the batch ends there; if it was wrong, the selector (level-triggered) says so at once.
+  so the batch ends there.  It is not so if the input has ended, if there is urgent data, and for Unix sockets, where it
+  stops at a passed descriptor: the selector says the former two, and is level-triggered for the last.
+* A TCP socket that is only read is watched edge-triggered.  Whoever stops reading before the buffer is empty must say
+  so (``_look_again``), or would never hear of the rest.
 * ``send`` to a socket with room never blocks and nearly always takes everything.  So the first attempt is made
   without asking the selector, which hears of us only after a partial one.
 * On POSIX a socket is a file: ``os.read`` and ``os.write`` make the same calls as ``recv`` and ``send``, but take their
@@ -39,7 +42,7 @@ from ..options import ChannelOptions
 from .address import Address, parse_address
 from .connector import Connector
 from .event_loop import EventLoop
-from .poller import ERROR, HANGUP, READ, WRITE
+from .poller import EDGE, ERROR, HANGUP, READ, WRITE
 
 if TYPE_CHECKING:
     from ..future import ChannelFuture
@@ -96,6 +99,7 @@ class StreamChannel(Channel):
         self._local: Any = local  # None: the socket is asked
         self._remote: Any = remote
         self._interest: i64 = -1  # what the selector knows; -1 when it does not know us
+        self._edge: i64 = EDGE if isinstance(remote, tuple) else 0  # how a socket is watched that is only read
         # How much to ask the kernel for.  Any keeps the ints as objects, which recv is called with again and again.
         self._receive_size: Any = options.receive_size
         self._small_size: Any = min(_SMALL_SIZE, options.receive_size)
@@ -151,6 +155,7 @@ class StreamChannel(Channel):
         self._sock = sock
         self._handle = _handle_of(sock)
         self._remote = remote
+        self._edge = EDGE if isinstance(remote, tuple) else 0
         self.activate(promise)
 
     def release_transport(self) -> None:
@@ -190,6 +195,7 @@ class StreamChannel(Channel):
         self._lingers_until = self._event_loop.time() + self.options.close_timeout
         self.shut_down_transport()
         self._watch(READ)
+        self._look_again()
         self.set_close_timer(_LINGER)
 
     def close_timed_out(self) -> None:
@@ -221,13 +227,13 @@ class StreamChannel(Channel):
 
     def on_events(self, bits: int) -> None:
         if bits == READ and self._interest & READ:
-            self._on_readable()
+            self._on_readable(False)
             return
         if bits & WRITE and self._interest & WRITE:
             self._on_writable()
         if bits & (READ | ERROR | HANGUP) and self._sock is not None:
             if self._interest & READ:
-                self._on_readable()
+                self._on_readable(True)
             elif bits & ERROR:
                 code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if code:
@@ -237,11 +243,11 @@ class StreamChannel(Channel):
             elif bits & HANGUP:
                 self._hang_up()  # both directions are shut
 
-    def _on_readable(self) -> None:
+    def _on_readable(self, to_the_end: bool) -> None:
         """Hand the pipeline what the kernel holds, then let it answer once.
 
-        Stops at the first short chunk: that one emptied the kernel's buffer, and a recv that
-        only says EAGAIN costs a system call to learn nothing.
+        Stops at the first short chunk, unless it is to read ``to_the_end``: that one emptied the kernel's buffer, and a
+        recv that only says EAGAIN costs a system call to learn nothing.
         """
         if self.state != ACTIVE:
             if self._lingering:
@@ -256,6 +262,7 @@ class StreamChannel(Channel):
         failure: OSError | None = None
         eof = False
         got = False
+        is_empty = False  # the kernel's buffer
         self.read_requested = False
         self._in_batch = True
         try:
@@ -267,6 +274,7 @@ class StreamChannel(Channel):
                 try:
                     chunk = _read(self._handle, size)
                 except BlockingIOError:
+                    is_empty = True
                     break
                 except OSError as exc:
                     failure = exc
@@ -278,7 +286,10 @@ class StreamChannel(Channel):
                 pipeline.fire_channel_read(chunk)
                 count: i64 = len(chunk)
                 total += count
-                if count < full or total >= _MAX_BATCH or not self.wants_to_read:
+                if count < full and not to_the_end:
+                    is_empty = True
+                    break
+                if total >= _MAX_BATCH or not self.wants_to_read:
                     break
                 size = full = self._receive_size
             if got:
@@ -298,6 +309,8 @@ class StreamChannel(Channel):
         if self._reading_is_stale or not self.auto_read:
             self._reading_is_stale = False
             self.reading_changed()
+        if not is_empty:
+            self._look_again()
 
     def _discard_input(self) -> None:
         """We have said goodbye and only wait for the peer's."""
@@ -307,6 +320,7 @@ class StreamChannel(Channel):
                     self.end(None)
                     return
                 self._heard_more = True
+            self._look_again()
         except BlockingIOError:
             return
         except OSError:
@@ -334,13 +348,18 @@ class StreamChannel(Channel):
         try:
             if self._interest < 0:
                 self._fd = self._sock.fileno()
-                self._event_loop.watch(self._fd, self, interest)
+                self._event_loop.watch(self._fd, self, interest | self._edge if interest == READ else interest)
             elif interest != self._interest:
-                self._event_loop.rewatch(self._fd, interest)
+                self._event_loop.rewatch(self._fd, interest | self._edge if interest == READ else interest)
         except OSError as exc:
             self.fail(exc)  # the selector has no room: nobody would ever look at this channel
             return
         self._interest = interest
+
+    def _look_again(self) -> None:
+        """Let the selector report what is there already: we have not read it all."""
+        if self._interest == READ and self._edge and self._sock is not None:
+            self._event_loop.rewatch(self._fd, READ | self._edge)
 
     def _hang_up(self) -> None:
         """The selector would report the same for ever; what is unread will be read when somebody asks."""
