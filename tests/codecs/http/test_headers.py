@@ -146,3 +146,46 @@ def test_what_is_sent_is_what_is_read(pairs: list[tuple[str, str]]) -> None:
     if not names & {"host"}:
         request = HttpRequestDecoder().feed(block)[0]
         assert request.headers.items()[1:] == headers.items()
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "set", "discard", "look"]), _names, _values), max_size=12))
+def test_whatever_is_done_to_them_the_block_says_what_they_hold(steps: list[tuple[str, str, str]]) -> None:
+    headers = Headers()
+    model: list[tuple[str, str]] = []
+    for step, name, value in steps:
+        if step == "add":
+            headers.add(name, value)
+        elif step == "set":
+            headers[name] = value
+            model = [line for line in model if line[0].lower() != name.lower()]
+        elif step == "discard":
+            headers.discard(name)
+            model = [line for line in model if line[0].lower() != name.lower()]
+        if step in ("add", "set"):
+            model.append((name, value.strip(" \t")))
+        if step == "look":
+            assert len(headers) == len(model)
+        assert headers.block == "".join(f"{name}: {value}\r\n" for name, value in model).encode("latin-1")
+    assert headers.items() == model
+    assert Headers(headers) == headers
+
+
+def test_many_lines_take_time_in_proportion() -> None:
+    headers = Headers([("x", "y" * 50) for _ in range(20_000)])
+    assert len(headers) == 20_000
+    assert len(headers.block) == 20_000 * 55
+
+
+def test_what_decides_about_framing_is_noticed_whenever_it_comes() -> None:
+    headers = Headers({"x": "y"})
+    facts = [int(headers.facts())]
+    headers.add("Content-Length", "5")
+    facts.append(int(headers.facts()))
+    headers["connection"] = "close"
+    facts.append(int(headers.facts()))
+    headers.discard("content-length")
+    facts.append(int(headers.facts()))
+    copied = Headers(headers)
+    facts.append(int(copied.facts()))
+    assert facts == [0, 1, 1 + 16 + 32, 16 + 32, 16 + 32]
+    assert headers.length == -1
