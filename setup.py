@@ -12,6 +12,7 @@ An editable install is always pure: an extension module inside the source tree w
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -164,6 +165,36 @@ class BuildExtensions(build_ext):
             fall_back(f"compiling the generated C failed: {exc}")
 
 
+# What ends the life of an object, in mypyc's C; and the two lines by which its list of weak references is taken for an
+# object that it owns.
+_END_OF_LIFE: Final = re.compile(r"^( *)(CPy_TRASHCAN_BEGIN\(self, )", re.MULTILINE)
+_OWNED_LIST: Final = re.compile(
+    r"^ *Py_(?:VISIT|CLEAR)\(\*\(\(PyObject \*\*\)\(\(char \*\)self \+ sizeof\(PyObject \*\) \+ .*\n", re.MULTILINE
+)
+
+
+def mend_weak_references(extensions: list[Extension]) -> bool:
+    """Let weak references know when a compiled object dies; whether the place for that was found.
+
+    mypyc gives instances of generic classes a list of weak references, and frees them without clearing it (mypyc issue
+    1102): a callback is never called, and the reference may lead to what was freed.
+    """
+    mended = 0
+    for path in (Path(source) for extension in extensions for source in extension.sources):
+        text = path.read_text()
+        if "mend_weak_references" in text:
+            return True  # mypyc found its own output up to date
+        text, count = _END_OF_LIFE.subn(
+            r"\1if (Py_TYPE(self)->tp_weaklistoffset != 0) PyObject_ClearWeakRefs((PyObject *)self);"
+            r"  /* setup.py, mend_weak_references */\n\1\2",
+            text,
+        )
+        if count:
+            path.write_text(_OWNED_LIST.sub("", text))
+            mended += count
+    return mended > 0
+
+
 def compiled_extensions() -> list[Extension]:
     """What mypyc makes of the hot modules; nothing where that is unwanted or impossible."""
     if not any(command in sys.argv for command in _BUILDING) or "editable_wheel" in sys.argv:
@@ -190,6 +221,9 @@ def compiled_extensions() -> list[Extension]:
         return []
     except Exception as exc:  # noqa: BLE001 - a crash of mypyc is no reason to leave anybody without the package
         fall_back(f"mypyc failed: {exc!r}")
+        return []
+    if not mend_weak_references(extensions):
+        fall_back("mypyc writes other C than was expected, in which weak references would not be safe")
         return []
     for extension in extensions:
         # mypyc makes warnings errors; a new compiler's new warning is no reason to install the slow build.

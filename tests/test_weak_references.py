@@ -1,0 +1,87 @@
+"""Weak references to our objects: cleared, and their callbacks called, in the compiled build as in the pure one."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline_net import (
+    ChannelDuplexHandler,
+    ChannelFuture,
+    ChannelHandlerContext,
+    ChannelInboundHandler,
+    ChannelOutboundHandler,
+    ICodec,
+    MessageToByteEncoder,
+    MessageToMessageCodec,
+    wire,
+)
+from pipeline_net.codecs import LengthFieldBasedFrameDecoder, LineBasedFrameDecoder, StringDecoder
+from pipeline_net.testing import EmbeddedLoop
+
+
+class OfAUser(ChannelInboundHandler[bytes]):
+    """Interpreted, on top of what may be compiled."""
+
+
+class WithSlots(ChannelDuplexHandler[Any, Any, Any, Any]):
+    __slots__ = ("more",)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        OfAUser,
+        WithSlots,
+        ChannelInboundHandler[bytes],
+        ChannelOutboundHandler[bytes],
+        ICodec[bytes],
+        MessageToByteEncoder[bytes],
+        MessageToMessageCodec[bytes, bytes, bytes, bytes],
+        lambda: LengthFieldBasedFrameDecoder(100),
+        lambda: LineBasedFrameDecoder(100),
+        StringDecoder,
+        lambda: ChannelFuture[None](EmbeddedLoop()),
+        lambda: wire() >> OfAUser(),
+    ],
+)
+def test_a_weak_reference_hears_of_the_end(make: Callable[[], Any]) -> None:
+    heard: list[object] = []
+    thing = make()
+    try:
+        reference = weakref.ref(thing, heard.append)
+    except TypeError:
+        pytest.skip("compiled classes that are not generic have no weak references")
+    others = weakref.WeakSet([thing])
+    assert reference() is thing
+    del thing
+    assert reference() is None
+    assert heard == [reference]
+    assert len(others) == 0
+
+
+def test_what_refers_weakly_may_end_first() -> None:
+    handler = OfAUser()
+    for _ in range(3):
+        reference = weakref.ref(handler)
+        assert reference() is handler
+        del reference
+    assert weakref.getweakrefcount(handler) == 0
+
+
+def test_seats_may_be_watched_too() -> None:
+    seats: list[weakref.ref[ChannelHandlerContext[Any, Any]]] = []
+
+    class Watched(ChannelInboundHandler[bytes]):
+        def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+            seats.append(weakref.ref(ctx))
+
+    from pipeline_net.testing import EmbeddedChannel
+
+    channel = EmbeddedChannel(Watched())
+    assert seats[0]() is channel.pipeline.context("watched")
+    channel.finish()
+    assert seats[0]() is None
