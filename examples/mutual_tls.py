@@ -21,7 +21,7 @@ from pipeline_net.codecs import LineBasedFrameDecoder, LineEncoder, StringDecode
 from pipeline_net.handlers import ServerTls, TlsHandshakeDone
 
 _LOOK_AGAIN = 10.0  # seconds between two looks at the files
-_EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30")
+_EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "90")
 
 
 class Greets(ChannelInboundHandler[str, Never, str]):
@@ -52,7 +52,7 @@ def make_certificates(folder: Path) -> None:
         if not (folder / f"{name}.pem").exists():
             openssl("req", *_EC, "-subj", f"/CN={common_name}", "-keyout", f"{name}.key", "-out", "request.csr")
             (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n" if name == "server" else "")
-            authority = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30")
+            authority = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "90")
             openssl("x509", "-req", "-in", "request.csr", *authority, "-extfile", "names", "-out", f"{name}.pem")
 
 

@@ -25,7 +25,7 @@ class Echo(EventHandler):
 def make_certificate(folder: str) -> tuple[str, str]:
     """Let ``openssl`` make a certificate for this machine, for which nobody vouches but itself."""
     certificate, key = f"{folder}/cert.pem", f"{folder}/key.pem"
-    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30")
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "90")
     names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
     command = ("openssl", "req", "-x509", *kind, *names, "-keyout", key, "-out", certificate)
     subprocess.run(command, capture_output=True, check=True)

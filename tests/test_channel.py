@@ -17,7 +17,6 @@ from pipeline_net import (
     ChannelOptions,
     EventLoop,
     PipelineError,
-    TlsError,
     WriteBufferOverflowError,
 )
 from pipeline_net.channel import Channel

@@ -43,6 +43,8 @@ _TABLE = {
     "codecs.base": "buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
+    "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors options loop"
+    " transport.group transport.event_loop transport.address",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
@@ -59,6 +61,7 @@ _TABLE = {
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
+    "codecs.redis.__init__": "codecs.redis codecs.redis.client",
     "handlers.__init__": "handlers",
 }
 
@@ -97,6 +100,8 @@ def _room_of(module: str) -> str:
     if module in _TABLE:
         return module
     parts = module.split(".")
+    if len(parts) == 4 and ".".join(parts[:3]) in _TABLE:  # a room inside a protocol's
+        return ".".join(parts[:3])
     if len(parts) == 3 and parts[0] == "codecs":  # every protocol is a room of its own, however little its row says
         return ".".join(parts[:2])
     return parts[0]

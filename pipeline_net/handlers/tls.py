@@ -6,7 +6,8 @@ How OpenSSL behaves, and what we make of it:
   out.  When it says "want read" it has taken *all* that it was given: the beginning of an unfinished record is kept
   inside.  And what it has to say can be taken out after every call.  So both buffers are empty whenever we return, and
   **one pair serves all connections of a loop**.  A pair for each would keep, for ever, the memory of the largest piece
-  that ever passed through: 40 KiB a connection.
+  that ever passed through: 40 KiB a connection.  The rule that this asks for: nobody else's code runs before both are
+  empty again.  So all of a piece is decrypted first, then passed on; and what OpenSSL says is taken out, then written.
 * ``read()`` decrypts one record, 16 KiB at most.  That there is nothing more costs an exception to learn, which is
   spared by looking whether bytes are left.
 * A ``write()`` makes one record at least, so what is written in one batch of work is joined (``tls_output``).
@@ -36,7 +37,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import mypyc_attr
-from ..errors import PipelineError, TlsError
+from ..errors import ForeignThreadError, PipelineError, TlsError
 from .tls_facts import TlsHandshakeDone
 from .tls_life import CLOSING, DONE, HANDSHAKING, NEW, OPEN, START, next_state
 from .tls_output import TlsOutput, caused_by, scratch_of
@@ -117,6 +118,8 @@ class TlsHandler(TlsOutput):
     # -- life ---------------------------------------------------------------------------------------
 
     def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if not ctx.loop.in_loop:
+            raise PipelineError("a TLS stage shares the buffers of its loop, and cannot run on a pool")
         self.seat = ctx
         self.scratch = scratch_of(ctx.loop)
         if ctx.channel.is_active:
@@ -204,6 +207,7 @@ class TlsHandler(TlsOutput):
         failure: Exception | None = None
         is_done = False
         incoming = self.scratch.incoming
+        self.scratch.sweep()
         incoming.write(data)
         try:
             self.tls.do_handshake()
@@ -339,9 +343,11 @@ class TlsHandler(TlsOutput):
         incoming = self.scratch.incoming
         plain = b""
         more: list[bytes] | None = None
-        failure: ssl.SSLError | None = None
+        error: TlsError | None = None
         is_over = False
         ask: Any = size if size < _RECORD else _RECORD
+        if incoming.pending:
+            self.scratch.sweep()
         incoming.write(data)
         try:
             while True:
@@ -362,17 +368,17 @@ class TlsHandler(TlsOutput):
         except ssl.SSLZeroReturnError:
             is_over = True
         except ssl.SSLError as exc:
-            failure = exc
+            error = caused_by(exc, f"the TLS connection with {self._peer(ctx)} is broken")
+            self.failure = error  # what is written from now on cannot be encrypted, and shall fail with the reason
         if incoming.pending:
             incoming.read()  # after close_notify, or an error: it means nothing
-        if self.scratch.outgoing.pending and failure is None:
-            self.send(ctx)
+        self.send(ctx)  # before anybody else runs, who may need the buffer
         if plain and self.state == OPEN:
             self._has_delivered = True
             self._is_asked = False
             ctx.fire_channel_read(plain if more is None else b"".join(more))
-        if failure is not None:
-            self.fail(ctx, caused_by(failure, f"the TLS connection with {self._peer(ctx)} is broken"))
+        if error is not None:
+            self.fail(ctx, error)
         elif is_over and not self.peer_is_done:
             self.peer_is_done = True
             self._peer_said_goodbye(ctx)
@@ -442,7 +448,12 @@ def start_tls(pipeline: ChannelPipeline, handler: TlsHandler, *, after: Which | 
 
     Args:
         after: the stage behind which it is seated, when that is not the first place: such as another TlsHandler.
+
+    Raises:
+        ForeignThreadError: called on another thread than the loop's, which meanwhile may read on.
     """
+    if not pipeline.channel.loop.in_loop:
+        raise ForeignThreadError("start_tls() is called on the channel's loop: bytes may arrive at any moment")
     if after is None:
         pipeline.add_first(handler)
     else:

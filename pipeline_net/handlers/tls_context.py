@@ -37,9 +37,10 @@ class TlsSessions(dict[str, ssl.SSLSession]):
     def __setitem__(self, name: str, session: ssl.SSLSession) -> None:
         self.pop(name, None)
         while len(self) >= self._limit:
-            oldest = next(iter(self), None)  # another loop may have taken it meanwhile
-            if oldest is not None:
-                self.pop(oldest, None)
+            try:
+                self.pop(next(iter(self), name), None)
+            except RuntimeError:
+                continue  # another loop has taken one, or put one in, in the middle of this
         super().__setitem__(name, session)
 
 

@@ -40,11 +40,19 @@ _FILE_CHUNK: Final = 262144  # bytes of a file that are read and encrypted at on
 
 
 class Scratch:
-    """The two buffers that the TLS stages of one loop share; empty between any two calls."""
+    """The two buffers that the TLS stages of one loop share; empty between any two calls.
+
+    Only a KeyboardInterrupt can leave something in them, when a loop is driven on the main thread and goes on after it:
+    whoever begins sweeps that out.
+    """
 
     def __init__(self) -> None:
         self.incoming: Final = ssl.MemoryBIO()
         self.outgoing: Final = ssl.MemoryBIO()
+
+    def sweep(self) -> None:
+        self.incoming.read()
+        self.outgoing.read()
 
 
 def scratch_of(loop: Loop) -> Scratch:
@@ -75,6 +83,7 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
         self._plain_size: i64 = 0
         self._promises: list[ChannelFuture[Any]] | None = None  # of what is in _plain
         self._encrypts_soon = False
+        self._is_encrypting = False  # whoever is told of it and writes, flushes or closes must not get in between
         self._waiting: deque[tuple[Any, ChannelFuture[Any] | None]] | None = None
         self._waiting_size: i64 = 0
         self._is_letting_out = False  # what waits is being encrypted
@@ -169,6 +178,8 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
 
     def _encrypt_plain(self, ctx: ChannelHandlerContext[Any, Any], may_keep: bool) -> None:
         """Encrypt what was written; with ``may_keep``, full records only, unless somebody waits for the rest."""
+        if self._is_encrypting:
+            return  # its turn comes when this is done
         plain = self._plain
         promises = self._promises
         self._promises = None
@@ -185,17 +196,21 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             self._encrypt(ctx, data, size)
         if promises is not None:
             for promise in promises:
-                if self.state == OPEN:
+                if self.state == OPEN and self.failure is None:
                     ctx.write(b"", promise)  # kept as soon as what was written before it has gone
                 else:
                     promise.fail_if_pending(self.failure or ctx.channel.closed_error())
+        if self._waiting is None:
+            self._do_what_is_due(ctx)
 
     def _encrypt(self, ctx: ChannelHandlerContext[Any, Any], data: bytes, end: i64) -> None:
         """Put the first ``end`` bytes into records, and write these."""
-        if self.state != OPEN:
-            return  # an earlier record could not be written
+        if self.state != OPEN or self.failure is not None:
+            return  # nothing can be encrypted any more
         write = self.tls.write
         outgoing = self.scratch.outgoing
+        if outgoing.pending:
+            self.scratch.sweep()
         try:
             if end == len(data) and end <= _RECORD:
                 if end > 0:
@@ -204,6 +219,7 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
                 return
             view = memoryview(data)
             done: i64 = 0
+            self._is_encrypting = True
             while done < end and self.state == OPEN:
                 stop = done + _RECORD if done + _RECORD < end else end
                 done += write(view[done:stop])
@@ -211,6 +227,8 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
                     ctx.write(outgoing.read(), None)
         except ssl.SSLError as exc:
             self.fail(ctx, caused_by(exc, f"nothing more can be encrypted for {ctx.channel.remote_address!r}"))
+        finally:
+            self._is_encrypting = False
 
     def send(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Send what TLS itself has to say."""
@@ -251,11 +269,14 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             self._waiting = None
         self.encrypt_batch(ctx)
         self._release(ctx, released)
-        if self._waiting is not None or self.state != OPEN:
-            return
-        if self._shutdown_is_due:
+        if self._waiting is None:
+            self._do_what_is_due(ctx)
+
+    def _do_what_is_due(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Shut the output or close, if that was asked for while something was still to be encrypted."""
+        if self._shutdown_is_due and self.state == OPEN:
             self._shut_down(ctx)
-        if self._close_is_due:
+        if self._close_is_due and self.state == OPEN:
             self._close_now(ctx)
 
     def _release(self, ctx: ChannelHandlerContext[Any, Any], count: int) -> None:
@@ -302,7 +323,9 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
 
     def shutdown_output(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
         """Say close_notify, after what was written before, and shut the channel's output."""
-        if self.state in (NEW, HANDSHAKING) or (self.state == OPEN and self._waiting is not None):
+        if self.state in (NEW, HANDSHAKING) or (
+            self.state == OPEN and (self._waiting is not None or self._is_encrypting)
+        ):
             self._shutdown_is_due = True
             if promise is not None:
                 self._shutdown_promises.append(promise)
@@ -332,10 +355,12 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
 
     def _say_goodbye(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Encrypt the rest, and close_notify after it; once."""
-        self.encrypt_batch(ctx)
-        if self._output_is_shut or self.state != OPEN:
+        while self._plain and self.state == OPEN:
+            self._encrypt_plain(ctx, False)  # whoever hears of it may have written more
+        if self._output_is_shut or self.state != OPEN or self.failure is not None:
             return
         self._output_is_shut = True
+        self.scratch.sweep()
         try:
             self.tls.unwrap()
         except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
@@ -357,7 +382,7 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
         elif self.state == OPEN:
             if promise is not None:
                 self._close_promises.append(promise)
-            if self._waiting is not None:
+            if self._waiting is not None or self._is_encrypting:
                 self._close_is_due = True
                 self.set_timer(ctx.channel.options.close_timeout or 1e-9)
             else:

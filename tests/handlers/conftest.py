@@ -119,6 +119,10 @@ class Peer:
         except ssl.SSLZeroReturnError:
             self.has_ended = True
 
+    def begin(self) -> None:
+        """Say the first word."""
+        self._work()
+
     def given(self) -> bytes:
         """What it has to say now."""
         return self._outgoing.read()
@@ -163,6 +167,8 @@ class Diary(ChannelInboundHandler[Any]):
         self._when = when or {}
 
     def _note(self, ctx: Any, what: str) -> None:
+        scratch = ctx.loop.shared.get("tls")
+        assert scratch is None or not (scratch.incoming.pending or scratch.outgoing.pending), "others may need it"
         self.log.append(what)
         if what in self._when:
             self._when[what](ctx)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelClosedError, ChannelOptions, PipelineError, TlsError
+from pipeline_net import ChannelClosedError, PipelineError, TlsError, WorkerPool
 from pipeline_net.handlers import TlsHandler, TlsHandshakeDone
 from pipeline_net.testing import EmbeddedChannel
 
@@ -323,6 +324,21 @@ def test_a_record_that_was_tampered_with_ends_the_connection_after_what_came_bef
     assert not channel.is_open
 
 
+def test_an_answer_to_what_came_before_a_broken_record_fails_with_the_reason(certificates: Certificates) -> None:
+    written: list[Any] = []
+    diary = Diary({"read": lambda ctx: written.extend(ctx.channel.write(bytes(size)) for size in (5, 100_000))})
+    channel, peer = connected(certificates, diary)
+    peer.write(b"good")
+    good = peer.given()
+    peer.write(b"bad")
+    bad = bytearray(peer.given())
+    bad[-1] ^= 1
+    channel.write_inbound(good + bytes(bad))
+    assert diary.received == b"good"
+    assert "bad record mac" in str(diary.error)
+    assert [future.exception() for future in written] == [diary.error] * 2
+
+
 def test_the_end_of_input_without_close_notify_is_an_error(certificates: Certificates) -> None:
     diary = Diary()
     channel, peer = connected(certificates, diary)
@@ -365,64 +381,6 @@ def test_taking_the_stage_out_closes_the_channel(certificates: Certificates) -> 
     assert isinstance(error, PipelineError)
     assert "everybody could read what followed" in str(error.__cause__)
     assert not channel.is_open
-
-
-# -- reading on demand ------------------------------------------------------------------------------
-
-
-def test_without_auto_read_the_handshake_gets_what_it_needs_and_the_application_only_what_it_asks_for(
-    certificates: Certificates,
-) -> None:
-    diary = Diary()
-    handler = TlsHandler(certificates.server_context(maximum_version=VERSIONS[0]))
-    channel = EmbeddedChannel(handler, diary, options=ChannelOptions(auto_read=False))
-    peer = Peer(channel, certificates.client_context())
-    assert channel.wants_to_read
-    peer.talk()
-    assert peer.is_connected
-    peer.say(b"early")
-    assert diary.received == b""
-    channel.pipeline.read()
-    channel.run_pending()
-    assert diary.received == b"early"
-    peer.say(b"late")
-    assert diary.received == b"early"
-    channel.auto_read = True
-    channel.run_pending()
-    assert diary.received == b"earlylate"
-
-
-def test_what_comes_together_with_the_end_of_the_handshake_waits_until_somebody_reads(
-    certificates: Certificates,
-) -> None:
-    diary = Diary()
-    channel = EmbeddedChannel(certificates.server().handler(), diary, options=ChannelOptions(auto_read=False))
-    peer = Peer(channel, certificates.client_context())
-    peer._work()
-    channel.write_inbound(peer.given())
-    peer.take()
-    peer.write(b"early data")
-    channel.write_inbound(peer.given())
-    channel.finish_input()
-    assert (diary.log[-1], diary.received) == ("complete", b"")
-    channel.pipeline.read()
-    channel.run_pending()
-    assert diary.received == b"early data"
-    assert "without a close_notify" in str(diary.error)
-
-
-def test_a_read_that_brings_only_part_of_a_record_asks_for_more(certificates: Certificates) -> None:
-    diary = Diary()
-    channel = EmbeddedChannel(certificates.server().handler(), diary, options=ChannelOptions(auto_read=False))
-    peer = Peer(channel, certificates.client_context()).talk()
-    channel.pipeline.read()
-    peer.write(b"whole")
-    record = peer.given()
-    channel.write_inbound(record[:10])
-    assert channel.wants_to_read
-    channel.write_inbound(record[10:])
-    assert diary.received == b"whole"
-    assert not channel.wants_to_read
 
 
 # -- inside itself, and others ----------------------------------------------------------------------
@@ -488,3 +446,19 @@ def test_a_name_that_openssl_does_not_take_is_a_tls_error(certificates: Certific
     channel = EmbeddedChannel(certificates.client().handler(".example"), diary)
     assert "cannot begin" in str(diary.error)
     assert not channel.is_open
+
+
+def test_it_does_not_run_on_a_pool(certificates: Certificates) -> None:
+    diary = Diary()
+    pool = WorkerPool(1)
+    try:
+        channel = EmbeddedChannel(diary)
+        channel.pipeline.add_first(certificates.server().handler(), executor=pool)
+        deadline = time.monotonic() + 10
+        while not diary.errors and time.monotonic() < deadline:
+            channel.run_pending()
+        (error,) = diary.errors
+        assert "cannot run on a pool" in str(error.__cause__)
+        assert list(channel.pipeline) == [diary]
+    finally:
+        pool.release()

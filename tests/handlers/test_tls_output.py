@@ -203,6 +203,39 @@ def test_too_much_that_waits_for_the_handshake_closes_the_channel(certificates: 
     assert channel.pending_write_bytes == 0
 
 
+@pytest.mark.parametrize("what", ["write", "large", "flush", "close", "shutdown"])
+def test_who_writes_or_closes_when_it_hears_that_there_is_no_room_does_not_get_in_between(
+    certificates: Certificates, what: str
+) -> None:
+    class Reacts(ChannelInboundHandler[bytes]):
+        times = 0
+
+        def channel_writability_changed(self, ctx: Any) -> None:
+            self.times += 1
+            if self.times > 1:
+                return
+            if what == "large":
+                ctx.write(b"b" * 100_000)
+            else:
+                ctx.write(b"b" * 10)
+            if what == "flush":
+                ctx.flush()
+            elif what == "close":
+                ctx.close()
+            elif what == "shutdown":
+                ctx.shutdown_output()
+
+    channel, peer = fresh(certificates, Reacts())
+    channel.write(b"a" * 300_000)
+    channel.run_pending()
+    peer.talk()
+    channel.run_pending()
+    peer.talk()
+    assert peer.received == b"a" * 300_000 + b"b" * (100_000 if what == "large" else 10)
+    assert peer.has_ended is (what in ("close", "shutdown"))
+    assert channel.is_open is (what != "close")
+
+
 # -- files ------------------------------------------------------------------------------------------
 
 
@@ -440,3 +473,18 @@ def test_errors_of_openssl_are_said_in_its_words() -> None:
 def test_nothing_that_is_no_file_is_taken_for_one(certificates: Certificates) -> None:
     channel, _ = fresh(certificates, Diary())
     assert isinstance(channel.write(io.BytesIO(b"x")).exception(), PipelineError)
+
+
+def test_what_an_interrupt_has_left_behind_is_nobodys(certificates: Certificates) -> None:
+    """When Ctrl-C hits a loop on the main thread in the middle of OpenSSL, its other connections go on."""
+    channel, peer = fresh(certificates, Echo())
+    scratch = channel.loop.shared["tls"]
+    scratch.incoming.write(b"half a record of somebody else")
+    scratch.outgoing.write(b"a record for somebody else")
+    peer.say(b"hello")
+    assert peer.received == b"hello"
+    scratch.outgoing.write(b"a record for somebody else")
+    channel.close()
+    channel.run_pending()
+    peer.talk()
+    assert peer.has_ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import socket
 import ssl
@@ -23,8 +24,8 @@ from pipeline_net import (
     ServerBootstrap,
     TlsError,
 )
-from pipeline_net.codecs import LineBasedFrameDecoder
-from pipeline_net.handlers import AlpnHandler, ServerTls, TlsHandshakeDone, start_tls
+from pipeline_net.codecs import LineBasedFrameDecoder, redis
+from pipeline_net.handlers import AlpnHandler, ServerTls, SniffHandler, TlsHandshakeDone, probes, start_tls
 
 from .conftest import VERSIONS, Certificates, Diary
 
@@ -267,6 +268,27 @@ def _dial(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
         raise
 
 
+def _exchange(client: ssl.SSLSocket, data: bytes) -> bytes:
+    """Send ``data`` and receive as much, on one thread: two may not use one ``SSLSocket`` at once."""
+    received = bytearray()
+    unsent = memoryview(data)
+    client.setblocking(False)
+    while len(received) < len(data):
+        select.select([client], [client] if unsent else [], [], _PATIENCE)
+        try:
+            unsent = unsent[client.send(unsent) :] if unsent else unsent
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            pass  # no room
+        try:
+            while chunk := client.recv(65536):
+                received += chunk
+            break
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            continue  # nothing more for now
+    client.settimeout(_PATIENCE)
+    return bytes(received)
+
+
 class Echo(ChannelInboundHandler[bytes]):
     def channel_read(self, ctx: Any, msg: bytes) -> None:
         ctx.write(msg)
@@ -279,13 +301,7 @@ def test_megabytes_come_back_and_half_closing_loses_nothing(
     port = serve_tls(certificates.server(), lambda channel: [Echo()])
     data = bytes(range(256)) * 40_000
     with _dial(port, certificates.client_context(maximum_version=version)) as client:
-        sender = threading.Thread(target=client.sendall, args=(data,))
-        sender.start()
-        received = bytearray()
-        while len(received) < len(data):
-            received += client.recv(65536)
-        sender.join()
-        assert received == data
+        assert _exchange(client, data) == data
         client.unwrap().close()
 
 
@@ -440,3 +456,39 @@ def test_closing_a_server_says_goodbye(certificates: Certificates, loops: EventL
         assert client.recv(1) == b"x"
         assert server.drain(0.01) == 1
         assert client.recv(1) == b""  # without close_notify it would raise
+
+
+def test_one_port_for_tls_and_plain_text(certificates: Certificates, loops: EventLoopGroup) -> None:
+    tls = certificates.server()
+
+    def stages(channel: Any) -> list[Any]:
+        return [
+            SniffHandler((probes.tls, lambda channel: [tls.handler(), Facts()]), otherwise=lambda channel: [Echo()])
+        ]
+
+    server = ServerBootstrap(loops, initializer=stages).bind("tcp://127.0.0.1:0")
+    port = int(server.addresses[0].rpartition(":")[2])
+    with _dial(port, certificates.client_context()) as client:
+        assert client.recv(100) == b"('TLSv1.3', 'localhost', None, [], False)\n"
+        client.sendall(b"secret")
+        assert client.recv(100) == b"secret"
+    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as plain:
+        plain.sendall(b"plain")
+        assert plain.recv(100) == b"plain"
+
+
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis-cli is not installed")
+def test_redis_cli_with_tls_and_a_client_certificate(certificates: Certificates, serve_tls: Callable[..., int]) -> None:
+    class Store(ChannelInboundHandler[Any]):
+        def channel_read(self, ctx: Any, msg: Any) -> None:
+            ctx.write(redis.SimpleString("PONG") if msg[0].upper() == b"PING" else redis.SimpleString("OK"))
+
+    port = serve_tls(
+        certificates.server(client_ca=certificates["ca.pem"]), lambda channel: redis.server_stack() >> Store()
+    )
+    identity = ("--cert", certificates["client.pem"], "--key", certificates["client.key"])
+    command = ("redis-cli", "--tls", "--cacert", certificates["ca.pem"], "-h", "localhost", "-p", str(port))
+    done = subprocess.run([*command, *identity, "PING"], capture_output=True, timeout=_PATIENCE, check=True)
+    assert done.stdout == b"PONG\n"
+    refused = subprocess.run([*command, "PING"], capture_output=True, timeout=_PATIENCE, check=False)
+    assert b"PONG" not in refused.stdout

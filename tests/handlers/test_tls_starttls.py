@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline_net import ChannelInboundHandler, MessageToByteEncoder, TlsError
+from pipeline_net import ChannelInboundHandler, ForeignThreadError, MessageToByteEncoder, TlsError
 from pipeline_net.codecs import LineBasedFrameCodec, LineBasedFrameDecoder
 from pipeline_net.handlers import ServerTls, TlsHandler, start_tls
 from pipeline_net.testing import EmbeddedChannel
@@ -165,3 +166,11 @@ def test_bytes_of_the_old_protocol_that_were_read_before_stay_there(certificates
     channel.run_pending()
     assert (outer.unread_bytes, inner.unread_bytes) == (0, 14)
     assert channel.pipeline.get(TlsHandler).unread_bytes == 3
+
+
+def test_it_is_begun_on_the_loop(certificates: Certificates) -> None:
+    channel = EmbeddedChannel(LineBasedFrameDecoder(100))
+    handler = certificates.server().handler()
+    with ThreadPoolExecutor(1) as threads, pytest.raises(ForeignThreadError, match="on the channel's loop"):
+        threads.submit(start_tls, channel.pipeline, handler).result()
+    assert len(channel.pipeline) == 1
