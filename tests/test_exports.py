@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pipeline_net
-from pipeline_net import codecs, errors
+from pipeline_net import codecs, errors, handlers
 
 # What the manual promises, as it is grouped there.
 _PROMISED = """
@@ -47,6 +49,17 @@ _ERRORS: dict[str, tuple[str | type[BaseException], ...]] = {
     "ReadTimeoutError": ("PipelineNetError", TimeoutError),
     "WriteTimeoutError": ("PipelineNetError", TimeoutError),
 }
+
+# Stages without a protocol, and what belongs to them; those for TLS are held to the same by their own tests.
+_HANDLERS = """
+    ChunkedWriteHandler FlowControlHandler FlushConsolidationHandler
+    IdleState IdleStateEvent IdleStateHandler ReadTimeoutHandler WriteTimeoutHandler
+    TokenBucket TrafficShapingHandler
+    ConnectionLimitHandler IpFilterHandler Networks
+    ProxyHeader ProxyProtocolDecoder ProxyProtocolEncoder ProxySsl client_of
+    ClientHello SniffHandler probes read_client_hello
+    LoggingHandler Metrics MetricsHandler PcapHandler PcapWriter
+"""
 
 # Modules that a program which speaks one protocol over plain TCP should not pay for.
 _NOT_FOR_EVERYBODY = {"ssl", "asyncio", "concurrent.futures.process", "multiprocessing", "email", "http", "unittest"}
@@ -98,6 +111,21 @@ def test_importing_the_package_brings_no_tls_no_asyncio_and_no_protocol() -> Non
     assert "pipeline_net.codecs.redis" in protocols
     assert brought & protocols == set()
     assert {name for name in brought if name.startswith(("pipeline_net.handlers", "pipeline_net.testing"))} == set()
+
+
+def test_the_door_of_the_handlers_offers_what_the_manual_describes() -> None:
+    offered = set(handlers.__all__)
+    assert set(_HANDLERS.split()) <= offered
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "handlers.md").read_text()
+    assert [name for name in _HANDLERS.split() if f"pipeline_net.handlers.{name}" not in page] == []
+
+
+def test_every_stage_of_the_handlers_stands_at_their_door() -> None:
+    for module in pkgutil.iter_modules(handlers.__path__):
+        loaded = importlib.import_module(f"pipeline_net.handlers.{module.name}")
+        for name, thing in vars(loaded).items():
+            if name.endswith(("Handler", "Decoder", "Encoder")) and getattr(thing, "__module__", "") == loaded.__name__:
+                assert name in handlers.__all__, f"{loaded.__name__}.{name} is not at the door"
 
 
 def test_importing_the_package_starts_no_thread() -> None:

@@ -62,7 +62,8 @@ class HeldWrites:
         if operation == WRITE:
             if not channel.is_open or self._is_ending:
                 if promise is not None:
-                    promise.fail_if_pending(ChannelClosedError(f"the output of {channel!r} is being closed"))
+                    closing = ChannelClosedError(f"the output of {channel!r} is being closed")
+                    promise.fail_if_pending(closing if channel.is_open else channel.closed_error())
                 return
             if channel.pending_write_bytes >= channel.options.write_buffer_limit:
                 self._overflow(ctx, promise)

@@ -131,6 +131,7 @@ def test_what_is_dropped_says_why() -> None:
     with pytest.raises(TimeoutError):
         channel.run_pending()
     assert [type(future.exception()) for future in (written, ended)] == [TimeoutError] * 2
+    assert type(channel.write(b"late").exception()) is TimeoutError
     assert holds.held.bytes == 0
 
 
