@@ -125,14 +125,20 @@ def test_it_comes_back_when_the_server_has_cut_it_off(loops: EventLoopGroup, rea
         assert client.call("CLIENT", "ID") > before
 
 
+@pytest.fixture(scope="module")
+def tracking_address(real_servers: Callable[..., str]) -> str:
+    """A server that knows CLIENT TRACKING, which that of the examples does not."""
+    return real_servers()
+
+
 def test_setup_commands_are_run_on_each_new_connection_and_pushes_are_heard(
-    loops: EventLoopGroup, real_address: str
+    loops: EventLoopGroup, tracking_address: str
 ) -> None:
     pushes: SimpleQueue[redis.Push] = SimpleQueue()
     options = redis.ClientOptions(setup=[("CLIENT", "TRACKING", "ON")], backoff=0.001, backoff_limit=0.01)
     with (
-        redis.Client(loops, real_address, options=options, on_push=pushes.put) as client,
-        redis.Client(loops, real_address) as other,
+        redis.Client(loops, tracking_address, options=options, on_push=pushes.put) as client,
+        redis.Client(loops, tracking_address) as other,
     ):
         for _ in range(2):
             client.call("GET", "cached")
