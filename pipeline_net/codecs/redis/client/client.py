@@ -29,7 +29,8 @@ class Client(CommandClient):
 
     Args:
         loops: where its connections live; a loop that nobody has started must be driven by whoever made it.
-        address: ``"tcp://host:port"``, ``"unix://path"``, or whatever else ``Bootstrap`` can connect to.
+        address: ``"tcp://host:port"``, ``"tls://host:port"``, ``"unix://path"``, or whatever else ``Bootstrap`` can
+            connect to.
         options: how it introduces itself, how long it waits, and how much it lets wait.
         on_push: called on the loop with each ``Push`` that arrives on the connection of the commands, such as
             ``[b"invalidate", [key]]`` after ``CLIENT TRACKING ON`` in ``ClientOptions(setup=…)``.

@@ -13,7 +13,6 @@ from typing import Any, Self
 from ...._mypyc import mypyc_attr
 from ....errors import ChannelClosedError
 from ....future import ChannelFuture
-from ....transport.address import parse_address
 from ....transport.event_loop import EventLoop, on_a_loop
 from ....transport.group import EventLoopGroup
 from ..command_encoder import RedisCommandEncoder
@@ -21,7 +20,7 @@ from ..messages import Push, Request
 from .batch import Batch, Transaction, nothing_to_do
 from .calls import GroupCall, SingleCall
 from .command_queue import AS_CONFIGURED, CommandQueue
-from .connection import joined
+from .connection import check_address, joined
 from .connection_life import CLOSED, READY
 from .options import ClientOptions
 from .refused import check_command
@@ -42,7 +41,7 @@ class CommandClient:
         on_push: Callable[[Push], object] | None,
         refused: dict[Any, str],
     ) -> None:
-        parse_address(address)  # so that a bad one is an error here
+        check_address(address, options)
         if isinstance(loops, EventLoopGroup):
             loops.start()
             self.loop: EventLoop = loops.next()

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from ...._mypyc import mypyc_attr
 from ....bootstrap import Bootstrap
 from ....channel import Channel
-from ....errors import ChannelBrokenError, ChannelClosedError, ConnectTimeoutError
+from ....errors import AddressError, ChannelBrokenError, ChannelClosedError, ConnectTimeoutError
 from ....future import ChannelFuture
 from ....loop import Listener
 from ....pipeline import Stage
+from ....transport.address import parse_address
 from ....transport.event_loop import EventLoop
 from ..command_encoder import RedisCommandEncoder
 from ..messages import Push, Request
@@ -50,6 +51,17 @@ if TYPE_CHECKING:
     from ....transport.timers import TimerHandle
 
 _logger: Final = logging.getLogger("pipeline_net.redis")
+
+
+def check_address(address: str | tuple[Any, ...], options: ClientOptions) -> None:
+    """Find mistakes in an address where it is given, and not when it is needed.
+
+    Raises:
+        AddressError: it does not say where, or ``options.tls`` is for nothing.
+    """
+    parsed = parse_address(address)
+    if options.tls is not None and not parsed.is_tls:
+        raise AddressError(f"bad address {str(parsed)!r}: tls= is given, and only tls://… is encrypted")
 
 
 def joined(encoder: RedisCommandEncoder, requests: list[Request]) -> bytes:
@@ -85,6 +97,7 @@ class Connection(MatcherOwner):
         self.protocol = 0  # 2 or 3, once a server has been greeted
         self.server: dict[Any, Any] = {}
         self.encoder = RedisCommandEncoder()
+        self._bootstrap = Bootstrap(loop, self.make_stages, tls=options.tls, options=options.channel)
         self._reconnects = options.reconnect
         self._backoff = Backoff(options.backoff, options.backoff_limit)
         self._ready_at = math.inf  # on the loop's clock: when the last channel became ready
@@ -180,13 +193,14 @@ class Connection(MatcherOwner):
     def _attempt(self) -> None:
         """Begin to connect."""
         self.matcher = matcher = ReplyMatcher(self)
-        bootstrap = Bootstrap(self.loop, _StageMaker(self, matcher).make, options=self.options.channel)
-        self._connecting = connecting = bootstrap.connect(self.address)
+        self._connecting = connecting = self._bootstrap.connect(self.address)
         connecting.add_done_callback(_Outcome(self, matcher).tell)
 
-    def stages_for(self, matcher: ReplyMatcher) -> list[Stage]:
-        """Make the stages of one channel."""
-        options = self.options
+    def make_stages(self, channel: Channel) -> list[Stage]:
+        """Make the stages of a channel that is being connected."""
+        options, matcher = self.options, self.matcher
+        if matcher is None:
+            raise ChannelClosedError(f"nobody wants a connection to {self.address} any more")
         decoder = RedisReplyDecoder(
             max_bulk_length=options.max_bulk_length,
             max_elements=options.max_elements,
@@ -320,17 +334,6 @@ class EndWithLoop(Listener):
     def stop_listening(self) -> None:
         if self._loop.is_stopping:
             self._end()
-
-
-class _StageMaker:
-    """Gives a new channel its stages."""
-
-    def __init__(self, connection: Connection, matcher: ReplyMatcher) -> None:
-        self._connection = connection
-        self._matcher = matcher
-
-    def make(self, channel: Channel) -> list[Stage]:
-        return self._connection.stages_for(self._matcher)
 
 
 class _Outcome:

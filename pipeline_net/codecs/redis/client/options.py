@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from ....options import ChannelOptions
 from ..messages import Request
+
+if TYPE_CHECKING:
+    from ....handlers.tls_context import ClientTlsLike
 
 _DATABASES: Final = 2**31  # SELECT takes no larger number
 
@@ -63,6 +66,8 @@ class ClientOptions:
     """What the server calls us in ``CLIENT LIST``."""
     protocol: int = attrs.field(default=3, validator=_known_protocol)
     """The version of RESP to ask for; servers that only speak 2 are spoken to in 2."""
+    tls: ClientTlsLike | None = attrs.field(default=None, repr=False)
+    """How to speak with ``tls://…``: a ``ClientTls``; without it, whoever the system trusts is trusted."""
     setup: tuple[Request, ...] = attrs.field(default=(), converter=_as_tuple)
     """Commands for each new connection, before any other; one that is answered with an error refuses the connection."""
     timeout: float | None = attrs.field(default=10.0, validator=_positive_or_none)

@@ -27,13 +27,12 @@ import attrs
 
 from ....errors import ChannelClosedError, PipelineError, PoolFullError, ReadTimeoutError
 from ....future import ChannelFuture
-from ....transport.address import parse_address
 from ....transport.event_loop import EventLoop, on_a_loop
 from ....transport.group import EventLoopGroup
 from ..messages import Request
 from .calls import GroupCall
 from .command_client import CommandClient
-from .connection import EndWithLoop, joined
+from .connection import EndWithLoop, check_address, joined
 from .options import ClientOptions
 from .refused import ON_ANY_CONNECTION
 
@@ -131,7 +130,7 @@ class ClientPool:
         for name, limit in (("size", size), ("max_waiting", max_waiting)):
             if limit < 1:
                 raise ValueError(f"{name} must be at least 1, not {limit}")
-        parse_address(address)
+        check_address(address, options)
         if isinstance(loops, EventLoopGroup):
             loops.start()
         self.address = address

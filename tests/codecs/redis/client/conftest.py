@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,21 +32,24 @@ def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def real_servers(server_folder: Path) -> Iterator[Callable[..., str]]:
-    """``real_servers("--requirepass", "x")`` starts redis-server, and returns the address of its Unix socket."""
+    """``real_servers("--requirepass", "x")`` starts redis-server, and returns the address of its Unix socket.
+
+    ``real_servers(example=True)`` does so with the server of the examples.
+    """
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed")
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(*arguments: str) -> str:
+    def start(*arguments: str, example: bool = False) -> str:
         path = server_folder / f"{len(running)}.sock"
         given = ["--save", "", "--appendonly", "no", "--unixsocket", str(path), *arguments]
         if "--port" not in arguments:
             given += ["--port", "0"]
-        running.append(
-            subprocess.Popen(
-                ["redis-server", *given], cwd=server_folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
-        )
+        if example:
+            given = [sys.executable, "-m", "pipeline_net", "run", "redis", "--address", f"unix://{path}"]
+        else:
+            given.insert(0, "redis-server")
+        running.append(subprocess.Popen(given, cwd=server_folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
         deadline = time.monotonic() + _START
         while True:
             try:
@@ -53,8 +57,8 @@ def real_servers(server_folder: Path) -> Iterator[Callable[..., str]]:
                     probe.connect(str(path))
                 return f"unix://{path}"
             except OSError:
-                assert running[-1].poll() is None, f"redis-server {given} has ended"
-                assert time.monotonic() < deadline, f"redis-server {given} does not listen"
+                assert running[-1].poll() is None, f"{given} has ended"
+                assert time.monotonic() < deadline, f"{given} does not listen"
                 time.sleep(0.005)
 
     yield start
@@ -63,10 +67,10 @@ def real_servers(server_folder: Path) -> Iterator[Callable[..., str]]:
         process.wait()
 
 
-@pytest.fixture(scope="module")
-def real_address(real_servers: Callable[..., str]) -> str:
-    """A redis-server of the module's own."""
-    return real_servers()
+@pytest.fixture(scope="module", params=["redis-server", "example"])
+def real_address(request: pytest.FixtureRequest, real_servers: Callable[..., str]) -> str:
+    """A server of the module's own: the real one, and then that of the examples."""
+    return real_servers(example=request.param == "example")
 
 
 @pytest.fixture

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelBrokenError, ChannelClosedError, EventLoopGroup
+from pipeline_net import AddressError, ChannelBrokenError, ChannelClosedError, EventLoopGroup, TlsError
 from pipeline_net.codecs import redis
 from pipeline_net.codecs.redis import client as door
+from pipeline_net.handlers.tls_context import ClientTls
 
 
 def test_the_house_offers_all_that_the_client_is_made_of() -> None:
@@ -70,6 +74,46 @@ def test_it_speaks_tcp_as_well(port: int, loops: EventLoopGroup) -> None:
         assert other.call("PING") == redis.PONG
 
 
+@pytest.fixture(scope="module")
+def tls_port(real_servers: Callable[..., str], server_folder: Path) -> int:
+    """Where a server speaks TLS that ``cert.pem`` in its folder vouches for."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*command.split(), *names], cwd=server_folder, check=True, capture_output=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+    files = ["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem", "--tls-ca-cert-file", "cert.pem"]
+    real_servers("--tls-port", str(number), *files, "--tls-auth-clients", "no", "--bind", "127.0.0.1")
+    return number
+
+
+def test_it_speaks_tls(tls_port: int, server_folder: Path, loops: EventLoopGroup) -> None:
+    options = redis.ClientOptions(tls=ClientTls(ca=server_folder / "cert.pem"))
+    with redis.Client(loops, f"tls://127.0.0.1:{tls_port}", options=options) as client:
+        value = bytes(range(256)) * 10_000
+        assert client.call("SET", "a", value) == redis.OK
+        assert client.call("GET", "a") == value
+        with client.subscribe("news") as messages:
+            messages.ready.result(10)
+            client.call("PUBLISH", "news", "hello")
+            assert messages.next(10) == redis.Message(b"news", b"hello")
+
+
+def test_a_server_that_nobody_vouches_for_is_refused(tls_port: int, loops: EventLoopGroup) -> None:
+    with redis.Client(loops, f"tls://127.0.0.1:{tls_port}") as client:
+        assert isinstance(client.connect().exception(10), TlsError)
+
+
+def test_tls_for_nothing_is_a_mistake(server_folder: Path, tls_port: int, loops: EventLoopGroup) -> None:
+    options = redis.ClientOptions(tls=ClientTls(ca=server_folder / "cert.pem"))
+    for make in (redis.Client, redis.ClientPool):
+        with pytest.raises(AddressError, match="only tls://… is encrypted"):
+            make(loops, "tcp://127.0.0.1:6379", options=options)
+
+
 def test_it_comes_back_when_the_server_has_cut_it_off(loops: EventLoopGroup, real_address: str) -> None:
     with redis.Client(loops, real_address) as client, redis.Client(loops, real_address) as other:
         before = client.call("CLIENT", "ID")
@@ -81,14 +125,20 @@ def test_it_comes_back_when_the_server_has_cut_it_off(loops: EventLoopGroup, rea
         assert client.call("CLIENT", "ID") > before
 
 
+@pytest.fixture(scope="module")
+def tracking_address(real_servers: Callable[..., str]) -> str:
+    """A server that knows CLIENT TRACKING, which that of the examples does not."""
+    return real_servers()
+
+
 def test_setup_commands_are_run_on_each_new_connection_and_pushes_are_heard(
-    loops: EventLoopGroup, real_address: str
+    loops: EventLoopGroup, tracking_address: str
 ) -> None:
     pushes: SimpleQueue[redis.Push] = SimpleQueue()
     options = redis.ClientOptions(setup=[("CLIENT", "TRACKING", "ON")], backoff=0.001, backoff_limit=0.01)
     with (
-        redis.Client(loops, real_address, options=options, on_push=pushes.put) as client,
-        redis.Client(loops, real_address) as other,
+        redis.Client(loops, tracking_address, options=options, on_push=pushes.put) as client,
+        redis.Client(loops, tracking_address) as other,
     ):
         for _ in range(2):
             client.call("GET", "cached")
