@@ -1,10 +1,11 @@
-"""What drives the servers: load generators of our own (``load.c``, ``load_tls.c``), and ``redis-benchmark``."""
+"""What drives the servers: load generators of our own (``load.c``, ``load_tls.c``), ``redis-benchmark`` and ``wrk``."""
 
 from __future__ import annotations
 
 import csv
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from typing import Final
 from attrs import frozen
 
 from benchmarks.process import HERE, BenchmarkError
-from benchmarks.rows import CERTIFICATE, Load, RedisLoad, Row
+from benchmarks.rows import CERTIFICATE, Load, RedisLoad, Row, WrkLoad
 
 _BINARY: Final = HERE / "bin" / "load"
 _TLS_BINARY: Final = HERE / "bin" / "load_tls"
@@ -27,6 +28,8 @@ _PRIME_SECONDS: Final = 0.3
 _PRIME_CONNECTIONS: Final = 4
 _PRIME_VALUE: Final = 65536  # bytes of a SET that warms a Redis
 _PRIME_COMMANDS: Final = 10_000
+_PRIME_WRK_SECONDS: Final = 1.0  # whole seconds are all that wrk takes
+_UNITS: Final = {"us": 1.0, "ms": 1e3, "s": 1e6}  # microseconds in what wrk prints
 
 
 @frozen
@@ -109,15 +112,19 @@ class Driver:
             self._redis(RedisLoad("set"), port, 200, "-d", str(_PRIME_VALUE))
             self._redis(RedisLoad("set"), port, _PRIME_COMMANDS)  # last, so that GET finds the short value
             return self._redis(row.load, port, _PRIME_COMMANDS).rate
+        if isinstance(row.load, WrkLoad):
+            return self._wrk(row.load, port, _PRIME_WRK_SECONDS).rate
         mode = "raw" if row.load.mode == "churn" else row.load.mode
         large = Load(mode, size=row.prime_size, connections=_PRIME_CONNECTIONS)
         self._echo(large, port, _PRIME_SECONDS)
         return self._echo(row.load, port, _PRIME_SECONDS).rate
 
-    def measure(self, load: Load | RedisLoad, port: int, seconds: float, rate: float) -> Figures:
+    def measure(self, load: Load | RedisLoad | WrkLoad, port: int, seconds: float, rate: float) -> Figures:
         """``rate`` is what the server did before: ``redis-benchmark`` takes a number of commands, not a time."""
         if isinstance(load, RedisLoad):
             return self._redis(load, port, max(_PRIME_COMMANDS, int(rate * seconds)))
+        if isinstance(load, WrkLoad):
+            return self._wrk(load, port, seconds)
         return self._echo(load, port, seconds)
 
     def _echo(self, load: Load, port: int, seconds: float) -> Figures:
@@ -171,8 +178,40 @@ class Driver:
                 )
         raise BenchmarkError(f"redis-benchmark said nothing about {load.test}: {said.strip()[:200]}")
 
+    def _wrk(self, load: WrkLoad, port: int, seconds: float) -> Figures:
+        program = shutil.which("wrk")
+        if program is None:
+            raise BenchmarkError("wrk is not installed")
+        duration = max(1, round(seconds))
+        options = ("--threads", "1", "--connections", str(load.connections), "--duration", f"{duration}s", "--latency")
+        used, wall = _children_seconds(), time.monotonic()
+        said = self._pinned((program, *options, f"http://127.0.0.1:{port}/"), duration)
+        busy = (_children_seconds() - used) / (time.monotonic() - wall)
+        if "Non-2xx" in said or "Socket errors" in said:
+            raise BenchmarkError(f"wrk has seen errors: {' '.join(said.split())[-200:]}")
+        total = re.search(r"(\d+) requests in ", said)
+        rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
+        if total is None or rate is None:
+            raise BenchmarkError(f"wrk said {said.strip()[:200]!r}")
+        return Figures(
+            rate=float(rate[1]),
+            megabytes=0.0,
+            total=int(total[1]),
+            p50_us=_percentile(said, "50%"),
+            p99_us=_percentile(said, "99%"),
+            busy=busy,
+            per_read=0.0,
+            waited=0.0,  # not known: it is gone before it could be asked
+        )
+
     def _pinned(self, command: Sequence[str], seconds: float) -> str:
         return _run(("taskset", "--cpu-list", str(self._core), *command), seconds + _SLACK)
+
+
+def _percentile(said: str, which: str) -> float:
+    """A line of wrk's distribution, such as ``99%   12.34ms``, in microseconds."""
+    found = re.search(rf"{which}\s+([\d.]+)(us|ms|s)\b", said)
+    return float(found[1]) * _UNITS[found[2]] if found else 0.0
 
 
 def _children_seconds() -> float:

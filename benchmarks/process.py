@@ -109,9 +109,8 @@ class ServerProcess:
         return self._process.pid
 
     def cpu_seconds(self) -> float:
-        """User and system time since the start, of all threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * _TICK
+        """User and system time since the start, of all threads, and of the worker processes that it has."""
+        return sum(_cpu_seconds(pid) for pid in _family(self.pid))
 
     def waited_seconds(self) -> float:
         """How long its threads were ready to run while the core ran somebody else; 0 where the kernel does not tell."""
@@ -177,6 +176,22 @@ class ServerProcess:
     def _complaint(self) -> str:
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace").strip().rpartition("\n")[2] or "it said nothing"
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that it has started, as far as they are alive."""
+    found = [pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").iterdir():
+            children = task / "children"
+            if children.exists():  # not in every kernel
+                found += map(int, children.read_text().split())
+    return found
 
 
 def _free_port() -> int:

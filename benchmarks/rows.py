@@ -52,6 +52,13 @@ class RedisLoad:
 
 
 @frozen
+class WrkLoad:
+    """What ``wrk`` does to each contender: ``GET /`` on connections that are kept alive."""
+
+    connections: int = 64
+
+
+@frozen
 class Target:
     """``subject`` must reach ``must`` times what ``against`` does, and aims at ``aim``."""
 
@@ -64,7 +71,7 @@ class Target:
 @frozen
 class Row:
     name: str
-    load: Load | RedisLoad
+    load: Load | RedisLoad | WrkLoad
     contenders: tuple[Contender, ...]
     targets: tuple[Target, ...]
     prime_size: int = 1024 * 1024  # bytes of the large messages that warm a server's allocator before it is measured
@@ -90,6 +97,14 @@ _REDIS: Final = (
         ("redis-server", "--port", PORT, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
         "none",
     ),
+)
+
+_ASGI: Final = ("peers.asgi_hello:app", "--port", PORT, "--no-access-log", "--loop", "uvloop")
+_HELLO: Final = (
+    Contender(OURS, ("servers/http_hello.py",)),
+    Contender(PURE, ("servers/http_hello.py",), "pure"),
+    Contender("uvicorn", ("-m", "uvicorn", *_ASGI, "--http", "httptools", "--log-level", "critical")),
+    Contender("granian", ("-m", "granian", *_ASGI, "--interface", "asgi", "--workers", "1", "--no-log")),
 )
 
 ROWS: Final = (
@@ -149,6 +164,12 @@ ROWS: Final = (
         (_ours("tls"), _asyncio("uvloop", "tls"), _asyncio("asyncio", "tls", "asyncio")),
         (Target("uvloop", 1.0, 1.3),),
         in_megabytes=True,
+    ),
+    Row(
+        "HTTP hello x 64",
+        WrkLoad(),
+        _HELLO,
+        (Target("uvicorn", 2.2, 3.0), Target("granian", 1.8, 2.5)),
     ),
     Row("redis GET x 50", RedisLoad("get"), _REDIS, (Target("redis-server", 0.9, 1.1),)),
     Row("redis SET x 50", RedisLoad("set"), _REDIS, (Target("redis-server", 0.9, 1.1),)),

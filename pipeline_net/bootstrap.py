@@ -27,6 +27,7 @@ from .errors import AddressError, BlockingOperationError, ChannelClosedError
 from .future import ChannelFuture
 from .handler import ChannelHandler
 from .options import ChannelOptions
+from .server_draining import ServerDraining as ServerDraining
 from .transport.address import Address, parse_address
 from .transport.connector import check_local_address
 from .transport.datagram_channel import DatagramChannel, DatagramListener
@@ -50,19 +51,6 @@ _SENDING: Final = 5.0  # seconds that channels which are cut off have to send wh
 
 
 AnyListener: TypeAlias = ServerChannel | DatagramListener | LocalListener
-
-
-class ServerDraining:
-    """User event: the server takes in nobody any more; finish what you are doing, and close.
-
-    ``timeout`` is the number of seconds after which those that are still open are closed.
-    """
-
-    def __init__(self, timeout: float) -> None:
-        self.timeout = timeout
-
-    def __repr__(self) -> str:
-        return f"ServerDraining(timeout={self.timeout!r})"
 
 
 class _OpenChannels(ChannelGroup):

@@ -26,6 +26,10 @@ from .._mypyc import i64, mypyc_attr
 from ..buffer import ReceiveBuffer
 from ..errors import CorruptedFrameError, DecodeError, FrameTooLongError, PipelineError
 from ..handler import ChannelDuplexHandler, ChannelInboundHandler, ChannelOutboundHandler
+from .message_to_message import MessageToMessageCodec as MessageToMessageCodec
+from .message_to_message import MessageToMessageDecoder as MessageToMessageDecoder
+from .message_to_message import MessageToMessageEncoder as MessageToMessageEncoder
+from .message_to_message import write_all as write_all
 
 if TYPE_CHECKING:
     from ..context import ChannelHandlerContext
@@ -34,12 +38,6 @@ if TYPE_CHECKING:
 M = TypeVar("M", covariant=True, default=Any)
 T = TypeVar("T", default=Any)
 In = TypeVar("In", contravariant=True, default=Any)
-A = TypeVar("A", contravariant=True, default=Any)
-B = TypeVar("B", covariant=True, default=Any)
-InA = TypeVar("InA", contravariant=True, default=Any)
-InB = TypeVar("InB", covariant=True, default=Any)
-OutA = TypeVar("OutA", contravariant=True, default=Any)
-OutB = TypeVar("OutB", covariant=True, default=Any)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -57,12 +55,22 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     _finished: bool = False  # the input has ended
     _eof_waits: bool = False  # it ended while a message was being handled, or while messages wait for room
     _waits_for_room: bool = False  # the peer does not read our answers: the rest is decoded once it does
+    owes_message: bool = False  # see decode()
+    is_paused: bool = False
+    """Whether messages wait undecoded until ``resume()``.  Reading pauses, too, as soon as bytes wait; until then the
+    end of the input is noticed.
+    """
+    _holds_reads: bool = False
     author: str = ""  # whose decode() it is, for messages about mistakes; "" when it is this class's own
 
     def decode(self, buffer: ReceiveBuffer) -> M | None:
         """Cut one message off the front of ``buffer``; ``None`` for "not yet"; ``DecodeError`` for broken rules.
 
         Called with at least one unread byte, and as long as messages come or bytes are consumed.
+
+        Where one place in the bytes stands for two messages, such as the last byte of a body and its end, return the
+        first and set ``owes_message``: then decode is called again although no byte may be left, and may return the
+        second without consuming any.
         """
         raise NotImplementedError(f"{type(self).__name__} must have a method decode(self, buffer)")
 
@@ -113,12 +121,16 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         self._decoding = True
         self._waits_for_room = False
         try:
-            while buffer.left > 0:
-                if not channel.is_writable and channel.is_open and channel.pauses_when_unwritable:
+            while buffer.left > 0 or self.owes_message:
+                if self.is_paused or (not channel.is_writable and channel.is_open and channel.pauses_when_unwritable):
+                    if self.is_paused and not self._holds_reads:
+                        self._holds_reads = True
+                        channel.hold_reads()
                     self._waits_for_room = True
                     made = True  # reading on would only add to what waits
                     break
                 before: i64 = buffer.left
+                owed = self.owes_message
                 try:
                     message = self.decode_last(buffer) if self._finished else self.decode(buffer)
                 except KeyboardInterrupt:
@@ -130,23 +142,23 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                     if self._failed or ctx.is_removed:
                         break
                     if not channel.is_open:
-                        buffer.clear()
+                        self._drop(buffer)
                     continue
                 if message is None:
                     if buffer.left == before:
                         break
                     continue
                 made = True
-                if buffer.left == before:
+                if buffer.left == before and (not owed or self.owes_message):
                     self._failed = True
-                    buffer.clear()
+                    self._drop(buffer)
                     self._report(ctx, self._consumed_nothing(message))
                     break
                 ctx.fire_channel_read(message)
                 if ctx.is_removed:
                     break
                 if not channel.is_open:
-                    buffer.clear()  # whoever closes wants no more messages
+                    self._drop(buffer)  # whoever closes wants no more messages
         finally:
             self._decoding = False
             if ctx.is_removed:
@@ -166,8 +178,12 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     ) -> None:
         if not isinstance(exc, FrameTooLongError) or buffer.left == before:
             self._failed = True
-            buffer.clear()
+            self._drop(buffer)
         self._report(ctx, exc)
+
+    def _drop(self, buffer: ReceiveBuffer) -> None:
+        buffer.clear()
+        self.owes_message = False
 
     def _report(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
         """Offer ``exc`` to this handler's own ``exception_caught``, as if the event had raised it, and go on."""
@@ -185,8 +201,23 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     def channel_writability_changed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Decode what has waited for room; a subclass with something to add calls this one, too."""
         ctx.fire_channel_writability_changed()  # first: what has waited behind us is older
+        if ctx.channel.is_writable:
+            self._decode_what_waited(ctx)
+
+    def resume(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Pause no more, and decode what has waited; ``ctx`` is the seat of this decoder."""
+        self.is_paused = False
+        self._release_reads(ctx)
+        self._decode_what_waited(ctx)
+
+    def _release_reads(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if self._holds_reads:
+            self._holds_reads = False
+            ctx.channel.release_reads()
+
+    def _decode_what_waited(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         buffer = self._buffer
-        if buffer is None or not self._waits_for_room or self._decoding or not ctx.channel.is_writable:
+        if buffer is None or not self._waits_for_room or self._decoding:
             return
         made = self._decode(ctx, buffer)
         if self._eof_waits:
@@ -223,6 +254,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         ctx.fire_channel_eof()
 
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._release_reads(ctx)
         if not self._decoding:
             self._hand_over(ctx)  # otherwise once the message that is being handled is done
             self._waits_for_room = False
@@ -286,14 +318,15 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                 f"{self.author or type(self).__name__} has failed before, and what follows cannot be trusted"
             )
         messages: list[Any] = []
-        while buffer.left > 0:
+        while buffer.left > 0 or self.owes_message:
             before: i64 = buffer.left
+            owed = self.owes_message
             try:
                 message = self.decode_last(buffer) if self._finished else self.decode(buffer)
             except BaseException as exc:
                 if not isinstance(exc, FrameTooLongError) or buffer.left == before:
                     self._failed = True
-                    buffer.clear()
+                    self._drop(buffer)
                 if isinstance(exc, DecodeError):
                     exc.messages = messages
                 raise
@@ -301,9 +334,9 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                 if buffer.left == before:
                     break
                 continue
-            if buffer.left == before:
+            if buffer.left == before and (not owed or self.owes_message):
                 self._failed = True
-                buffer.clear()
+                self._drop(buffer)
                 raise self._consumed_nothing(message)
             messages.append(message)
         buffer.trim()
@@ -418,82 +451,3 @@ class MessageToByteEncoder(ChannelOutboundHandler[In, bytes], Generic[In]):
             write_all(ctx, encoded, promise)
         else:
             ctx.write(encoded, promise)
-
-
-def write_all(ctx: ChannelHandlerContext[Any, Any], messages: list[Any], promise: ChannelFuture[Any] | None) -> None:
-    """Write several messages in the place of one: the promise is kept when the last of them is sent."""
-    if not messages:
-        if promise is not None:
-            promise.fulfil(None)
-        return
-    last = len(messages) - 1
-    for index, message in enumerate(messages):
-        ctx.write(message, promise if index == last else None)
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class MessageToMessageDecoder(ChannelInboundHandler[A, B, Never], Generic[A, B]):
-    """A → B; ``decode`` returns one message, a list of them, or ``None`` for "nothing yet"."""
-
-    def decode(self, ctx: ChannelHandlerContext[Any, Any], msg: A) -> B | list[B] | None:
-        """Turn one message into others.  A message that is itself a list must be returned inside a list."""
-        raise NotImplementedError(f"{type(self).__name__} must have a method decode(self, ctx, msg)")
-
-    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        deliver(ctx, self.decode(ctx, msg))
-
-
-def deliver(ctx: ChannelHandlerContext[Any, Any], decoded: Any) -> None:
-    """Pass on what a ``decode`` returned; if that is nothing, and nobody reads by itself, ask for more."""
-    if isinstance(decoded, list):
-        for message in decoded:
-            ctx.fire_channel_read(message)
-        nothing = not decoded
-    elif decoded is None:
-        nothing = True
-    else:
-        ctx.fire_channel_read(decoded)
-        return
-    if nothing and not ctx.channel.auto_read:
-        ctx.read()
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class MessageToMessageEncoder(ChannelOutboundHandler[A, B], Generic[A, B]):
-    """A → B; ``encode`` returns one message, a list of them, or ``None`` for "nothing to write"."""
-
-    def encode(self, ctx: ChannelHandlerContext[Any, Any], msg: A) -> B | list[B] | None:
-        """Turn one message into others.  A message that is itself a list must be returned inside a list."""
-        raise NotImplementedError(f"{type(self).__name__} must have a method encode(self, ctx, msg)")
-
-    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        put_out(ctx, self.encode(ctx, msg), promise)
-
-
-def put_out(ctx: ChannelHandlerContext[Any, Any], encoded: Any, promise: ChannelFuture[Any] | None) -> None:
-    """Write what an ``encode`` returned."""
-    if encoded is None:
-        write_all(ctx, [], promise)
-    elif isinstance(encoded, list):
-        write_all(ctx, encoded, promise)
-    else:
-        ctx.write(encoded, promise)
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class MessageToMessageCodec(ChannelDuplexHandler[InA, InB, OutA, OutB], Generic[InA, InB, OutA, OutB]):
-    """InA → InB on the way in, OutA → OutB on the way out."""
-
-    def decode(self, ctx: ChannelHandlerContext[Any, Any], msg: InA) -> InB | list[InB] | None:
-        """See ``MessageToMessageDecoder.decode``."""
-        raise NotImplementedError(f"{type(self).__name__} must have a method decode(self, ctx, msg)")
-
-    def encode(self, ctx: ChannelHandlerContext[Any, Any], msg: OutA) -> OutB | list[OutB] | None:
-        """See ``MessageToMessageEncoder.encode``."""
-        raise NotImplementedError(f"{type(self).__name__} must have a method encode(self, ctx, msg)")
-
-    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        deliver(ctx, self.decode(ctx, msg))
-
-    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        put_out(ctx, self.encode(ctx, msg), promise)

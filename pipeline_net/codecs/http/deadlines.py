@@ -1,0 +1,133 @@
+"""DeadlineWatch: how long a connection may stay in its phase, with one timer that is hardly ever set anew.
+
+::
+
+                    first byte              head complete                End read
+    IDLE ───────────────────────▶ HEAD ───────────────────▶ BODY ─────────────────▶ ANSWER
+      ▲    idle                          head                      body, rate            │
+      └──────────────────────────────────────────────────────────────────────────────────┘
+                                       the response has ended
+
+A phase that changes only notes the time.  The timer, when it fires, looks at the phase of that moment, and sleeps for
+what is left of it; so a connection that serves a thousand requests a second sets it as often as an idle one.  Only a
+phase whose deadline comes before the timer sets it anew: a head or a body of which one read brought a part.
+
+A peer that still reads a long response is not idle, and one for which we make no room is not slow.  Both are given more
+time as long as bytes move.
+
+A deadline that begins again with each byte is none: a peer that sends a byte now and then would hold the connection for
+ever.  So a head has a fixed time, and a body has a time that grows with what has come of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ..._mypyc import i64, mypyc_attr
+from ...context import ChannelHandlerContext
+from .options import Deadlines
+
+if TYPE_CHECKING:
+    from ...transport.timers import TimerHandle
+
+FIRST: Final = 0  # nothing has come on this connection yet
+IDLE: Final = 1
+HEAD: Final = 2
+BODY: Final = 3
+ANSWER: Final = 4
+OVER: Final = 5  # nothing is watched any more
+
+_FOREVER: Final = 1e18  # seconds
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class DeadlineKeeper:
+    """Whoever is told that a deadline has passed."""
+
+    def deadline_passed(self, ctx: ChannelHandlerContext[Any, Any], phase: i64) -> None:
+        """The peer has stayed in ``phase`` for too long."""
+        raise NotImplementedError
+
+
+class DeadlineWatch:
+    """Watches one connection; all calls on its loop."""
+
+    def __init__(self, deadlines: Deadlines, keeper: DeadlineKeeper) -> None:
+        self._keeper = keeper
+        self._head: float = _FOREVER if deadlines.head is None else deadlines.head
+        self._body: float = _FOREVER if deadlines.body is None else deadlines.body
+        self._idle: float = _FOREVER if deadlines.idle is None else deadlines.idle
+        self._rate: float = float(deadlines.min_body_rate)
+        self.phase: i64 = FIRST
+        self._since: float = 0.0
+        self.received: i64 = 0
+        """Bytes of the body that have come; the owner counts them."""
+        # When we looked last: what the kernel had taken, and whether something waited for it to take more.
+        self._sent: i64 = 0
+        self._had_pending = False
+        self._timer: TimerHandle | None = None
+        self._timer_at: float = _FOREVER
+
+    def enter(self, ctx: ChannelHandlerContext[Any, Any], phase: i64) -> None:
+        """The connection is in ``phase`` from now on."""
+        loop = ctx.channel.loop
+        now = loop.time()
+        self.phase = phase
+        self._since = now
+        if phase == BODY:
+            self.received = 0
+        deadline = self._deadline()
+        if deadline < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = deadline
+            self._timer = loop.schedule(deadline - now, self._look, ctx)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self.phase = OVER
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _deadline(self) -> float:
+        phase = self.phase
+        if phase in (IDLE, ANSWER):
+            return self._since + self._idle
+        if phase == BODY:
+            return self._since + self._body + float(self.received) / self._rate
+        return self._since + self._head
+
+    def _look(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """See whether the phase of this moment has lasted too long."""
+        self._timer = None
+        self._timer_at = _FOREVER
+        if self.phase == OVER or not ctx.channel.is_open:
+            return
+        channel = ctx.channel
+        now = channel.loop.time()
+        if now >= self._deadline():
+            if self._is_our_turn(ctx):
+                self._since = now  # the peer is not to blame; ask again
+            else:
+                phase = self.phase
+                self.stop()
+                self._keeper.deadline_passed(ctx, phase)
+                return
+        deadline = self._deadline()
+        if deadline < _FOREVER:
+            self._timer_at = deadline
+            self._timer = channel.loop.schedule(max(deadline - now, 0.0), self._look, ctx)
+
+    def _is_our_turn(self, ctx: ChannelHandlerContext[Any, Any]) -> bool:
+        """Whether the peer is not to blame: it waits for a response, for us to read on, or is busy with reading."""
+        channel = ctx.channel
+        sent: i64 = channel.sent
+        pending = channel.pending_write_bytes > 0
+        had_pending = self._had_pending
+        has_moved = sent > self._sent
+        self._sent = sent
+        self._had_pending = pending
+        if self.phase == ANSWER or (not channel.wants_to_read and channel.input_open):
+            return has_moved or not pending
+        return self.phase == IDLE and has_moved and (pending or had_pending)

@@ -1,0 +1,499 @@
+"""HttpServerHandler and server_stack(): which response answers which request, and how long the connection lives.
+
+RFC 9112 9.3.2: "A server MAY process a sequence of pipelined requests in parallel if they all have safe methods, but it
+MUST send the corresponding responses in the same order that the requests were received."  A response has no name on it:
+whatever is sent first is taken for the answer to the first request.  So an application that answers later, from a pool
+or an asyncio task, would hand one user's page to another as soon as a client pipelines.  Therefore the application has
+one request at a time, unless it says that it can name them (``limits.max_pipelined``).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from ..._mypyc import i64
+from ...context import ChannelHandlerContext
+from ...errors import EncodeError, WriteBufferOverflowError
+from ...handler import ChannelDuplexHandler
+from ...server_draining import ServerDraining
+from ...stack import Sendable, Stack, wire
+from ..base import write_all
+from .deadlines import ANSWER, BODY, FIRST, HEAD, IDLE, DeadlineKeeper, DeadlineWatch
+from .encoder import HttpResponseEncoder
+from .errors import HttpDecodeError
+from .messages import (
+    HTTP_1_0,
+    Data,
+    End,
+    FullRequest,
+    FullResponse,
+    InterimResponse,
+    Request,
+    RequestPart,
+    Response,
+    ResponsePart,
+)
+from .options import DEADLINES, LIMITS, STRICT, Deadlines, Leniency, Limits
+from .request_decoder import HttpRequestDecoder
+from .status import reason_phrase
+
+if TYPE_CHECKING:
+    from ...future import ChannelFuture
+
+_logger: Final = logging.getLogger("pipeline_net.http")
+
+_NOBODY: Final = Request("GET", "/")  # what is answered when bytes were no request
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class InputEnded:
+    """User event: the client sends no more, and may be gone; the response that it waits for is sent all the same."""
+
+    def __repr__(self) -> str:
+        return "InputEnded()"
+
+
+class _Watch(DeadlineKeeper):
+    """Passes on to the handler what the watch has to say."""
+
+    def __init__(self, handler: HttpServerHandler) -> None:
+        self._handler = handler
+
+    def deadline_passed(self, ctx: ChannelHandlerContext[Any, Any], phase: i64) -> None:
+        self._handler.deadline_passed(ctx, phase)
+
+
+class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponsePart, Sendable]):
+    """Pairs requests with their responses, and keeps or ends the connection.
+
+    * Responses leave in the order of their requests.  By default the application has one request at a time; the next
+      one is decoded when the response to it has ended.  With ``limits.max_pipelined`` above 1 it has several, and each
+      part that it writes says ``to=request``; what comes early is held back.
+    * A response may be written at any time: at once, from a task of the loop, or with ``channel.write`` from any
+      thread.
+    * The connection ends after a response if the request or the response says so, if the request was HTTP/1.0 without
+      keep-alive, and when the server is drained.
+    * ``Expect: 100-continue`` is answered with ``100 Continue`` when the head of the request was read and no response
+      has begun (``auto_continue``).
+    * Bytes that are no request are answered with 400, 413, 414, 417, 431, 501 or 505, after the responses to earlier
+      requests; deadlines that pass, with 408.  Then the connection ends.
+    * A channel that is closed with an unanswered request, for instance because a handler raised, answers 500 first.
+    * A client that sends no more still gets its response; ``InputEnded`` tells the application.
+    * After ``Response(101)``, or a 2xx to CONNECT, the stages of HTTP leave the pipeline when the current event is
+      done, and the stages that then follow get the ``bytes`` that come, the unread ones first.
+    """
+
+    def __init__(
+        self,
+        decoder: HttpRequestDecoder,
+        encoder: HttpResponseEncoder,
+        *,
+        limits: Limits = LIMITS,
+        deadlines: Deadlines = DEADLINES,
+        auto_continue: bool = True,
+    ) -> None:
+        self._decoder = decoder
+        self._encoder = encoder
+        self._seat_of_decoder: ChannelHandlerContext[Any, Any] | None = None
+        self._max_pipelined: i64 = limits.max_pipelined
+        self._auto_continue = auto_continue
+        self._watch = DeadlineWatch(deadlines, _Watch(self))
+        self._unanswered: list[Request] = []  # a list, not a deque: it is short, and compiled it is quicker
+        self._reading: Request | None = None  # whose End has not come
+        self._has_begun = False  # the head of the response to the first of the unanswered ones is written
+        self._status: i64 = 0  # of the response that has begun
+        self._continued = False  # whoever expected 100 Continue has it
+        self._in_batch = False
+        self._draining = False
+        self._input_ended = False
+        self._has_switched = False  # another protocol has begun
+        self._refusal: HttpDecodeError | None = None  # to be answered after all that came before
+        self._early: dict[int, list[tuple[Any, ChannelFuture[Any] | None]]] | None = None  # by id of the request
+        self._early_bytes: i64 = 0
+        self._is_releasing = False
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._seat_of_decoder = ctx.pipeline.context(self._decoder)
+        self._encoder.use_clock_of(ctx)
+        if ctx.channel.is_active:
+            self._watch.enter(ctx, FIRST)
+
+    def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._watch.enter(ctx, FIRST)
+        ctx.fire_channel_active()
+
+    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._watch.stop()
+
+    def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._watch.stop()
+        self._unanswered.clear()
+        early = self._early
+        if early is not None:
+            self._early = None
+            for parts in early.values():
+                for _, promise in parts:
+                    if promise is not None:
+                        promise.fail_if_pending(ctx.channel.closed_error())
+        ctx.fire_channel_inactive()
+
+    # -- requests -----------------------------------------------------------------------------------
+
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        self._in_batch = True
+        if isinstance(msg, Request):
+            unanswered = self._unanswered
+            unanswered.append(msg)
+            self._reading = msg
+            self._continued = False
+            if len(unanswered) == 1:
+                self._encoder.answers(msg, msg.keep_alive and not self._draining)
+            ctx.fire_channel_read(msg)
+            if msg.expects_continue:
+                self._watch.enter(ctx, BODY)
+                self._continue_if_waited_for(ctx)
+            elif msg.body_length != 0:
+                self._watch.enter(ctx, BODY)
+        elif isinstance(msg, End):
+            request = self._reading
+            self._reading = None
+            ctx.fire_channel_read(msg)
+            if self._unanswered and request is not None:
+                self._pause_if_full(request)
+        else:
+            if isinstance(msg, Data):
+                self._watch.received += len(msg.data)
+            ctx.fire_channel_read(msg)
+
+    def _pause_if_full(self, request: Request) -> None:
+        """Decode no further request while the application has as many as it may, or nobody knows what follows."""
+        if (
+            len(self._unanswered) >= self._max_pipelined
+            # RFC 9112 9.6: "A server that receives a "close" connection option MUST initiate closure of the connection
+            # after it sends the final response to the request that contained the "close" connection option … The
+            # server MUST NOT process any further requests received on that connection."
+            or not request.keep_alive
+            or request.wants_upgrade
+            or request.method == "CONNECT"
+        ):
+            self._decoder.is_paused = True
+
+    def _continue_if_waited_for(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Let the client send the body that it holds back, if it is the one whose turn it is to be answered."""
+        reading = self._reading
+        if (
+            self._auto_continue
+            and reading is not None
+            and reading.expects_continue
+            and not self._continued
+            and not self._has_begun
+            and self._unanswered
+            and self._unanswered[0] is reading
+            and ctx.channel.is_open
+        ):
+            self._continued = True
+            ctx.write(_CONTINUE)
+
+    def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.fire_channel_read_complete()
+        self._in_batch = False
+        self._note_phase(ctx)
+
+    def _note_phase(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Find out whom the connection waits for now."""
+        watch = self._watch
+        if self._has_switched or not ctx.channel.is_open:
+            watch.stop()
+        elif self._reading is not None:
+            if watch.phase != BODY:
+                watch.enter(ctx, BODY)
+        elif self._unanswered:
+            if watch.phase != ANSWER:
+                watch.enter(ctx, ANSWER)
+        elif not self._decoder.is_between_messages:
+            if watch.phase != HEAD:
+                watch.enter(ctx, HEAD)
+        else:
+            watch.enter(ctx, IDLE)
+
+    def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if not self._unanswered or self._has_switched:
+            ctx.fire_channel_eof()
+            return
+        self._input_ended = True  # the response first; then we close
+        ctx.fire_user_event_triggered(InputEnded())
+
+    # -- responses ----------------------------------------------------------------------------------
+
+    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        unanswered = self._unanswered
+        if self._has_switched or not ctx.channel.is_open:
+            ctx.write(msg, promise)  # bytes of the other protocol; or a write that the channel refuses
+            return
+        if not unanswered:
+            raise EncodeError(f"there is no request that {type(msg).__name__} could answer")
+        to = _request_of(msg)
+        if to is None:
+            if len(unanswered) > 1:
+                raise EncodeError(f"{len(unanswered)} requests are unanswered: say to which this belongs, to=request")
+        elif to is not unanswered[0]:
+            self._hold_back(ctx, to, msg, promise)
+            return
+        self._send(ctx, msg, promise)
+
+    def _send(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        """Write a part of the response to the first of the unanswered requests."""
+        encoder = self._encoder
+        request = self._unanswered[0]
+        if isinstance(msg, InterimResponse):
+            self._send_interim(ctx, request, msg, promise)
+            return
+        if request.expects_continue and not self._continued and self._reading is request and not self._has_begun:
+            # RFC 9110 10.1.1: a server that does not read the body "MUST … close the connection … or read and discard"
+            # it, and the client, which waits for our word, may send it or not.
+            encoder.answers(request, False)
+        try:
+            data = encoder.encode(msg)
+        except EncodeError:
+            if encoder.is_broken:
+                ctx.close()  # the client sees that the body is cut off
+            raise
+        if isinstance(data, list):
+            write_all(ctx, data, promise)
+        else:
+            ctx.write(data, promise)
+        if isinstance(msg, (FullResponse, End)):
+            status: i64 = msg.status if isinstance(msg, FullResponse) else self._status
+            self._response_ended(ctx, request, status)
+        elif isinstance(msg, Response):
+            self._has_begun = True
+            self._status = msg.status
+
+    def _send_interim(
+        self,
+        ctx: ChannelHandlerContext[Any, Any],
+        request: Request,
+        msg: InterimResponse,
+        promise: ChannelFuture[Any] | None,
+    ) -> None:
+        if request.version == HTTP_1_0:
+            # RFC 9110 15.2: "a server MUST NOT send a 1xx response to an HTTP/1.0 client."
+            write_all(ctx, [], promise)
+            return
+        data: Any = self._encoder.encode(msg)
+        if msg.status == 100:
+            self._continued = True
+        ctx.write(data, promise)
+
+    def _response_ended(self, ctx: ChannelHandlerContext[Any, Any], request: Request, status: i64) -> None:
+        unanswered = self._unanswered
+        del unanswered[0]
+        self._has_begun = False
+        if status == 101 or (status < 300 and request.method == "CONNECT"):
+            self._switch(ctx)
+            return
+        if self._encoder.ends_connection:
+            ctx.close()
+            return
+        if unanswered:
+            self._begin_next(ctx)
+            if not unanswered or not ctx.channel.is_open:
+                return  # all of them are answered, and what that leads to is done
+        elif self._refusal is not None:
+            self._answer_refusal(ctx, self._refusal)
+            return
+        elif self._input_ended or (self._draining and self._reading is None):
+            ctx.close()
+            return
+        if self._decoder.is_paused and len(unanswered) < self._max_pipelined:
+            self._resume()
+        if not self._in_batch:
+            self._note_phase(ctx)
+
+    def _resume(self) -> None:
+        seat = self._seat_of_decoder
+        if seat is not None:
+            self._decoder.resume(seat)
+
+    def _begin_next(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """The next request is the one to answer; what was written early goes now."""
+        if self._is_releasing:
+            return  # whoever is at it goes on
+        self._is_releasing = True
+        while self._unanswered:
+            request = self._unanswered[0]
+            self._encoder.answers(request, request.keep_alive and not self._draining)
+            self._continue_if_waited_for(ctx)
+            parts = None if self._early is None else self._early.pop(id(request), None)
+            if parts is None:
+                break
+            for msg, promise in parts:
+                self._early_bytes -= _size_of(msg)
+                try:
+                    self.write(ctx, msg, promise)
+                except EncodeError as exc:
+                    ctx.refuse(exc, promise)
+            if self._unanswered and self._unanswered[0] is request:
+                break  # there is more of it to come
+        self._is_releasing = False
+
+    def _hold_back(
+        self, ctx: ChannelHandlerContext[Any, Any], to: Request, msg: Any, promise: ChannelFuture[Any] | None
+    ) -> None:
+        """Keep what answers a request before its turn."""
+        request = to.head if isinstance(to, FullRequest) else to
+        if request is self._unanswered[0]:
+            self._send(ctx, msg, promise)
+            return
+        if request is None or not any(request is known for known in self._unanswered):
+            raise EncodeError(f"{to!r} is answered already, or was never asked here")
+        size: i64 = _size_of(msg)
+        if self._early_bytes + size > ctx.channel.options.write_buffer_limit:
+            error = WriteBufferOverflowError(
+                f"{self._early_bytes + size} bytes of responses wait for those to earlier requests, and the limit is"
+                f" {ctx.channel.options.write_buffer_limit}: the channel is closed"
+            )
+            ctx.channel.fail(error)
+            raise error
+        self._early_bytes += size
+        if self._early is None:
+            self._early = {}
+        self._early.setdefault(id(request), []).append((msg, promise))
+
+    # -- when something is wrong --------------------------------------------------------------------
+
+    def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+        if not isinstance(exc, HttpDecodeError):
+            ctx.fire_exception_caught(exc)
+            return
+        _logger.info("%s was refused: %s", ctx.channel.remote_address, exc)
+        self._refuse(ctx, exc)
+
+    def _refuse(self, ctx: ChannelHandlerContext[Any, Any], exc: HttpDecodeError) -> None:
+        """Answer bytes that are no request, after all that came before, and close."""
+        if not ctx.channel.is_open:
+            return
+        unanswered = self._unanswered
+        if self._reading is not None:
+            self._reading = None
+            if unanswered:
+                if len(unanswered) == 1 and self._has_begun:
+                    ctx.close()  # there is no way to take back what was said
+                    return
+                unanswered.pop()  # its response is the refusal
+        if unanswered:
+            self._refusal = exc
+        else:
+            self._answer_refusal(ctx, exc)
+
+    def _answer_refusal(self, ctx: ChannelHandlerContext[Any, Any], exc: HttpDecodeError) -> None:
+        self._encoder.answers(_NOBODY, False)
+        ctx.write(self._plain_answer(exc.status))
+        ctx.close()
+
+    def _plain_answer(self, status: int) -> Any:
+        body = f"{status} {reason_phrase(status)}\n".encode("ascii")
+        return self._encoder.encode(FullResponse(status, [("content-type", "text/plain")], body))
+
+    def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
+        """Close; whoever closes without a word leaves the client guessing whether it was heard, so it is told 500."""
+        if self._unanswered and not self._has_begun and not self._has_switched and ctx.channel.is_open:
+            self._encoder.answers(self._unanswered[0], False)
+            self._unanswered.clear()
+            ctx.write(self._plain_answer(503 if self._draining else 500))
+        ctx.close(promise)
+
+    def deadline_passed(self, ctx: ChannelHandlerContext[Any, Any], phase: i64) -> None:
+        """The client has taken too long."""
+        _logger.info("%s has taken too long (%s)", ctx.channel.remote_address, _PHASES[phase])
+        if phase == ANSWER or ctx.channel.pending_write_bytes > 0:
+            ctx.channel.abort()  # it does not read: another word would only wait, too
+        elif phase in (IDLE, FIRST) and self._decoder.is_between_messages:
+            ctx.close()
+        else:
+            self._refuse(ctx, HttpDecodeError(408, "the request was not complete in time"))
+
+    def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
+        ctx.fire_user_event_triggered(event)
+        if not isinstance(event, ServerDraining) or self._has_switched or self._draining:
+            return
+        self._draining = True
+        if self._unanswered:
+            if not self._has_begun:
+                self._encoder.answers(self._unanswered[0], False)
+        elif self._reading is None and self._decoder.is_between_messages and ctx.channel.is_open:
+            ctx.close()
+
+    # -- another protocol ---------------------------------------------------------------------------
+
+    def _switch(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._has_switched = True
+        self._decoder.is_paused = True  # what follows is not HTTP
+        self._watch.stop()
+        ctx.channel.loop.execute(self._step_aside, ctx)
+
+    def _step_aside(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Leave the pipeline to the stages of the other protocol; the decoder hands over what it has not read."""
+        if ctx.is_removed or not ctx.channel.is_open:
+            return
+        pipeline = ctx.pipeline
+        pipeline.remove(self)
+        if self._decoder in pipeline:
+            pipeline.remove(self._decoder)
+        if self._input_ended:
+            ctx.fire_channel_eof()  # what we have kept to ourselves
+
+
+_PHASES: Final = ("nothing came", "idle", "head", "body", "a response that is not read", "")
+
+
+def _request_of(msg: Any) -> Request | None:
+    """Find out which request a part of a response says that it answers."""
+    if isinstance(msg, Response):
+        return msg.to
+    if isinstance(msg, Data):
+        return msg.to
+    if isinstance(msg, End):
+        return msg.to
+    if isinstance(msg, InterimResponse):
+        return msg.to
+    raise EncodeError(f"a response is made of Response, Data and End, or is a FullResponse, but this is {msg!r:.100}")
+
+
+def _size_of(msg: Any) -> i64:
+    """Count what a part of a response weighs while it is held back."""
+    if isinstance(msg, Data):
+        return len(msg.data)
+    if isinstance(msg, FullResponse):
+        return len(msg.body)
+    return 0
+
+
+def server_stack(
+    *,
+    limits: Limits = LIMITS,
+    deadlines: Deadlines = DEADLINES,
+    leniency: Leniency = STRICT,
+    auto_continue: bool = True,
+    date: bool = True,
+) -> Stack[bytes, RequestPart, ResponsePart, bytes]:
+    """Everything below the application: ``server_stack() >> RequestAggregator() >> Hello()`` is a server's pipeline.
+
+    Without an aggregator, the application reads ``Request``, ``Data``, ``End``.
+
+    Args:
+        limits: how much one message may be; on by default.
+        deadlines: how long a peer may take; on by default.
+        leniency: what is forgiven; nothing by default.
+        auto_continue: whether ``100 Continue`` is sent as soon as a request that expects it was read and not answered;
+            otherwise the application writes ``InterimResponse(100)`` when it wants the body.
+        date: whether responses get a Date.
+    """
+    decoder = HttpRequestDecoder(limits=limits, leniency=leniency)
+    handler = HttpServerHandler(
+        decoder, HttpResponseEncoder(date=date), limits=limits, deadlines=deadlines, auto_continue=auto_continue
+    )
+    return wire() >> decoder >> handler

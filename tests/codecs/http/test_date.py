@@ -1,0 +1,37 @@
+"""Dates: as HTTP writes them, once a second, and shared by the connections of a loop."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from pipeline_net.codecs.http.date import DateClock, clock_of, http_date
+from pipeline_net.testing import EmbeddedChannel
+
+
+@pytest.mark.parametrize("seconds", [0, 784111777, 951782400, 4102444799])
+def test_a_date_means_that_second(seconds: int) -> None:
+    assert parsedate_to_datetime(http_date(seconds + 0.5)).timestamp() == seconds
+
+
+def test_the_example_of_the_specification() -> None:
+    assert http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+def test_a_line_that_ends_the_head() -> None:
+    line = DateClock().line_and_end()
+    assert line.startswith(b"date: ")
+    assert line.endswith(b" GMT\r\n\r\n")
+
+
+def test_a_second_is_written_once() -> None:
+    clock = DateClock()
+    lines = {id(clock.line_and_end()) for _ in range(100)}
+    assert len(lines) <= 2  # a second may have passed
+
+
+def test_a_loop_has_one_clock() -> None:
+    one, other = EmbeddedChannel().loop, EmbeddedChannel().loop
+    assert clock_of(one) is clock_of(one)
+    assert clock_of(one) is not clock_of(other)
