@@ -48,8 +48,9 @@ def main() -> None:
         def announce(server: RunningServer) -> None:
             (address,) = server.addresses
             print("listening on", address, flush=True)
-            place = address.removeprefix("tls://")
-            print(f"try: openssl s_client -connect {place} -CAfile {certificate} -verify_return_error", flush=True)
+            if not arguments.tls_cert:
+                place = address.removeprefix("tls://")
+                print(f"try: openssl s_client -connect {place} -CAfile {certificate} -verify_return_error", flush=True)
 
         serve(Echo(), arguments.address, loops=arguments.loops, tls=(certificate, key), ready=announce)
 

@@ -200,15 +200,3 @@ def test_a_context_that_verifies_nobody_is_refused_when_connecting(certificates:
 def test_a_stage_alone_is_enough_for_other_channels(certificates: Certificates) -> None:
     channel = EmbeddedChannel(certificates.client().handler("localhost"))
     assert channel.read_outbound()[:3] == b"\x16\x03\x01"
-
-
-def test_an_error_that_nobody_handles_is_one_line_of_news(
-    certificates: Certificates, caplog: pytest.LogCaptureFixture
-) -> None:
-    channel = EmbeddedChannel(certificates.server().handler())
-    with caplog.at_level("INFO", logger="pipeline_net.channel"), pytest.raises(TlsError, match="plain HTTP"):
-        channel.write_inbound(b"GET / HTTP/1.1\r\n")
-    (record,) = caplog.records
-    assert (record.levelname, record.exc_info) == ("INFO", None)
-    assert record.getMessage().endswith("the peer speaks plain HTTP, not TLS; it is 'test'")
-    assert not channel.is_open
