@@ -11,7 +11,9 @@ PURE: Final = "pipeline_net, pure"
 PORT: Final = "{port}"  # in a command: where the harness puts the port that the server must take
 
 Interpreter = Literal["compiled", "pure", "none"]
-Mode = Literal["raw", "frame", "line", "churn"]
+Mode = Literal["raw", "frame", "line", "churn", "tls"]
+
+CERTIFICATE: Final = "bin/tls.pem"  # relative to benchmarks/: what the TLS servers show, and its key
 
 
 @frozen
@@ -32,7 +34,7 @@ class Contender:
 
 @frozen
 class Load:
-    """What the load generator does to each contender (``benchmarks/load.c``)."""
+    """What the load generator does to each contender (``benchmarks/load.c``; ``load_tls.c`` for ``"tls"``)."""
 
     mode: Mode
     size: int = 64  # bytes of payload
@@ -161,6 +163,13 @@ ROWS: Final = (
         WrkLoad(),
         _HELLO,
         (Target("uvicorn", 2.2, 3.0), Target("granian", 1.8, 2.5)),
+    ),
+    Row(
+        "TLS echo, 16 KiB x 50",
+        Load("tls", size=16384),
+        (_ours("tls"), _asyncio("uvloop", "tls"), _asyncio("asyncio", "tls", "asyncio")),
+        (Target("uvloop", 1.0, 1.3),),
+        in_megabytes=True,
     ),
     Row("redis GET x 50", RedisLoad("get"), _REDIS, (Target("redis-server", 0.9, 1.1),)),
     Row("redis SET x 50", RedisLoad("set"), _REDIS, (Target("redis-server", 0.9, 1.1),)),

@@ -4,6 +4,7 @@
 
     pipeline-net run redis --address tcp://127.0.0.1:6379     an example of the source tree
     pipeline-net run chat:initializer --loops 2               what a module of yours serves
+    pipeline-net run chat:initializer --tls-cert cert.pem --tls-key key.pem
     pipeline-net check frames:FrameDecoder --cases frames.toml
     pipeline-net version
 
@@ -58,7 +59,8 @@ from . import (
 from .testing import check_decoder
 from .transport.address import parse_address
 
-_DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:9000"  # where a module of the user's listens
+_DEFAULT_PLACE: Final = "127.0.0.1:9000"  # where a module of the user's listens
+_DEFAULT_ADDRESS: Final = f"tcp://{_DEFAULT_PLACE}"
 _CANNOT_BIND: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 Case: TypeAlias = tuple[str, bytes, list[Any]]
@@ -66,6 +68,36 @@ Case: TypeAlias = tuple[str, bytes, list[Any]]
 
 class UsageError(Exception):
     """What was asked cannot be done; the message says why, and what to type instead."""
+
+
+@attrs.frozen
+class Place:
+    """Where a server shall listen, on how many loops, and with which certificate; ``None`` where nothing was said."""
+
+    address: str | None = None
+    loops: int | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Place:
+        if arguments.tls_key is not None and arguments.tls_cert is None:
+            raise UsageError("--tls-key is of no use without --tls-cert, the certificate that belongs to it")
+        return cls(arguments.address, arguments.loops, arguments.tls_cert, arguments.tls_key)
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        return None if self.certificate is None else (self.certificate, self.key or self.certificate)
+
+    @property
+    def known_address(self) -> str:
+        return self.address or (_DEFAULT_ADDRESS if self.certificate is None else f"tls://{_DEFAULT_PLACE}")
+
+    @property
+    def options(self) -> list[str]:
+        """The same as a program would be told on its command line."""
+        said = {"address": self.address, "loops": self.loops, "tls-cert": self.certificate, "tls-key": self.key}
+        return [word for name, value in said.items() if value is not None for word in (f"--{name}", str(value))]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,6 +138,8 @@ def _parser() -> argparse.ArgumentParser:
         "--address", type=_address, help=f"where to listen (yours: {_DEFAULT_ADDRESS}; examples say theirs)"
     )
     run.add_argument("--loops", type=_count, metavar="N", help="event loops, each in a thread of its own (1)")
+    run.add_argument("--tls-cert", type=Path, metavar="FILE", help="encrypt with this certificate (PEM); see --tls-key")
+    run.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, unless it is in the same file")
     run.set_defaults(do=_run)
 
     check = commands.add_parser(
@@ -161,14 +195,17 @@ def _describe_build() -> str:
 
 def _run(arguments: argparse.Namespace) -> int:
     what: str = arguments.what
+    place = Place.of(arguments)
     try:
         with _quiet_end():
             if ":" in what:
-                _serve(_load(what), what, arguments.address, arguments.loops)
+                _serve(_load(what), what, place)
             else:
-                _run_example(find_example(what), arguments.address, arguments.loops)
+                _run_example(find_example(what), place)
     except KeyboardInterrupt:
         return 0
+    except (AddressError, errors.TlsError) as exc:
+        raise UsageError(str(exc)) from exc
     except OSError as exc:
         if exc.errno not in _CANNOT_BIND or "cannot bind" not in str(exc):
             raise
@@ -234,25 +271,21 @@ def find_example(name: str) -> Path:
 _YOUR_OWN: Final = "A server of your own is named MODULE:NAME, such as chat:initializer"
 
 
-def _run_example(path: Path, address: str | None, loops: int | None) -> None:
+def _run_example(path: Path, place: Place) -> None:
     """Run an example as ``python examples/….py`` would."""
     sys.path.insert(0, str(path.parent))
     try:
-        with _command_line(str(path), address, loops):
+        with _command_line(str(path), place):
             runpy.run_path(str(path), run_name="__main__")
     finally:
         sys.path.remove(str(path.parent))
 
 
 @contextmanager
-def _command_line(program: str, address: str | None, loops: int | None) -> Iterator[None]:
+def _command_line(program: str, place: Place) -> Iterator[None]:
     """Let a program see, as its own, the options that it was given here."""
     before = sys.argv
-    sys.argv = [program]
-    if address is not None:
-        sys.argv += ["--address", address]
-    if loops is not None:
-        sys.argv += ["--loops", str(loops)]
+    sys.argv = [program, *place.options]
     try:
         yield
     finally:
@@ -281,12 +314,12 @@ def _load(what: str) -> Any:
     return found
 
 
-def _serve(found: Any, what: str, address: str | None, loops: int | None) -> None:
+def _serve(found: Any, what: str, place: Place) -> None:
     """Serve an initializer or an event handler, or call a main function."""
     if isinstance(found, type) and issubclass(found, EventHandler):
         found = found()
     if isinstance(found, EventHandler):
-        serve(found, address or _DEFAULT_ADDRESS, loops=loops, ready=_announce)
+        serve(found, place.known_address, loops=place.loops, tls=place.tls, ready=_announce)
     elif isinstance(found, ChannelHandler | Stack) or (isinstance(found, type) and issubclass(found, ChannelHandler)):
         raise UsageError(
             f"{what} is made of stages, and every channel wants its own:"
@@ -295,9 +328,9 @@ def _serve(found: Any, what: str, address: str | None, loops: int | None) -> Non
     elif not callable(found):
         raise UsageError(f"{what} is {found!r}; expected a function, or an EventHandler")
     elif (parameters := _required_parameters(found)) == 1:
-        _serve_stages(found, address or _DEFAULT_ADDRESS, loops)
+        _serve_stages(found, place)
     elif parameters == 0:
-        with _command_line(what, address, loops):
+        with _command_line(what, place):
             found()
     else:
         raise UsageError(
@@ -305,9 +338,9 @@ def _serve(found: Any, what: str, address: str | None, loops: int | None) -> Non
         )
 
 
-def _serve_stages(initializer: Callable[[Any], Any], address: str, loops: int | None) -> None:
-    with EventLoopGroup(loops or 1) as group:
-        server = ServerBootstrap(group, initializer=initializer).bind(address)
+def _serve_stages(initializer: Callable[[Any], Any], place: Place) -> None:
+    with EventLoopGroup(place.loops or 1) as group:
+        server = ServerBootstrap(group, initializer=initializer, tls=place.tls).bind(place.known_address)
         _announce(server)
         server.wait()
 
