@@ -90,7 +90,7 @@ _EPOLL: Final = Contender("bare epoll", ("peers/epoll_echo.py",))
 _REDIS: Final = (
     Contender(
         OURS,
-        (*("../examples/redis_server.py", "--address", f"tcp://127.0.0.1:{PORT}"),),
+        (*("../examples/redis_server", "--address", f"tcp://127.0.0.1:{PORT}"),),
     ),
     Contender(
         "redis-server",
@@ -159,17 +159,17 @@ ROWS: Final = (
         (Target("uvloop", 1.2, 1.5),),
     ),
     Row(
-        "HTTP hello x 64",
-        WrkLoad(),
-        _HELLO,
-        (Target("uvicorn", 2.2, 3.0), Target("granian", 1.8, 2.5)),
-    ),
-    Row(
         "TLS echo, 16 KiB x 50",
         Load("tls", size=16384),
         (_ours("tls"), _asyncio("uvloop", "tls"), _asyncio("asyncio", "tls", "asyncio")),
         (Target("uvloop", 1.0, 1.3),),
         in_megabytes=True,
+    ),
+    Row(
+        "HTTP hello x 64",
+        WrkLoad(),
+        _HELLO,
+        (Target("uvicorn", 2.2, 3.0), Target("granian", 1.8, 2.5)),
     ),
     Row("redis GET x 50", RedisLoad("get"), _REDIS, (Target("redis-server", 0.9, 1.1),)),
     Row("redis SET x 50", RedisLoad("set"), _REDIS, (Target("redis-server", 0.9, 1.1),)),

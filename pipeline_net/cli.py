@@ -3,6 +3,7 @@
 ::
 
     pipeline-net run redis --address tcp://127.0.0.1:6379     an example of the source tree
+    pipeline-net run redis -- --appendonly data.aof           the same, with options of its own
     pipeline-net run chat:initializer --loops 2               what a module of yours serves
     pipeline-net run chat:initializer --tls-cert cert.pem --tls-key key.pem
     pipeline-net check frames:FrameDecoder --cases frames.toml
@@ -78,12 +79,13 @@ class Place:
     loops: int | None = None
     certificate: Path | None = None
     key: Path | None = None
+    own: tuple[str, ...] = ()  # options of the program itself
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Place:
         if arguments.tls_key is not None and arguments.tls_cert is None:
             raise UsageError("--tls-key is of no use without --tls-cert, the certificate that belongs to it")
-        return cls(arguments.address, arguments.loops, arguments.tls_cert, arguments.tls_key)
+        return cls(arguments.address, arguments.loops, arguments.tls_cert, arguments.tls_key, arguments.own)
 
     @property
     def tls(self) -> tuple[Path, Path] | None:
@@ -97,7 +99,8 @@ class Place:
     def options(self) -> list[str]:
         """The same as a program would be told on its command line."""
         said = {"address": self.address, "loops": self.loops, "tls-cert": self.certificate, "tls-key": self.key}
-        return [word for name, value in said.items() if value is not None for word in (f"--{name}", str(value))]
+        words = [word for name, value in said.items() if value is not None for word in (f"--{name}", str(value))]
+        return [*words, *self.own]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,8 +109,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: from argparse: 0 after ``--help``, 2 for options that it does not know.
     """
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    end = words.index("--") if "--" in words else len(words)
+    arguments = _parser().parse_args(words[:end])
+    arguments.own = tuple(words[end + 1 :])
     try:
+        if arguments.own and arguments.do is not _run:
+            raise UsageError(f"only a program that is run has options of its own: {' '.join(arguments.own)}")
         code: int = arguments.do(arguments)
     except UsageError as exc:
         print(f"pipeline-net: {exc}", file=sys.stderr)
@@ -129,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
             "Start an example of the source tree by its name, or what MODULE:NAME is: a function that takes a channel "
             "and returns its stages, an EventHandler, or a main function."
         ),
-        epilog="Ctrl-C stops the server.",
+        epilog="What follows -- are options of the program itself.  Ctrl-C stops the server.",
     )
     run.add_argument(
         "what", metavar="EXAMPLE|MODULE:NAME", help="redis, echo, chat, …, or for example chat:initializer"
@@ -248,7 +256,7 @@ def _example_folders() -> list[Path]:
 
 
 def find_example(name: str) -> Path:
-    """Find the file of an example: ``redis`` is ``redis.py`` or ``redis_server.py``.
+    """Find an example: ``redis`` is ``redis.py``, ``redis_server.py``, or such a folder that has a ``__main__.py``.
 
     Raises:
         UsageError: there is none; the message lists those that are there.
@@ -256,10 +264,12 @@ def find_example(name: str) -> Path:
     stem = name.replace("-", "_").removesuffix(".py")
     folders = _example_folders()
     for folder in folders:
-        for path in (folder / f"{stem}.py", folder / f"{stem}_server.py"):
-            if path.is_file():
+        for path in [folder / name for name in (f"{stem}.py", f"{stem}_server.py", stem, f"{stem}_server")]:
+            if path.is_file() or (path / "__main__.py").is_file():
                 return path
-    names = sorted({path.stem.removesuffix("_server") for folder in folders for path in folder.glob("[!_]*.py")})
+    found = [path for folder in folders for path in (*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__main__.py"))]
+    stems = {path.parent.name if path.name == "__main__.py" else path.stem for path in found}
+    names = sorted({stem.removesuffix("_server") for stem in stems})
     if names:
         raise UsageError(f"no example is called {name!r}; there are: {', '.join(names)}.  {_YOUR_OWN}")
     raise UsageError(
@@ -272,7 +282,7 @@ _YOUR_OWN: Final = "A server of your own is named MODULE:NAME, such as chat:init
 
 
 def _run_example(path: Path, place: Place) -> None:
-    """Run an example as ``python examples/….py`` would."""
+    """Run an example as ``python examples/…`` would."""
     sys.path.insert(0, str(path.parent))
     try:
         with _command_line(str(path), place):
@@ -316,6 +326,8 @@ def _load(what: str) -> Any:
 
 def _serve(found: Any, what: str, place: Place) -> None:
     """Serve an initializer or an event handler, or call a main function."""
+    if place.own and (isinstance(found, type) or not callable(found) or _required_parameters(found) > 0):
+        raise UsageError(f"{what} is no program, and has no options of its own: {' '.join(place.own)}")
     if isinstance(found, type) and issubclass(found, EventHandler):
         found = found()
     if isinstance(found, EventHandler):

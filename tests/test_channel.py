@@ -17,6 +17,7 @@ from pipeline_net import (
     ChannelOptions,
     EventLoop,
     PipelineError,
+    TlsError,
     WriteBufferOverflowError,
 )
 from pipeline_net.channel import Channel

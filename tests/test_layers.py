@@ -45,15 +45,15 @@ _TABLE = {
     "codecs.base": "codecs.message_to_message buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
-    "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
-    " server_draining",
     "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors options loop"
     " transport.group transport.event_loop transport.address",
+    "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
+    " server_draining",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
     "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"
-    " server_draining handlers.tls_context",
+    " handlers.tls_context server_draining",
     "event_handler": "",
     "conn": "event_handler codecs.base handler channel errors ring_buffer",
     "datagram_conn": "conn datagram event_handler handler channel errors",

@@ -111,6 +111,13 @@ def blpop(session: KitSession, args: redis.Command) -> redis.Reply:
     return session.later(timeout=seconds, otherwise=redis.NULL_ARRAY, withdraw=session.store.withdraw)
 
 
+@table.command("FORGET", arity=2, flags="readonly")
+def forget(session: KitSession, args: redis.Command) -> redis.Reply:
+    session.store.values.pop((session.database, args[1]), None)
+    session.propagate([b"DEL", args[1]])
+    return redis.OK
+
+
 @table.command("BUG", arity=-1)
 def bug(session: KitSession, args: redis.Command) -> redis.Reply:
     raise LookupError("a mistake of the function's author")

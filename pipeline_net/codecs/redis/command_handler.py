@@ -174,7 +174,7 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
         except BaseException as exc:  # noqa: BLE001 - is raised again unless it is a command's answer
             reply = self._answer_of(exc)
         state.is_running = False
-        if entry.is_write and state.write_listeners:
+        if (entry.is_write or session.propagated is not None) and state.write_listeners:
             self._tell_write(args, reply)
         if reply is _LATER:
             self._check_wait()
@@ -295,7 +295,7 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
         except BaseException as exc:  # noqa: BLE001 - is raised again unless it is a command's answer
             reply = self._answer_of(exc)
         state.is_running = is_nested
-        if entry.is_write and state.write_listeners:
+        if (entry.is_write or session.propagated is not None) and state.write_listeners:
             self._tell_write(args, reply)
         if reply is _LATER:
             self._check_wait()

@@ -325,8 +325,10 @@ class Session(KeyWatcher):
         """Let ``on_write`` listeners hear of these instead of the command that runs now; of none without arguments.
 
         EXPIRE with a length of time becomes PEXPIREAT with a moment, SPOP becomes SREM; what changed nothing, nothing.
+        A command without the flag ``write`` that changes something after all is heard of this way, too.
         """
-        self.propagated = list(commands)
+        if self.state.write_listeners:
+            self.propagated = list(commands)
 
     def key_touched(self, database: int, key: bytes) -> None:
         self.is_dirty = True

@@ -56,6 +56,19 @@ def test_a_function_may_say_what_listeners_hear(kit: Connect) -> None:
         one.finish()
 
 
+def test_what_was_said_for_one_command_is_not_taken_for_the_next(kit: Connect) -> None:
+    client = kit()
+    heard: list[redis.Command] = []
+    client.ask("DEL nothing", "FORGET k")  # nobody listens yet
+    client.session.state.on_write(lambda session, command: heard.append(command))
+    client.ask("SET k v", "FORGET k", "SET k w", "MULTI", "FORGET k", "SET k x", "EXEC", "BLPOP q x", "INCR n")
+    assert heard == [
+        *([b"SET", b"k", b"v"], [b"DEL", b"k"], [b"SET", b"k", b"w"], [b"DEL", b"k"], [b"SET", b"k", b"x"]),
+        [b"INCR", b"n"],
+    ]
+    client.finish()
+
+
 def test_listeners_hear_where_a_transaction_ends(kit: Connect) -> None:
     client = kit()
     heard: list[Any] = []
