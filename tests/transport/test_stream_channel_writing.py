@@ -284,13 +284,15 @@ def test_a_file_that_was_closed_breaks_its_channel_and_not_the_loop(connect: Ope
 class AnswersAndLooks(ChannelInboundHandler[bytes]):
     """Answers with so many bytes, and notes which of the peers have been answered by then."""
 
-    def __init__(self, size: int, peers: list[socket.socket], seen: list[int]) -> None:
+    def __init__(self, size: int, peers: list[socket.socket], seen: list[int], patience: float) -> None:
         self._size = size
         self._peers = peers
         self._seen = seen
+        self._patience = patience  # seconds that an answer may need on its way
 
     def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
-        self._seen.append(len(select.select(self._peers, [], [], 0)[0]))
+        timeout = self._patience if self._seen else 0.0
+        self._seen.append(len(select.select(self._peers, [], [], timeout)[0]))
         ctx.write(bytes(self._size))
 
 
@@ -304,7 +306,8 @@ def test_what_readers_of_one_turn_are_answered_leaves(
     peers: list[socket.socket] = []
     seen: list[int] = []
     for _ in range(2):
-        peers.append(connect(AnswersAndLooks(size, peers, seen))[1])
+        patience = _PATIENCE if seen_by_the_second else 0.0
+        peers.append(connect(AnswersAndLooks(size, peers, seen, patience))[1])
     run(lambda: [peer.send(b"?") for peer in peers])  # both are there when the loop looks next
     for peer in peers:
         receive_exactly(peer, size)
