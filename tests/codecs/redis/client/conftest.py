@@ -16,6 +16,7 @@ import pytest
 from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, EventLoopGroup, ServerBootstrap, wire
 from pipeline_net.codecs import redis
 
+_ROOT = Path(__file__).parents[4]  # where pipeline-net finds the examples
 _START = 10.0  # seconds for the real server to listen, on a busy machine
 
 HELLO = b"%1\r\n$5\r\nproto\r\n:3\r\n"
@@ -49,7 +50,11 @@ def real_servers(server_folder: Path) -> Iterator[Callable[..., str]]:
             given = [sys.executable, "-m", "pipeline_net", "run", "redis", "--address", f"unix://{path}"]
         else:
             given.insert(0, "redis-server")
-        running.append(subprocess.Popen(given, cwd=server_folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
+        running.append(
+            subprocess.Popen(
+                given, cwd=_ROOT if example else server_folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+        )
         deadline = time.monotonic() + _START
         while True:
             try:
