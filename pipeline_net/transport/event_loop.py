@@ -93,10 +93,17 @@ class EventLoop(Loop):
     From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``.
     """
 
-    def __init__(self, name: str = "loop", *, poller: Poller | None = None, pool: WorkerPool | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "loop",
+        *,
+        poller: Poller | None = None,
+        pool: WorkerPool | None = None,
+        wakeup: Wakeup | None = None,
+    ) -> None:
         super().__init__(f"{name}-{next(_numbers)}")
         self._poller: Poller = make_poller() if poller is None else poller
-        self._wakeup = Wakeup()
+        self._wakeup: Wakeup = Wakeup() if wakeup is None else wakeup
         self._wake_fd = self._wakeup.fileno()
         self._poller.register(self._wake_fd, READ)
         self._pool = pool
