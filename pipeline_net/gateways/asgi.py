@@ -26,7 +26,8 @@ from ..stack import Stack
 from .asgi_exchange import AsgiExchange
 
 if TYPE_CHECKING:
-    from .asgi_site import AsgiSite, Connection
+    from .asgi_site import AsgiSite
+    from .connection import Connection
 
 _logger: Final = logging.getLogger("pipeline_net.asgi")
 
@@ -36,7 +37,7 @@ class AsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
     """``Request``, ``Data``, ``End`` → calls of an ASGI 3 application, whose answers become ``Response`` and so on.
 
     Args:
-        site: the application on this loop, which has to be the asyncio loop that drives the channel's (``AsyncioHost``).
+        site: the application on this loop, which must be the asyncio loop that drives the channel's (``AsyncioHost``).
         scheme: what the connection speaks: ``https`` behind a stage of TLS.
     """
 
@@ -78,13 +79,12 @@ class AsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
         connection = self._connection
         if connection is None:
             connection = self._connection = self._site.connection(ctx.channel, self._scheme)
-        if request.wants_upgrade or request.method == "CONNECT":
-            if self._refuses(ctx, request):
-                self._exchange = None
-                return
-        exchange: AsgiExchange = self._site.call(ctx, request, connection)
-        self._exchange = exchange
-        self._site.start(exchange)
+        if (request.wants_upgrade or request.method == "CONNECT") and self._refuses(ctx, request):
+            self._exchange = None
+            return
+        call = self._site.call(ctx, request, connection)
+        self._exchange = call
+        self._site.start(call)
 
     def _refuses(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> bool:
         """Answer what no HTTP application can: tunnels, and WebSocket.  Other upgrades are offers, and not taken up."""

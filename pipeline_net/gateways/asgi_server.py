@@ -29,7 +29,8 @@ from ..server_draining import ServerDraining
 from ..transport.address import parse_address
 from ..transport.host import AsyncioHost
 from .asgi import asgi_stack
-from .asgi_site import AsgiSite, Application, check_root_path
+from .asgi_site import Application, AsgiSite
+from .connection import check_root_path
 from .proxies import TrustedProxies
 
 DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024  # bytes of one upload; the application may well want less
@@ -49,7 +50,7 @@ class AsgiOptions:
     """Where a proxy that cuts this off has mounted the application."""
     proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
     """Whose X-Forwarded-For and X-Forwarded-Proto are believed."""
-    limits: Limits = Limits(max_body=DEFAULT_MAX_BODY)
+    limits: Limits = attrs.field(factory=lambda: Limits(max_body=DEFAULT_MAX_BODY))
     deadlines: Deadlines = DEADLINES
     max_connections: int | None = None
     channel: ChannelOptions = ChannelOptions()

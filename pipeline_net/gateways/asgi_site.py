@@ -1,4 +1,4 @@
-"""AsgiSite: an ASGI application on one asyncio loop: its lifespan, its state, its tasks, and the scopes of its requests.
+"""AsgiSite: an ASGI application on one asyncio loop: its lifespan, its state, its tasks, the scopes of its requests.
 
 Source: ASGI 3.0, HTTP & WebSocket message format 2.5
 """
@@ -14,10 +14,10 @@ from urllib.parse import unquote
 from ..codecs.http.messages import Request
 from ..context import ChannelHandlerContext
 from .asgi_call import AsgiCall
-from .asgi_exchange import AsgiExchange
 from .asgi_tasks import AppTasks
+from .connection import Connection, check_root_path, forwarded, path_of
 from .lifespan import Lifespan
-from .proxies import Client, TrustedProxies
+from .proxies import TrustedProxies
 
 if TYPE_CHECKING:
     from ..channel import Channel
@@ -25,28 +25,6 @@ if TYPE_CHECKING:
 Application: TypeAlias = Callable[[dict[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
 
 _NOBODY: Final = TrustedProxies()
-
-
-class Connection:
-    """What the scopes of all requests of a connection share."""
-
-    def __init__(self, channel: Channel, scheme: str, proxies: TrustedProxies) -> None:
-        self.scheme = scheme
-        self.client: Client | None = _host_and_port(channel.remote_address)
-        self.server: tuple[str, int | None] | None = _host_and_port(channel.local_address)
-        if self.server is None and isinstance(channel.local_address, (str, bytes)) and channel.local_address:
-            # "… or [path, None] where path is that of the unix socket."
-            path = channel.local_address
-            self.server = (path if isinstance(path, str) else "@" + path[1:].decode("utf-8", "replace"), None)
-        host = None if self.client is None else self.client[0]
-        self.trusted: Final = not proxies.is_empty and proxies.trusts(host)
-        """Whether the peer may say on whose behalf it comes."""
-
-
-def _host_and_port(address: Any) -> Client | None:
-    if isinstance(address, tuple) and len(address) >= 2:
-        return str(address[0]), int(address[1])
-    return None
 
 
 class AsgiSite:
@@ -93,13 +71,13 @@ class AsgiSite:
         await self._lifespan.startup()
         self.tasks = AppTasks()  # with the context variables of whoever has started it
 
-    async def shutdown(self, timeout: float) -> bool:
-        """Cancel what is left of the tasks, send ``lifespan.shutdown``, wait at most ``timeout`` seconds for each.
+    async def shutdown(self, patience: float) -> bool:
+        """Cancel what is left of the tasks, send ``lifespan.shutdown``, wait at most ``patience`` seconds for each.
 
         Says whether all went well.
         """
-        await self.tasks.finish(0.0, timeout)
-        return await self._lifespan.shutdown(timeout)
+        await self.tasks.finish(0.0, patience)
+        return await self._lifespan.shutdown(patience)
 
     # -- for the stage ------------------------------------------------------------------------------
 
@@ -107,7 +85,7 @@ class AsgiSite:
         """Find out what all requests of a channel share."""
         return Connection(channel, scheme, self._proxies)
 
-    def call(self, ctx: ChannelHandlerContext[Any, Any], request: Request, connection: Connection) -> AsgiExchange:
+    def call(self, ctx: ChannelHandlerContext[Any, Any], request: Request, connection: Connection) -> AsgiCall:
         """Prepare the call of the application for one request."""
         return AsgiCall(self._app, self._scope(request, connection), ctx, request)
 
@@ -119,7 +97,7 @@ class AsgiSite:
         target = request.raw_target
         path, _, query = target.partition(b"?")
         if path[:1] != b"/":
-            path = _path_of(path)
+            path = path_of(path)
         text = path.decode("ascii")
         if "%" in text:
             # "HTTP request target excluding any query string, with percent-encoded sequences and UTF-8 byte sequences
@@ -147,36 +125,3 @@ class AsgiSite:
             "state": self.state.copy(),
             "extensions": {"http.response.trailers": {}, "http.response.early_hint": {}},
         }
-
-
-def check_root_path(root_path: str) -> None:
-    """Make sure that a path can be put in front of others.
-
-    Raises:
-        ValueError: it does not begin with a slash, or ends with one.
-    """
-    if root_path and (not root_path.startswith("/") or root_path.endswith("/")):
-        raise ValueError(f"a root path begins with a slash and does not end with one, and so cannot be {root_path!r}")
-
-
-def forwarded(
-    request: Request, client: Client | None, scheme: str, proxies: TrustedProxies
-) -> tuple[Client | None, str]:
-    """Find out for whom a trusted peer has sent a request."""
-    headers = request.headers
-    chain = headers.get("x-forwarded-for")
-    if chain:
-        client = proxies.client_of(client, chain)
-    protocol = headers.get("x-forwarded-proto")
-    if protocol:
-        scheme = proxies.scheme_of(scheme, protocol)
-    return client, scheme
-
-
-def _path_of(target: bytes) -> bytes:
-    """Cut the path out of ``http://host/path``; ``*`` is itself."""
-    _, marks, rest = target.partition(b"://")
-    if not marks:
-        return target
-    _, slash, path = rest.partition(b"/")
-    return slash + path if slash else b"/"

@@ -78,13 +78,13 @@ class AppTasks:
     def _catch(self, step: Callable[[], object], *, context: contextvars.Context | None = None) -> None:
         self._step = step
 
-    async def finish(self, timeout: float, patience: float) -> int:
-        """Wait for those that have begun, at most ``timeout`` seconds, then cancel the rest, and wait for their end.
+    async def finish(self, seconds: float, patience: float) -> int:
+        """Wait for those that have begun, at most ``seconds``, then cancel the rest, and wait for their end.
 
         Returns how many were cancelled.
         """
-        if self._tasks and timeout > 0:
-            await asyncio.wait(self._tasks, timeout=timeout)
+        if self._tasks and seconds > 0:
+            await asyncio.wait(self._tasks, timeout=seconds)
         late = list(self._tasks)
         for task in late:
             task.cancel("the server ends")

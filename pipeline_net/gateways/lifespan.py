@@ -56,18 +56,18 @@ class Lifespan:
             await self._task
             raise StartupFailedError(self._failure or "the application cannot start, and does not say why")
 
-    async def shutdown(self, timeout: float) -> bool:
-        """Let the application clean up, for at most ``timeout`` seconds; says whether it has."""
+    async def shutdown(self, patience: float) -> bool:
+        """Let the application clean up, for at most ``patience`` seconds; says whether it has."""
         task = self._task
         if task is None or not self.is_supported:
             return True
         self._messages.put_nowait({"type": "lifespan.shutdown"})
         try:
             # "A server must wait for this message before terminating."
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(patience):
                 await self._ended.wait()
         except TimeoutError:
-            logger.error("the application does not finish its shutdown in %g s, and is cut off", timeout)
+            logger.error("the application does not finish its shutdown in %g s, and is cut off", patience)
             self._failure = "it took too long"
         await self.cancel()
         if self._failure is None:
@@ -92,7 +92,7 @@ class Lifespan:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
         try:
             await self._app(scope, self._messages.get, self._take)
-        except Exception as exc:  # noqa: BLE001 - an application may raise whatever it likes
+        except Exception as exc:
             if self._started.is_set():
                 if self._failure is None:
                     self._failure = repr(exc)

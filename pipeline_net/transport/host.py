@@ -129,12 +129,12 @@ class AsyncioHost:
         finally:
             self.close()
 
-    async def wait_until_empty(self, timeout: float) -> bool:
-        """Wait until no channel is open here, at most ``timeout`` seconds; says whether that is so."""
+    async def wait_until_empty(self, seconds: float) -> bool:
+        """Wait until no channel is open here, at most ``seconds``; says whether that is so."""
         empty: ChannelFuture[None] = ChannelFuture(self.loop)
         self.loop.when_empty(empty)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 await empty
         except TimeoutError:
             return False
