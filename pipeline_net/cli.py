@@ -4,6 +4,7 @@
 
     pipeline-net run redis --address tcp://127.0.0.1:6379     an example of the source tree
     pipeline-net run chat:initializer --loops 2               what a module of yours serves
+    pipeline-net asgi shop:app                                an application for ASGI; and wsgi, for WSGI
     pipeline-net check frames:FrameDecoder --cases frames.toml
     pipeline-net version
 
@@ -55,6 +56,7 @@ from . import (
     errors,
     serve,
 )
+from .cli_gateways import add_gateways
 from .testing import check_decoder
 from .transport.address import parse_address
 
@@ -76,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        code: int = arguments.do(arguments)
+        code: int = _run_gateway(arguments) if "serve" in arguments else arguments.do(arguments)
     except UsageError as exc:
         print(f"pipeline-net: {exc}", file=sys.stderr)
         return 2
@@ -107,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--loops", type=_count, metavar="N", help="event loops, each in a thread of its own (1)")
     run.set_defaults(do=_run)
+    add_gateways(commands, _address, _count)
 
     check = commands.add_parser(
         "check",
@@ -170,12 +173,39 @@ def _run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 0
     except OSError as exc:
-        if exc.errno not in _CANNOT_BIND or "cannot bind" not in str(exc):
-            raise
-        print(f"pipeline-net: {exc.strerror}", file=sys.stderr)
-        print(f"Choose another address:  pipeline-net run {what} --address {another_address(exc)}", file=sys.stderr)
-        return 1
+        return _cannot_bind(exc, f"run {what}")
     return 0
+
+
+def _run_gateway(arguments: argparse.Namespace) -> int:
+    """Serve somebody's application for ASGI or WSGI."""
+    what: str = arguments.what
+    name = what.removesuffix("()")
+    app = _load(name)
+    if name != what:
+        app = app()
+    if not callable(app):
+        raise UsageError(f"{what} is {app!r}; expected an application, which is called")
+    try:
+        with _quiet_end():
+            return 0 if arguments.serve(app, arguments, _say_where) else 1
+    except KeyboardInterrupt:
+        return 0
+    except (errors.PipelineNetError, ValueError) as exc:
+        if isinstance(exc, ValueError):
+            raise UsageError(str(exc)) from exc
+        print(f"pipeline-net: {what}: {exc}", file=sys.stderr)
+        return 1
+    except OSError as exc:
+        return _cannot_bind(exc, f"{arguments.serve.__name__.removeprefix('serve_')} {what}")
+
+
+def _cannot_bind(exc: OSError, command: str) -> int:
+    if exc.errno not in _CANNOT_BIND or "cannot bind" not in str(exc):
+        raise exc
+    print(f"pipeline-net: {exc.strerror}", file=sys.stderr)
+    print(f"Choose another address:  pipeline-net {command} --address {another_address(exc)}", file=sys.stderr)
+    return 1
 
 
 @contextmanager
@@ -313,7 +343,11 @@ def _serve_stages(initializer: Callable[[Any], Any], address: str, loops: int | 
 
 
 def _announce(server: Any) -> None:
-    print("listening on", *server.addresses, flush=True)
+    _say_where(server.addresses)
+
+
+def _say_where(addresses: list[str]) -> None:
+    print("listening on", *addresses, flush=True)
 
 
 def _required_parameters(fn: Callable[..., Any]) -> int:

@@ -24,11 +24,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from .._mypyc import i64, mypyc_attr
-from ..codecs.http.headers import HAS_CODING, HAS_CONNECTION, HAS_LENGTH, SAYS_CLOSE, Headers
+from ..codecs.http.headers import Headers
 from ..codecs.http.messages import Data, End, FullResponse, InterimResponse, Request, Response
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PipelineError
 from .errors import ClientDisconnectedError
+from .response_head import BODYLESS, tidy_head
 
 READ_AHEAD: Final = 65536  # bytes of a body that wait for the application; then the peer is not read from
 
@@ -170,32 +171,21 @@ class AsgiExchange:
 
     def _take_start(self, message: Any) -> None:
         status = message["status"]
-        if not isinstance(status, int) or not 200 <= status <= 999:
-            raise EncodeError(f"the status of a response is a number from 200 to 999, not {status!r}")
-        headers = Headers(message.get("headers", ()))
-        facts: i64 = headers.facts()
-        if facts & HAS_CODING:
-            # "You may send a Transfer-Encoding header in this message, but the server must ignore it."
-            headers.discard("transfer-encoding")
-        if facts & HAS_CONNECTION and not facts & SAYS_CLOSE:
-            headers.discard("connection")  # whether the connection stays is for the server to say
-        if facts & HAS_LENGTH and status in (204, 205):
-            headers.discard("content-length")
         self._status = status
-        self._headers = headers
+        self._headers = tidy_head(status, message.get("headers", ()))
         self._has_trailers = bool(message.get("trailers", False))
         self.step = STARTED
 
     def _send_body(self, body: bytes, more: bool) -> bool:
         if self.step == STARTED:
-            if self._status in (204, 205, 304):
+            if self._status in BODYLESS:
                 body = b""
             if not more and not self._has_trailers:
                 self._write_over(FullResponse(self._status, self._headers, body))
                 return True
             self._write(Response(self._status, self._headers))
             self.step = STREAMING
-        elif self._status in (204, 205, 304):
+        elif self._status in BODYLESS:
             body = b""
         if body:
             self._write(Data(body))
