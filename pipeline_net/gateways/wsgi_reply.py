@@ -140,7 +140,7 @@ class WsgiReply:
             self._is_writing = True
             ctx.write(part, promise if isinstance(part, Data) else None)
             self._is_writing = False
-            if self._error is not None:
+            if self._has_failed():
                 if is_last:
                     self.is_over = False
                     self.on_loop_give_up()
@@ -149,6 +149,9 @@ class WsgiReply:
         self._unacknowledged += size
         if ctx.channel.is_writable:
             self.on_loop_room()
+
+    def _has_failed(self) -> bool:
+        return self._error is not None
 
     def on_loop_room(self) -> None:
         """The peer has read: let the thread go on."""
