@@ -115,7 +115,12 @@ ROWS: Final = (
     Row(
         "frames, 64 B x 50, 1 in flight",
         Load("frame"),
-        (_ours("framed"), _asyncio("uvloop", "framed"), _asyncio("asyncio", "framed", "asyncio")),
+        (
+            _ours("framed"),
+            _asyncio("uvloop", "framed"),
+            _asyncio("uvloop, fused loop", "fused"),
+            _asyncio("asyncio", "framed", "asyncio"),
+        ),
         (Target("uvloop", 1.15, 1.3),),
     ),
     Row(
@@ -125,6 +130,7 @@ ROWS: Final = (
             _ours("framed"),
             _ours("framed", PURE, "pure"),
             _asyncio("uvloop", "framed"),
+            _asyncio("uvloop, fused loop", "fused"),
             _asyncio("uvloop, a write per frame", "plain"),
             _asyncio("asyncio", "framed", "asyncio"),
         ),
@@ -140,7 +146,7 @@ ROWS: Final = (
     Row(
         "1 MiB frames x 4",
         Load("frame", size=1024 * 1024, connections=4),
-        (_ours("framed"), _asyncio("uvloop BufferedProtocol", "buffered"), _asyncio("uvloop Protocol", "framed")),
+        (_ours("framed"), _asyncio("uvloop BufferedProtocol", "buffered"), _asyncio("uvloop Protocol", "fused")),
         (Target("uvloop BufferedProtocol", 1.0, 1.2),),
         in_megabytes=True,
     ),

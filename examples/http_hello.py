@@ -1,8 +1,8 @@
 """HTTP hello: the smallest server that speaks HTTP, out of three stages.
 
-    python examples/http_hello.py
-    curl -i http://127.0.0.1:9000/
-    wrk -c 64 http://127.0.0.1:9000/
+python examples/http_hello.py
+curl -i http://127.0.0.1:9000/
+wrk -c 64 http://127.0.0.1:9000/
 """
 
 from __future__ import annotations

@@ -54,7 +54,13 @@ from .errors import (
 from .event_handler import Action, EventHandler
 from .file_region import FileRegion
 from .future import ChannelFuture
-from .handler import ChannelDuplexHandler, ChannelHandler, ChannelInboundHandler, ChannelOutboundHandler
+from .handler import (
+    ChannelDuplexHandler,
+    ChannelHandler,
+    ChannelInboundHandler,
+    ChannelOutboundHandler,
+    TransparentHandler,
+)
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
 from .ring_buffer import RingBuffer
@@ -118,6 +124,7 @@ __all__ = [
     "ServerDraining",
     "Stack",
     "TlsError",
+    "TransparentHandler",
     "WorkerPool",
     "WriteBufferOverflowError",
     "WriteTimeoutError",

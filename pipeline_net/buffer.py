@@ -92,23 +92,37 @@ class ReceiveBuffer:
 
     def peek_uint(self, offset: int, length: int, little_endian: bool = False) -> int:
         """Look at the unsigned number of ``length`` bytes that lies ``offset`` bytes ahead; they must be here."""
+        if 0 < length <= 4 and offset >= 0:
+            return self.peek_u32(offset, length, little_endian)
+        if offset < 0 or length < 0 or offset + length > self.left:
+            raise self._too_few("peek_uint", offset + length)
+        data = self.data
         start: i64 = self.pos + offset
-        end: i64 = start + length
+        return int.from_bytes(data[start : start + length], "little" if little_endian else "big")
+
+    def peek_u32(self, offset: i64, length: i64, little_endian: bool = False) -> i64:
+        """Do what ``peek_uint`` does for 1 to 4 bytes, in machine numbers."""
         data = self._data
-        if end > len(data):
+        start: i64 = self.pos + offset
+        if start + length > len(data):
+            if offset + length > self.left:
+                raise self._too_few("peek_uint", offset + length)
             data = self.data
             start = self.pos + offset
-            end = start + length
-            if end > len(data):
-                raise self._too_few("peek_uint", offset + length)
         # Shifts, because int.from_bytes makes a slice and a bound method first: four times as slow when compiled.
-        if length == 4 and not little_endian:
-            return data[start] << 24 | data[start + 1] << 16 | data[start + 2] << 8 | data[start + 3]
-        if length == 2 and not little_endian:
-            return data[start] << 8 | data[start + 1]
+        value: i64 = data[start]
         if length == 1:
-            return data[start]
-        return int.from_bytes(data[start:end], "little" if little_endian else "big")
+            return value
+        second: i64 = data[start + 1]
+        if length == 2:
+            return second << 8 | value if little_endian else value << 8 | second
+        third: i64 = data[start + 2]
+        if length == 3:
+            return third << 16 | second << 8 | value if little_endian else value << 16 | second << 8 | third
+        last: i64 = data[start + 3]
+        if little_endian:
+            return last << 24 | third << 16 | second << 8 | value
+        return value << 24 | second << 16 | third << 8 | last
 
     def take(self, n: int) -> bytes:
         """Consume the next ``n`` bytes.
@@ -147,7 +161,7 @@ class ReceiveBuffer:
         else:
             self._gather(n)
 
-    def cut(self, start: int, end: int, n: int) -> bytes:
+    def cut(self, start: i64, end: i64, n: i64) -> bytes:
         """Consume the next ``n`` bytes and return those from ``start`` to ``end``: a frame without what is around it.
 
         Raises:
@@ -176,13 +190,19 @@ class ReceiveBuffer:
         """Consume everything."""
         return self.take(self.left)
 
-    def wait_for(self, n: int) -> None:
+    def give_away(self) -> bytes:
+        """Consume everything, and wait for nothing: what follows belongs to another stream."""
+        rest = self.take(self.left) if self.left > 0 else b""
+        self.clear()
+        return rest
+
+    def wait_for(self, n: i64) -> None:
         """Do not ask the decoder again before ``n`` unread bytes are here; for who is about to return "not yet"."""
         self.wanted = n
         if n - self.left >= _LARGE:
             self.expected = n - self.left
 
-    def expect(self, n: int) -> None:
+    def expect(self, n: i64) -> None:
         """Say that the next ``n`` bytes belong together.
 
         A transport that can will bring just these as one piece, which then need not be copied to be taken.  A wish, no

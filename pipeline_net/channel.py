@@ -19,7 +19,7 @@ from ._mypyc import i64, mypyc_attr
 from .channel_life import ACTIVATE, ACTIVE, CLOSE, CLOSED, CLOSING, END, REGISTER, STATE_NAMES, next_state
 from .channel_output import ChannelOutput
 from .errors import ChannelBrokenError, ChannelClosedError, PipelineError, WriteBufferOverflowError
-from .future import ChannelFuture
+from .future import MAKING, ChannelFuture
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
 
@@ -75,8 +75,8 @@ class Channel(ChannelOutput):
         self.read_hint: i64 = 0  # bytes that the first stage would like to get as one piece next; 0: no wish
         self._read_holds: i64 = 0
         self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
-        self.close_future: ChannelFuture[None] = ChannelFuture(loop)
-        self.close_future.take_on()  # it is everybody's: who stops waiting for it must not cancel it for the others
+        self._close_future: ChannelFuture[None] | None = None  # made for the first who asks
+        self._is_over = False  # whoever asks for it now gets one that is done
         self.pipeline = ChannelPipeline(self)
 
     # -- what everybody may ask ---------------------------------------------------------------------
@@ -95,6 +95,19 @@ class Channel(ChannelOutput):
     def remote_address(self) -> Any:
         """The peer's end: what the socket module gives, a tuple or a path.  Still readable after close."""
         return None
+
+    @property
+    def close_future(self) -> ChannelFuture[None]:
+        """Done when the channel is closed, for whatever reason.  From any thread."""
+        if self._close_future is None:
+            with MAKING:
+                if self._close_future is None:
+                    future: ChannelFuture[None] = ChannelFuture(self.loop)
+                    future.take_on()  # it is everybody's: who stops waiting for it must not cancel it for the others
+                    self._close_future = future
+            if self._is_over:  # asked after it was made: end() may have looked for it before
+                self._close_future.fulfil(None)
+        return self._close_future
 
     @property
     def attrs(self) -> dict[Any, Any]:
@@ -164,13 +177,17 @@ class Channel(ChannelOutput):
             self._post(_CLOSE, None, promise)
         return promise
 
-    def abort(self) -> None:
-        """Close at once.  What has not been sent is dropped, and the peer learns that it was cut off."""
+    def abort(self, reason: BaseException | None = None) -> None:
+        """Close at once.  What has not been sent is dropped, and the peer learns that it was cut off.
+
+        Args:
+            reason: what pending writes fail with, and what every stage's ``exception_caught`` is told.
+        """
         if self.loop.in_loop:
-            self._abort()
+            self._abort(reason)
         else:
             try:
-                self.loop.execute(self._abort)
+                self.loop.execute(self._abort, reason)
             except ChannelClosedError:
                 return  # a loop that is stopping aborts its channels anyway
 
@@ -304,12 +321,14 @@ class Channel(ChannelOutput):
         self.output_open = False
         for keeper in self.keepers:
             keeper.channel_closed(self)
-        self.close_future.set_result(None)
+        self._is_over = True
+        if self._close_future is not None:
+            self._close_future.fulfil(None)
         if self._close_promises is not None:
             for promise in self._close_promises:
                 promise.fulfil(None)
             self._close_promises = None
-        self.fail_pending(self.closed_error())
+        self.fail_pending()
         self.loop.execute(self._say_goodbye)
 
     def fail(self, exc: BaseException) -> None:
@@ -325,10 +344,10 @@ class Channel(ChannelOutput):
     def events_failed(self, exc: BaseException) -> None:
         self.fail(exc)  # nobody would look at this channel again
 
-    def _abort(self) -> None:
+    def _abort(self, reason: BaseException | None = None) -> None:
         if self.state != CLOSED:
             self.is_aborted = True
-            self.end(None)
+            self.end(reason)
 
     def _say_goodbye(self) -> None:
         self._catch_up()  # what other threads asked for too late is refused in order
@@ -371,16 +390,25 @@ class Channel(ChannelOutput):
 
     @property
     def auto_read(self) -> bool:
-        """Whether to read without being asked.  May be set at any time, from any thread."""
+        """Whether to read without being asked.  May be set at any time, from any thread.
+
+        Turning it on is a ``read()`` too, so that stages let go of what they have held back meanwhile.
+        """
         return self._auto_read
 
     @auto_read.setter
     def auto_read(self, value: bool) -> None:
+        is_asked = value and not self._auto_read
         self._auto_read = value
         if self.loop.in_loop:
-            self.reading_changed()
+            self._auto_read_changed(is_asked)
         else:
-            self.loop.execute(self.reading_changed)
+            self.loop.execute(self._auto_read_changed, is_asked)
+
+    def _auto_read_changed(self, is_asked: bool) -> None:
+        self.reading_changed()
+        if is_asked and self.state == ACTIVE:
+            self.pipeline.read()  # a stage may hold back what has been read already
 
     @property
     def wants_to_read(self) -> bool:

@@ -22,22 +22,20 @@ ACTIVATE: Final = "activate"
 CLOSE: Final = "close"
 END: Final = "end"
 
-LIFE: Final[dict[tuple[int, str], int]] = {
-    (NEW, REGISTER): REGISTERED,
-    (REGISTERED, ACTIVATE): ACTIVE,
-    (NEW, CLOSE): CLOSING,
-    (REGISTERED, CLOSE): CLOSING,
-    (ACTIVE, CLOSE): CLOSING,
-    (NEW, END): CLOSED,
-    (REGISTERED, END): CLOSED,
-    (ACTIVE, END): CLOSED,
-    (CLOSING, END): CLOSED,
+_NEVER: Final = -1
+
+LIFE: Final[dict[str, list[int]]] = {
+    # in state  NEW         REGISTERED  ACTIVE   CLOSING  CLOSED
+    REGISTER: [REGISTERED, _NEVER, _NEVER, _NEVER, _NEVER],
+    ACTIVATE: [_NEVER, ACTIVE, _NEVER, _NEVER, _NEVER],
+    CLOSE: [CLOSING, CLOSING, CLOSING, _NEVER, _NEVER],
+    END: [CLOSED, CLOSED, CLOSED, CLOSED, _NEVER],
 }
 
 
 def next_state(state: int, step: str) -> int:
     """Look up the table of a channel's life."""
-    following = LIFE.get((state, step))
-    if following is None:
+    following = LIFE[step][state]
+    if following == _NEVER:
         raise AssertionError(f"a channel that is {STATE_NAMES[state]} cannot {step}")
     return following

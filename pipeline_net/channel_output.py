@@ -1,8 +1,9 @@
 """ChannelOutput: the writing half of a channel.
 
 Writes are counted in bytes, exactly.  More than ``write_buffer_high`` pending: not writable, and reading from that
-peer pauses.  Less than ``write_buffer_low``: writable again.  Promises are kept apart from the data, each with the
-count of bytes at which it is fulfilled; so a write without a promise costs no object at all.
+peer pauses.  Less than ``write_buffer_low``: writable again.  What stages hold back counts, too (``hold_bytes``).
+Promises are kept apart from the data, each with the count of bytes at which it is fulfilled; so a write without a
+promise costs no object at all.
 
 ``shutdown_output()`` takes no more, and tells the peer once all is sent.
 """
@@ -48,6 +49,7 @@ class ChannelOutput(Watched):
         self._loose = 0  # pieces that were put there since the last ones were joined
         self.written: i64 = 0  # bytes taken, ever
         self.sent: i64 = 0  # bytes that the kernel has taken, ever
+        self.held: i64 = 0  # bytes that were written to stages which have not passed them on yet
         self.flush_is_due = False
         self._promises: deque[tuple[int, ChannelFuture[Any]]] | None = None
         self._shutdown_promises: list[ChannelFuture[Any]] | None = None
@@ -59,8 +61,8 @@ class ChannelOutput(Watched):
 
     @property
     def pending_write_bytes(self) -> int:
-        """Bytes that were written and that the kernel has not taken yet."""
-        return self.written - self.sent
+        """Bytes that were written and that the kernel has not taken yet, with those that stages hold back."""
+        return self.written - self.sent + self.held
 
     def transport_write(self, msg: Any, promise: ChannelFuture[Any] | None) -> None:
         """Queue ``msg``; it is sent when the current batch of work ends, or on ``flush()``."""
@@ -80,7 +82,8 @@ class ChannelOutput(Watched):
             self._refuse_write(promise)
             return
         size: i64 = len(msg) if isinstance(msg, bytes) else self.size_of(msg)
-        pending: i64 = self.written - self.sent
+        unsent: i64 = self.written - self.sent
+        pending: i64 = unsent + self.held
         if pending >= self._limit:
             self._overflow(promise)
             return
@@ -97,7 +100,7 @@ class ChannelOutput(Watched):
                 if self._loose >= _MANY:
                     self._join_small()
         if promise is not None:
-            if size == 0 and pending == 0:
+            if size == 0 and unsent == 0:
                 promise.set_result(None)
                 return
             if self._promises is None:
@@ -109,6 +112,28 @@ class ChannelOutput(Watched):
             self.pipeline.fire_channel_writability_changed()
             if not self._auto_flush:
                 self.reading_changed()  # otherwise the flush that is due decides whether to go on reading
+
+    def hold_bytes(self, count: int) -> None:
+        """A stage holds back ``count`` bytes that were written to it: they count at the water marks.  Negative when
+        it passes them on, which it does after this call, or drops them.
+        """
+        self.held += count
+        self._make_room()
+        pending: i64 = self.written - self.sent + self.held
+        if self.is_writable:
+            if pending > self._high:
+                self.is_writable = False
+                self._room_until = -1
+                self._writability_changed()
+        elif pending < self._low or pending == 0:
+            self.is_writable = True
+            self._make_room()
+            self._writability_changed()
+
+    def _writability_changed(self) -> None:
+        if self.state == ACTIVE:
+            self.pipeline.fire_channel_writability_changed()
+            self.reading_changed()
 
     def _join_small(self) -> None:
         """Let what waits take as much memory as it has bytes, also when it was written a few bytes at a time."""
@@ -124,7 +149,7 @@ class ChannelOutput(Watched):
 
     def _make_room(self) -> None:
         if self.is_writable and self.is_open and not self._shutdown_asked:
-            self._room_until = self.sent + self._high
+            self._room_until = self.sent + self._high - self.held
         else:
             self._room_until = -1
 
@@ -175,7 +200,7 @@ class ChannelOutput(Watched):
             if not promises:
                 self._promises = None
         self._make_room()
-        pending: i64 = self.written - self.sent
+        pending: i64 = self.written - self.sent + self.held
         if not self.is_writable and (pending < self._low or pending == 0):
             self.is_writable = True
             if self.state == ACTIVE:
@@ -234,19 +259,20 @@ class ChannelOutput(Watched):
         elif self.state <= CLOSING:
             self.send_pending()
 
-    def fail_pending(self, error: BaseException) -> None:
+    def fail_pending(self) -> None:
         """The channel is closed: what was not sent never will be."""
         self.unsent = []
         self.written = self.sent
-        promises = self._promises
+        waiting: list[ChannelFuture[Any]] = []
+        if self._promises is not None:
+            waiting += [promise for _, promise in self._promises]
+        if self._shutdown_promises is not None:
+            waiting += self._shutdown_promises
         self._promises = None
-        if promises is not None:
-            for _, promise in promises:
-                promise.fail_if_pending(error)
-        shutdown_promises = self._shutdown_promises
         self._shutdown_promises = None
-        if shutdown_promises is not None:
-            for promise in shutdown_promises:
+        if waiting:
+            error = self.closed_error()
+            for promise in waiting:
                 promise.fail_if_pending(error)
 
     # -- what the channel fills in ------------------------------------------------------------------

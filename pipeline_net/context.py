@@ -104,10 +104,12 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.events: ChannelHandler = handler
         self.inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
         self.outbound: OutboundEvents = handler if isinstance(handler, OutboundEvents) else PASSES_ON
+        self.reads: Any = None  # the function that channel_read of the handler is, if it is interpreted; see StageFacts
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
         self.next: ChannelHandlerContext[Any, Any] = self
         self.prev: ChannelHandlerContext[Any, Any] = self
-        self._point_links_at(self)
+        self._point_inbound_at(self)
+        self._point_outbound_at(self)
 
     @property
     def loop(self) -> Loop:
@@ -144,7 +146,10 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def fire_channel_read(self, msg: MayFire) -> None:
         seat = self.to_channel_read
         try:
-            seat.inbound.channel_read(seat, msg)
+            if seat.reads is not None:
+                seat.reads(seat.inbound, seat, msg)
+            else:
+                seat.inbound.channel_read(seat, msg)
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
@@ -330,7 +335,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.to_shutdown_output = seat if mask & _SHUTDOWN else seat.to_shutdown_output
         self.to_close = seat if mask & _CLOSE else seat.to_close
 
-    def _point_links_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+    def _point_inbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
         self.to_channel_registered = seat
         self.to_channel_active = seat
         self.to_channel_read = seat
@@ -341,6 +346,8 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.to_channel_inactive = seat
         self.to_channel_unregistered = seat
         self.to_exception_caught = seat
+
+    def _point_outbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
         self.to_bind = seat
         self.to_connect = seat
         self.to_read = seat
@@ -352,11 +359,23 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def vacate(self) -> None:
         """Leave the pipeline: from now on this seat only forwards, to whoever lives next door at that moment."""
         self.is_removed = True
+        self.reads = None
         self.mask = 0
         self.events = FORWARDS
         self.inbound = FORWARDS
         self.outbound = FORWARDS
-        self._point_links_at(self)
+        self._point_inbound_at(self)
+        self._point_outbound_at(self)
+
+    def retire(self, head: ChannelHandlerContext[Any, Any], tail: ChannelHandlerContext[Any, Any]) -> None:
+        """Forward to the ends of the pipeline from now on: the channel is closed, and nobody is left in between.
+
+        A seat that refers to itself would have to wait for the garbage collector, and many of them call it.
+        """
+        self.next = tail
+        self.prev = head
+        self._point_inbound_at(tail)
+        self._point_outbound_at(head)
 
     def before_successor(self) -> ChannelHandlerContext[Any, Any]:
         """Find, for a removed seat, the living seat from which to fire so that its living successor comes next."""

@@ -27,6 +27,8 @@ T = TypeVar("T", default=Any)
 
 logger = logging.getLogger("pipeline_net.future")
 
+MAKING: Final = threading.Lock()  # held for a moment by who makes a future that several threads may ask for at once
+
 _PENDING: Final = 0
 _RUNNING: Final = 1  # the loop has taken it on: too late to cancel
 _DONE: Final = 2

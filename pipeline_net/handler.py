@@ -19,6 +19,7 @@ looks at them.  All have defaults, so ``ChannelInboundHandler[bytes]`` is enough
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Never
 
 from typing_extensions import TypeVar
@@ -40,7 +41,7 @@ OutboundOut = TypeVar("OutboundOut", covariant=True, default=Any)
 class ChannelHandler:
     """What all handlers share: they come, they go, and they hear of what went wrong.
 
-    Subclass one of the three siblings below instead; this class alone sees no traffic.
+    Subclass one of the siblings below instead; this class alone sees no traffic.
     """
 
     shareable: ClassVar[bool] = False
@@ -52,6 +53,10 @@ class ChannelHandler:
     def unread_bytes(self) -> int:
         """How many bytes the handler holds that it has not passed on yet; shown in the drawn pipeline."""
         return 0
+
+    def take_unread(self) -> bytes:
+        """Give away the bytes that the handler holds, as they came from the wire; for whoever takes over the stream."""
+        return b""
 
     def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Called before any event reaches the handler.  A channel may be active already: see
@@ -167,6 +172,15 @@ class ChannelDuplexHandler(
     """
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class TransparentHandler(ChannelDuplexHandler[InboundIn, Any, Any, Any], Generic[InboundIn]):
+    """Whatever flows → the same, both ways: it watches, counts, delays or refuses, and changes no message.
+
+    In ``wire() >> …`` a stack keeps its types across such a stage.  ``TransparentHandler[bytes]`` fits only where
+    ``bytes`` come from below; without brackets it fits everywhere.
+    """
+
+
 _NEVER_RUNS: Final = 0x20 | 0x80 | 0x200  # code flags of generators, coroutines and asynchronous generators
 
 # One bit an event.  A seat's mask says which events its handler overrides; order as they are declared above.
@@ -191,6 +205,12 @@ def overridden_events(cls: type) -> frozenset[str]:
         if issubclass(cls, base):
             names.update(event for event in events if getattr(cls, event) is not getattr(base, event))
     return frozenset(names)
+
+
+def interpreted_read(cls: type) -> FunctionType | None:
+    """Find the function that ``channel_read`` of ``cls`` is, unless it is compiled, or there is none."""
+    read = getattr(cls, "channel_read", None)
+    return read if isinstance(read, FunctionType) else None
 
 
 def refuse_coroutines(cls: type) -> None:

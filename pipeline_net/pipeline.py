@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .context import EVERY_INBOUND, EVERY_OUTBOUND, ChannelHandlerContext, mask_of
 from .errors import PipelineError
-from .handler import ChannelDuplexHandler, ChannelHandler, overridden_events, refuse_coroutines
+from .handler import ChannelDuplexHandler, ChannelHandler, interpreted_read, overridden_events, refuse_coroutines
 from .loop import StageFacts
 from .pooled import Executor, PooledContext
 
@@ -158,6 +158,8 @@ class ChannelPipeline:
         seat = self._tail.prev
         while seat is not self._head:
             self._unseat(seat, seat.prev, seat.next)
+            if not isinstance(seat, PooledContext):
+                seat.retire(self._head, self._tail)
             seat = self._tail.prev
 
     # -- inbound events start at the head, outbound operations at the tail --------------------------
@@ -252,7 +254,7 @@ class ChannelPipeline:
         if facts is None:
             refuse_coroutines(cls)
             name = _WORD_START.sub("-", cls.__name__.strip("_")).lower()
-            facts = known[cls] = StageFacts(mask_of(overridden_events(cls)), name)
+            facts = known[cls] = StageFacts(mask_of(overridden_events(cls)), name, interpreted_read(cls))
         return facts
 
     def _on_loop(self, change: Callable[..., Any], *args: Any) -> Any:
@@ -350,9 +352,12 @@ class ChannelPipeline:
             self.reject(seat, exc)
             return
         if not seat.is_removed:  # it may have taken itself out again
-            seat.mask = self._facts_of(seat.handler).mask
+            facts = self._facts_of(seat.handler)
+            seat.mask = facts.mask
             if isinstance(seat, PooledContext):
                 seat.take_all_of_a_kind()
+            else:
+                seat.reads = facts.reads
             self._relink()
 
     def reject(self, seat: Seat, exc: BaseException) -> None:

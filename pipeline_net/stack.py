@@ -7,7 +7,7 @@
                 └▶ reads bytes, hands bytes up …     └▶ takes str from above, gives bytes below
 
 ``Stack[A, B, C, D]`` reads A from below, hands B up, takes C from above and gives D below.  A stage fits on top when it
-reads B and writes C.  At run time a stack is a list of stages, nothing more.
+reads B and writes C; a transparent one only has to read B.  At run time a stack is a list of stages, nothing more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from typing_extensions import TypeVar
 
 from ._mypyc import mypyc_attr
 from .errors import PipelineError
-from .handler import ChannelDuplexHandler, ChannelHandler, ChannelInboundHandler, ChannelOutboundHandler
+from .handler import (
+    ChannelDuplexHandler,
+    ChannelHandler,
+    ChannelInboundHandler,
+    ChannelOutboundHandler,
+    TransparentHandler,
+)
 from .pipeline import Stage
 
 if TYPE_CHECKING:
@@ -60,6 +66,8 @@ class Stack(Generic[A, B, C, D]):
 
     @overload
     def __rshift__(self, stage: Stack[B, E, F, C]) -> Stack[A, E, F, D]: ...
+    @overload
+    def __rshift__(self, stage: TransparentHandler[B]) -> Stack[A, B, C, D]: ...
     @overload
     def __rshift__(self, stage: ChannelDuplexHandler[B, E, F, C]) -> Stack[A, E, F, D]: ...
     @overload

@@ -21,7 +21,7 @@ from pipeline_net import (
 )
 from pipeline_net.channel import Channel
 from pipeline_net.channel_life import ACTIVE, CLOSED, CLOSING, NEW, REGISTERED
-from pipeline_net.testing import EmbeddedLoop
+from pipeline_net.testing import EmbeddedChannel, EmbeddedLoop
 
 Ctx = ChannelHandlerContext[Any, Any]
 
@@ -329,6 +329,19 @@ def test_everything_may_be_asked_from_another_thread() -> None:
     assert listens.log == ["inactive", "unregistered", "removed"]
 
 
+def test_who_aborts_may_say_why() -> None:
+    channel, listens = connected()
+    channel.window = 0
+    written = channel.write(b"1")
+    reason = TimeoutError("too slow")
+    channel.abort(reason)
+    assert channel.close_reason is reason
+    assert channel.is_aborted
+    channel.embedded.run_pending()
+    assert written.exception() is reason
+    assert listens.log[-4:] == ["TimeoutError", "inactive", "unregistered", "removed"]
+
+
 def test_aborting_from_another_thread_happens_on_the_loop() -> None:
     channel, listens = connected()
     in_a_thread(channel.abort)
@@ -437,3 +450,51 @@ def test_a_write_beyond_the_hard_cap_fails_and_closes_the_channel_with_a_reason(
     assert channel.close_reason is refused.exception()
     channel.embedded.run_pending()
     assert listens.log == ["writable: False", "WriteBufferOverflowError", "inactive", "unregistered", "removed"]
+
+
+def test_turning_auto_read_on_asks_stages_for_what_they_hold_back() -> None:
+    class Asked(ChannelDuplexHandler[Any, Any, Any, Any]):
+        times = 0
+
+        def read(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+            self.times += 1
+            ctx.read()
+
+    asked = Asked()
+    channel = EmbeddedChannel(asked, options=ChannelOptions(auto_read=False))
+    channel.auto_read = False
+    assert asked.times == 0
+    channel.auto_read = True
+    assert asked.times == 1
+
+
+def test_a_close_future_that_is_asked_for_late_is_done() -> None:
+    channel, _ = connected()
+    early = channel.close_future
+    assert channel.close_future is early
+    assert not early.done()
+    channel.close()
+    assert early.done()
+    late, _ = connected()
+    late.close()
+    assert late.close_future.done()
+    assert late.close_future is late.close_future
+
+
+def test_threads_that_ask_at_once_for_a_close_future_get_the_same() -> None:
+    for _ in range(50):
+        channel, _ = connected()
+        start = threading.Barrier(4)
+        got: list[ChannelFuture[None]] = []
+
+        def ask(channel: Channel = channel, start: threading.Barrier = start, got: list[Any] = got) -> None:
+            start.wait()
+            got.append(channel.close_future)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(got) == 4
+        assert all(future is got[0] for future in got)

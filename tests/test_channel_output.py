@@ -213,3 +213,22 @@ def test_where_messages_have_borders_nothing_is_joined() -> None:
         channel.write(b"datagram")
     peer_takes(channel, 8000)
     assert channel.outbound == [b"datagram"] * 1000
+
+
+def test_what_stages_hold_back_counts_at_the_water_marks() -> None:
+    channel, listens = connected(write_buffer_high=10, write_buffer_low=5)
+    channel.hold_bytes(10)
+    assert (channel.is_writable, channel.pending_write_bytes) == (True, 10)
+    channel.hold_bytes(1)
+    assert (channel.is_writable, channel.pending_write_bytes) == (False, 11)
+    channel.hold_bytes(-6)
+    assert (channel.is_writable, channel.pending_write_bytes) == (False, 5)
+    channel.hold_bytes(-1)
+    assert (channel.is_writable, channel.pending_write_bytes) == (True, 4)
+    channel.write(b"1234567")
+    assert (channel.is_writable, channel.pending_write_bytes) == (False, 11)
+    channel.run_pending()
+    assert (channel.is_writable, channel.pending_write_bytes) == (True, 4)
+    assert listens.log == [False, True, False, True]
+    channel.hold_bytes(-4)
+    assert channel.pending_write_bytes == 0

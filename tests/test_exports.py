@@ -14,7 +14,7 @@ from pipeline_net import codecs, errors
 # What the manual promises, as it is grouped there.
 _PROMISED = """
     wire Stack
-    ChannelHandler ChannelInboundHandler ChannelOutboundHandler ChannelDuplexHandler
+    ChannelHandler ChannelInboundHandler ChannelOutboundHandler ChannelDuplexHandler TransparentHandler
     ChannelPipeline ChannelHandlerContext Channel ChannelOptions ChannelFuture ChannelGroup Datagram ServerDraining
     FileRegion
     ByteToMessageDecoder MessageToByteEncoder ICodec

@@ -196,6 +196,7 @@ def test_an_event_that_a_mixin_brings_is_seen_too() -> None:
 def test_a_handler_is_not_shareable_and_holds_nothing_unless_it_says_so() -> None:
     handler = ChannelInboundHandler[Any]()
     assert (handler.shareable, handler.unread_bytes, handler.seats) == (False, 0, 0)
+    assert handler.take_unread() == b""
     channel = EmbeddedChannel(handler)
     assert handler.seats == 1
     channel.pipeline.remove(handler)

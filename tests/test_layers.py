@@ -50,7 +50,8 @@ _TABLE = {
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
-    "bootstrap": "server_draining datagram channel channel_group stack transport pipeline handler future errors options loop",
+    "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"
+    " server_draining",
     "event_handler": "",
     "conn": "event_handler codecs.base handler channel errors ring_buffer",
     "datagram_conn": "conn datagram event_handler handler channel errors",
@@ -62,6 +63,7 @@ _TABLE = {
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
+    "handlers.__init__": "handlers",
 }
 
 # Modules of the standard library that only some rooms may see.
@@ -70,7 +72,8 @@ _RESTRICTED = {
     "select": "transport bootstrap",
     "selectors": "transport bootstrap",
     "ssl": "handlers.tls",
-    "threading": "transport bootstrap server future testing.embedded_loop",  # the last asks only which thread it is on
+    # testing.embedded_loop asks only which thread it is on; the handlers have what channels of several loops share
+    "threading": "transport bootstrap server future testing.embedded_loop handlers.connection_limit",
     "_thread": "transport bootstrap server future",
 }
 

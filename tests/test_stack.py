@@ -13,7 +13,15 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelDuplexHandler, ChannelInboundHandler, ChannelOutboundHandler, PipelineError, Stack, wire
+from pipeline_net import (
+    ChannelDuplexHandler,
+    ChannelInboundHandler,
+    ChannelOutboundHandler,
+    PipelineError,
+    Stack,
+    TransparentHandler,
+    wire,
+)
 from pipeline_net.testing import EmbeddedChannel
 
 _ROOT = Path(__file__).parent.parent
@@ -102,6 +110,13 @@ def test_a_stack_is_drawn_as_it_was_written() -> None:
     assert repr(wire()) == "wire()"
 
 
+def test_a_transparent_stage_passes_everything_on_both_ways() -> None:
+    channel = EmbeddedChannel(wire() >> TransparentHandler())
+    channel.write_inbound(b"in")
+    channel.write_outbound(b"out")
+    assert (channel.inbound, channel.outbound) == ([b"in"], [b"out"])
+
+
 # -- what the checkers say --------------------------------------------------------------------------
 
 
@@ -183,7 +198,7 @@ def test_every_good_line_is_accepted(verdict: Verdict) -> None:
 @pytest.mark.timeout(300)
 def test_every_bad_line_is_rejected_and_no_other(verdict: Verdict) -> None:
     expected = _marked(_BAD, "E")
-    assert len(expected) >= 28
+    assert len(expected) >= 32
     missed = {line: why for line, why in expected.items() if line not in verdict.errors[_BAD]}
     surplus = {line: what for line, what in verdict.errors[_BAD].items() if line not in expected}
     assert (missed, surplus) == ({}, {})
@@ -192,7 +207,7 @@ def test_every_bad_line_is_rejected_and_no_other(verdict: Verdict) -> None:
 @pytest.mark.timeout(300)
 def test_a_stack_has_the_type_that_its_drawing_promises(verdict: Verdict) -> None:
     expected = _marked(_GOOD, "R")
-    assert len(expected) >= 3
+    assert len(expected) >= 4
     assert verdict.revealed == expected
 
 

@@ -6,8 +6,7 @@ owns the buffer, the loop, and everything that is easy to get wrong:
 * messages that were decoded before an error are delivered before it;
 * after a ``DecodeError`` nothing more is decoded, for what follows cannot be trusted; only ``FrameTooLongError`` lets a
   decoder that consumed bytes before raising it, because it skips the frame, go on with the next;
-* a handler that closes the channel gets no further message, one that takes the decoder out gets the unread bytes as
-  they are;
+* a handler that closes the channel gets no further message; one that takes the decoder out, the unread bytes;
 * bytes that arrive while a message is being handled wait for their turn;
 * while the peer does not read our answers, its further messages stay undecoded: a few bytes may ask for megabytes,
   and one batch holds many such questions (``pause_reads_when_unwritable=False`` lets them through);
@@ -67,8 +66,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     def decode(self, buffer: ReceiveBuffer) -> M | None:
         """Cut one message off the front of ``buffer``; ``None`` for "not yet"; ``DecodeError`` for broken rules.
 
-        ``None`` after consuming something means that there may be more to decode at once.
-        Called with at least one unread byte, and as long as messages come.
+        Called with at least one unread byte, and as long as messages come or bytes are consumed.
 
         Where one place in the bytes stands for two messages, such as the last byte of a body and its end, return the
         first and set ``owes_message``: then decode is called again although no byte may be left, and may return the
@@ -81,15 +79,15 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         return self.decode(buffer)
 
     def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
-        """Say what is wrong with input that ends here: by default that bytes are left over.
-
-        For decoders that remember more than the buffer holds, such as a frame of which they have taken the front.
-        """
+        """Say what is wrong with input that ends here: bytes that are left over, or a frame whose front is taken."""
         return default_unfinished(buffer)
 
     @property
     def unread_bytes(self) -> int:
         return 0 if self._buffer is None else self._buffer.left
+
+    def take_unread(self) -> bytes:
+        return b"" if self._buffer is None else self._buffer.give_away()
 
     # -- in a pipeline ------------------------------------------------------------------------------
 
@@ -151,7 +149,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                         break
                     continue
                 made = True
-                if buffer.left == before and not owed:
+                if buffer.left == before and (not owed or self.owes_message):
                     self._failed = True
                     self._drop(buffer)
                     self._report(ctx, self._consumed_nothing(message))
@@ -197,8 +195,8 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
             ctx.log_raising_catcher(raised)
 
     def _consumed_nothing(self, message: Any) -> PipelineError:
-        name = self.author or type(self).__name__
-        return PipelineError(f"{name}.decode returned {message!r} without consuming a byte, and would do so for ever")
+        where = f"{self.author or type(self).__name__}.decode"
+        return PipelineError(f"{where} returned {message!r} without consuming a byte, and would do so for ever")
 
     def channel_writability_changed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Decode what has waited for room; a subclass with something to add calls this one, too."""
@@ -336,7 +334,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                 if buffer.left == before:
                     break
                 continue
-            if buffer.left == before and not owed:
+            if buffer.left == before and (not owed or self.owes_message):
                 self._failed = True
                 self._drop(buffer)
                 raise self._consumed_nothing(message)
@@ -356,8 +354,7 @@ def default_unfinished(buffer: ReceiveBuffer) -> DecodeError | None:
 class ICodec(ChannelDuplexHandler[bytes, T, T, bytes], Generic[T]):
     """bytes → T on the way in, T → bytes on the way out: a framing in one object, and a stage like any other.
 
-    Subclasses have the two methods ``decode`` and ``encode``.  Everything else is as in ``ByteToMessageDecoder``, and
-    so are ``feed`` and ``finish``, for use without a pipeline.
+    Subclasses have ``decode`` and ``encode``; all else, ``feed`` and ``finish`` too, is as in ``ByteToMessageDecoder``.
     """
 
     # Class-level, so that a subclass need not call super().__init__().
@@ -382,6 +379,9 @@ class ICodec(ChannelDuplexHandler[bytes, T, T, bytes], Generic[T]):
     @property
     def unread_bytes(self) -> int:
         return 0 if self._decoder is None else self._decoder.unread_bytes
+
+    def take_unread(self) -> bytes:
+        return b"" if self._decoder is None else self._decoder.take_unread()
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
         self._decodes().channel_read(ctx, msg)

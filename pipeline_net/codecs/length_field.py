@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from .._mypyc import i64, mypyc_attr
 from ..buffer import ReceiveBuffer
@@ -15,6 +15,7 @@ _WIDTHS: Final = (1, 2, 3, 4, 8)  # bytes that a length field may have
 _HIGHEST_LIMIT: Final = 2**63 - 1  # bytes; positions are 64-bit
 _LARGE: Final = 65536  # bytes; frames at least this large are received in two steps, header and body
 _COPIED: Final = 8192  # bytes; copying a longer body behind its header costs more than a second piece
+_READY: Final = 1024  # lengths below this have their header ready-made: making it costs more than the whole rest
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -63,6 +64,8 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
             raise ValueError(f"max_frame_length must be from 1 to {_HIGHEST_LIMIT}, but is {max_frame_length}")
         if length_field_offset < 0:
             raise ValueError(f"length_field_offset must not be negative, but is {length_field_offset}")
+        if not -_HIGHEST_LIMIT <= length_adjustment <= _HIGHEST_LIMIT:
+            raise ValueError(f"length_adjustment must fit into 64 bits, but is {length_adjustment}")
         if initial_bytes_to_strip < 0:
             raise ValueError(f"initial_bytes_to_strip must not be negative, but is {initial_bytes_to_strip}")
         body_at = length_field_offset + length_field_length
@@ -75,13 +78,18 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
                 f"initial_bytes_to_strip must not be above max_frame_length, {max_frame_length}, "
                 f"but is {initial_bytes_to_strip}"
             )
+        unnumbered = min(body_at + length_adjustment, _HIGHEST_LIMIT)
+        least = max(body_at, initial_bytes_to_strip)
         self._max_frame = max_frame_length
-        self._field_at = length_field_offset
-        self._field_length = length_field_length
+        self._field_at: i64 = length_field_offset
+        self._field_length: i64 = length_field_length
         self._little = byte_order == "little"
         self._body_at: i64 = body_at
-        self._unnumbered: int = body_at + length_adjustment  # bytes of a frame that its number does not count
-        self._least: int = max(body_at, initial_bytes_to_strip)
+        self._unnumbered: i64 = unnumbered  # bytes of a frame that its number does not count
+        self._least = least
+        # The numbers of frames that are neither too short nor too long.
+        self._least_number: i64 = max(least - unnumbered, 0)
+        self._highest_number: i64 = min(max_frame_length - unnumbered, _HIGHEST_LIMIT - 1)
         self._strip: i64 = initial_bytes_to_strip
         self._fail_fast = fail_fast
         self._overlong: int = 0  # length of the frame that is being discarded, and how much of it is to come
@@ -92,22 +100,37 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
             return self._discard(buffer)
         if buffer.left < self._body_at:
             return None
-        length = buffer.peek_uint(self._field_at, self._field_length, self._little)
-        frame = length + self._unnumbered
-        if frame < self._least:
-            raise CorruptedFrameError(
-                f"the length field says {length}, so the frame would have {frame} bytes; "
-                f"with this configuration it has at least {self._least}"
-            )
-        if frame > self._max_frame:
-            self._overlong = self._to_discard = frame
-            return self._discard(buffer)
+        number: i64
+        if self._field_length <= 4:
+            number = buffer.peek_u32(self._field_at, self._field_length, self._little)
+        else:
+            exact = self._exact_number(buffer)
+            number = exact if exact < _HIGHEST_LIMIT else _HIGHEST_LIMIT
+        if not self._least_number <= number <= self._highest_number:
+            return self._refuse(buffer)
+        frame: i64 = number + self._unnumbered
         if buffer.left < frame:
             buffer.wait_for(frame)
             return None
         if frame >= _LARGE and buffer.left == frame:
             buffer.expect(self._body_at)  # then the next body, too, can come as one piece
         return buffer.cut(self._strip, frame, frame)
+
+    def _exact_number(self, buffer: ReceiveBuffer) -> int:
+        """Look at the number whatever its size: one of 64 bits may be above what positions are counted with."""
+        return buffer.peek_uint(self._field_at, self._field_length, self._little)
+
+    def _refuse(self, buffer: ReceiveBuffer) -> bytes | None:
+        number = self._exact_number(buffer)
+        uncounted: int = self._unnumbered  # not a machine word, for the sum may be above 64 bits
+        frame = number + uncounted
+        if frame < self._least:
+            raise CorruptedFrameError(
+                f"the length field says {number}, so the frame would have {frame} bytes; "
+                f"with this configuration it has at least {self._least}"
+            )
+        self._overlong = self._to_discard = frame
+        return self._discard(buffer)
 
     def _discard(self, buffer: ReceiveBuffer) -> bytes | None:
         """Drop what is here of a frame that is too long; report it at its begin or its end."""
@@ -157,35 +180,48 @@ class LengthFieldPrepender(MessageToByteEncoder[BytesLike]):
         self._field_length = length_field_length
         self._extra: int = length_adjustment + (length_field_length if length_includes_length_field else 0)
         self._highest: int = 256**length_field_length - 1
-        self._little = byte_order == "little"
+        self._order = byte_order
+        self._headers = _ready_made(length_field_length, byte_order)
 
     def encode(self, msg: BytesLike) -> bytes | list[bytes]:
         if not isinstance(msg, bytes):
             return self._encode_mutable(msg)
         size = len(msg)
         number = size + self._extra
-        if number < 0 or number > self._highest:
-            raise self._unfit(number)
-        header = number.to_bytes(self._field_length, "little" if self._little else "big")
+        if 0 <= number < len(self._headers):
+            return self._headers[number] + msg
+        header = self._header(number)
         if size > _COPIED:
             return [header, msg]
         return header + msg
 
     def _encode_mutable(self, msg: bytearray | memoryview) -> bytes | list[bytes]:
         size = msg.nbytes if isinstance(msg, memoryview) else len(msg)
-        number = size + self._extra
-        if number < 0 or number > self._highest:
-            raise self._unfit(number)
-        header = number.to_bytes(self._field_length, "little" if self._little else "big")
+        header = self._header(size + self._extra)
         if size <= _COPIED or (isinstance(msg, memoryview) and not msg.c_contiguous):
             return header + bytes(msg)
         pieces: list[Any] = [header, msg.cast("B") if isinstance(msg, memoryview) else msg]
         return pieces
 
-    def _unfit(self, number: int) -> EncodeError:
+    def _header(self, number: int) -> bytes:
         if number < 0:
-            return EncodeError(f"the length is {number} after adjustment, and a length field holds no negative number")
-        return EncodeError(f"a length of {number} does not fit into a field of {self._field_length} bytes")
+            raise EncodeError(f"the length is {number} after adjustment, and a length field holds no negative number")
+        if number > self._highest:
+            raise EncodeError(f"a length of {number} does not fit into a field of {self._field_length} bytes")
+        return number.to_bytes(self._field_length, "little" if self._order == "little" else "big")
+
+
+_made: Final[dict[tuple[int, str], list[bytes]]] = {}  # at most ten: five widths, two byte orders
+
+
+def _ready_made(width: int, byte_order: str) -> list[bytes]:
+    """List the fields of all short lengths; every prepender of the kind shares it."""
+    headers = _made.get((width, byte_order))
+    if headers is None:
+        order: Literal["little", "big"] = "little" if byte_order == "little" else "big"
+        headers = [number.to_bytes(width, order) for number in range(min(_READY, 256**width))]
+        _made[width, byte_order] = headers
+    return headers
 
 
 def _check_field(length: int, byte_order: str) -> None:

@@ -3,16 +3,16 @@
 A turn of the loop, in this order::
 
     wait        until a descriptor is ready, a timer is due, or another thread has work for us
-    events      each channel that is ready reads, its pipeline runs, its answers go out in one send
+    events      each channel that is ready reads, and its pipeline runs
+    flush       what they answered goes out, in one send for each channel
     timers      those that are due now
     tasks       those that were there when this step began; what they add waits for the next turn
-    flush       channels that were written to by somebody else's event, by a timer or by a task
+    flush       channels that were written to by a timer or a task
 
 Nothing in a turn is unbounded: a channel reads a limited number of times, and only the tasks that were already there
 are run, so neither a busy peer nor a task that adds itself again can starve the rest.
 
-User code that raises is logged and never ends a loop.  ``KeyboardInterrupt`` alone passes through, to whoever drives
-the loop.
+User code that raises is logged and never ends a loop; ``KeyboardInterrupt`` alone reaches whoever drives the loop.
 
 A loop usually runs in a thread of its own (``start()``), and may instead be driven from outside: whoever watches
 ``fileno()`` and wakes at ``next_deadline()`` calls ``run_once(0)`` from one thread, and everything of the loop
@@ -151,7 +151,6 @@ class EventLoop(Loop):
         return len(self._members) + self._handed_out
 
     def time(self) -> float:
-        """Seconds of the monotonic clock."""
         return time.monotonic()
 
     def execute(self, fn: Callable[..., object], *args: Any) -> None:
@@ -207,7 +206,12 @@ class EventLoop(Loop):
         if self._stopping or self._generation != _forks.generation:
             self._refuse_unless_inside()
         promise: ChannelFuture[Any] = ChannelFuture(self)
-        self._blocking_pool().submit(self._run_and_report, promise, fn, args)
+        try:
+            self._blocking_pool().submit(self._run_and_report, promise, fn, args)
+        except PipelineError:
+            if self._stopping:
+                self._refuse()  # the pool was released meanwhile
+            raise
         return promise
 
     def _blocking_pool(self) -> WorkerPool:
@@ -355,6 +359,8 @@ class EventLoop(Loop):
                         self._events_failed(fd, watched, exc)
                 elif fd == self._wake_fd:
                     self._wakeup.drain()
+            if self._unflushed:
+                self._flush()
             if deadline is not None:
                 self._run_timers()
             if self._tasks:
@@ -422,8 +428,7 @@ class EventLoop(Loop):
         """Let ``channel`` send when this turn ends.
 
         Raises:
-            PipelineError: called from another thread.  This is where a handler that writes from a foreign thread is
-            caught.
+            ForeignThreadError: called from another thread; here a handler that writes from one is caught.
         """
         if get_ident() != self._thread_id:
             raise ForeignThreadError(
@@ -433,6 +438,10 @@ class EventLoop(Loop):
         self._unflushed.append(channel)
         if not self._busy:
             self._wakeup.wake()
+
+    def flush_with_others(self, channel: Channel) -> None:
+        """Let ``channel``, whose events are being handled, send when those of all others have been."""
+        self._unflushed.append(channel)
 
     def watch(self, fd: int, watched: Watched, interest: int) -> None:
         """Report to ``watched`` when ``fd`` is ready."""

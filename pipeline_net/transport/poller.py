@@ -5,12 +5,17 @@ looks up a key object, translates the bits and builds a named tuple.  Here the e
 :class:`EpollPoller` hands on the list that the kernel's answer was put into, untouched; the other mechanisms
 translate.
 
-All pollers are level-triggered: what was not read or written is reported again.  What they report for one descriptor:
+What they report for one descriptor:
 
     READ     there is something to read: bytes, a connection to accept, or the end of the input
     WRITE    there is room to write, or a connect has ended (well or badly)
     ERROR    the socket holds an error (``SO_ERROR``); epoll tells without being asked
     HANGUP   both directions have ended; epoll tells without being asked
+
+What was not read or written is reported again, unless the interest holds EDGE: then epoll reports each piece of news
+once, and a descriptor whose interest is set anew, if only to the same, is news.  That saves a look at each descriptor
+in each turn.  With EDGE come two more bits, and both mean that a short ``recv`` need not be the last one: the peer has
+ended its output (EPOLLRDHUP), or there is urgent data, at which reading stops (EPOLLPRI).  Others know no EDGE.
 
 An interest of 0 keeps a descriptor registered for ERROR and HANGUP alone.  kqueue and select have no such thing and
 stay silent until something is wanted of them.
@@ -34,6 +39,7 @@ READ: Final = 1  # EPOLLIN
 WRITE: Final = 4  # EPOLLOUT
 ERROR: Final = 8  # EPOLLERR
 HANGUP: Final = 16  # EPOLLHUP
+EDGE: Final = 1 << 31 | 0x2000 | 2  # EPOLLET, EPOLLRDHUP, EPOLLPRI
 
 _LONGEST: Final = 86400.0  # seconds; epoll_wait counts milliseconds in 32 bits and refuses more than 24 days
 _MAX_EVENTS: Final = 1024  # per kevent() call; the rest is reported by the next one

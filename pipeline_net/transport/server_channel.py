@@ -190,7 +190,7 @@ class ServerChannel(Listener):
                 self.loop.rewatch(self._fd, 0)
                 return
             try:
-                sock, remote = bound.sock.accept()
+                sock, remote = bound.accept()
             except BlockingIOError:
                 self._intake.give_place_back()
                 return
@@ -214,7 +214,7 @@ class ServerChannel(Listener):
         self.loop.schedule(self._rest, self.resume_listening)
         self._rest = min(self._rest * 2, _LONGEST_REST)
 
-    def _hand_over(self, sock: socket.socket, remote: Any) -> None:
+    def _hand_over(self, sock: socket.SocketType, remote: Any) -> None:
         try:
             loop = self._workers.next(remote)
             if loop is self.loop:
@@ -232,7 +232,7 @@ class ServerChannel(Listener):
             logger.exception("%s: nobody takes the connection from %r", self, remote)
             self._drop(sock)
 
-    def _arrive(self, loop: EventLoop, sock: socket.socket, remote: Any) -> None:
+    def _arrive(self, loop: EventLoop, sock: socket.SocketType, remote: Any) -> None:
         try:
             self._take_in(loop, sock, remote)
         except KeyboardInterrupt:
@@ -243,11 +243,11 @@ class ServerChannel(Listener):
         finally:
             loop.arrived()
 
-    def _drop(self, sock: socket.socket) -> None:
+    def _drop(self, sock: socket.SocketType) -> None:
         sock.close()
         self._intake.give_place_back()
 
-    def _take_in(self, loop: EventLoop, sock: socket.socket, remote: Any) -> None:
+    def _take_in(self, loop: EventLoop, sock: socket.SocketType, remote: Any) -> None:
         """Open the channel of a new connection; on the loop where it will live."""
         sock.setblocking(False)
         options = self._intake.options

@@ -22,7 +22,7 @@ _TCP_KEEPINTVL: Final[int | None] = getattr(socket, "TCP_KEEPINTVL", None)
 _TCP_KEEPCNT: Final[int | None] = getattr(socket, "TCP_KEEPCNT", None)
 
 
-def apply_options(sock: socket.socket, options: ChannelOptions) -> None:
+def apply_options(sock: socket.SocketType, options: ChannelOptions) -> None:
     """Tell the kernel; before ``listen`` or ``connect``, for the size of the receive buffer decides the TCP window."""
     if options.receive_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, options.receive_buffer)
@@ -41,6 +41,6 @@ def apply_options(sock: socket.socket, options: ChannelOptions) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, _TCP_KEEPCNT, options.keepalive_count)
 
 
-def _set_seconds(sock: socket.socket, name: int | None, seconds: float) -> None:
+def _set_seconds(sock: socket.SocketType, name: int | None, seconds: float) -> None:
     if name is not None:
         sock.setsockopt(socket.IPPROTO_TCP, name, max(1, round(seconds)))  # the kernel counts whole seconds

@@ -3,9 +3,16 @@
 What the kernel does, and what follows from it:
 
 * A ``recv`` that returns less than was asked for has emptied the socket's buffer.  Another one would only say EAGAIN,
-  so the batch ends there; if it was wrong, the selector (level-triggered) says so at once.
+  so the batch ends there.  It is not so if the input has ended, if there is urgent data, and for Unix sockets, where it
+  stops at a passed descriptor: the selector says the former two, and is level-triggered for the last.
+* A TCP socket that is only read is watched edge-triggered.  Whoever stops reading before the buffer is empty must say
+  so (``_look_again``), or would never hear of the rest.
 * ``send`` to a socket with room never blocks and nearly always takes everything.  So the first attempt is made
   without asking the selector, which hears of us only after a partial one.
+* On POSIX a socket is a file: ``os.read`` and ``os.write`` make the same calls as ``recv`` and ``send``, but take their
+  arguments without a tuple and a format string, which is worth a tenth of our own share of a small message.
+* ``send`` to a peer that sleeps also wakes it, which may cost as much as all the rest.  So what a turn's readers are
+  answered is sent when all of them have been read: who was woken for the first answer is still awake for the last.
 * Many small writes are joined into one before sending, which copies a little and saves much: ``sendmsg`` looks at
   every piece. Large ones go to ``sendmsg`` as they are.
 * A socket that is closed while bytes of the peer are unread answers with RST, and so does one that is closed already
@@ -23,6 +30,7 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import i64
@@ -34,7 +42,7 @@ from ..options import ChannelOptions
 from .address import Address, parse_address
 from .connector import Connector
 from .event_loop import EventLoop
-from .poller import ERROR, HANGUP, READ, WRITE
+from .poller import EDGE, ERROR, HANGUP, READ, WRITE
 
 if TYPE_CHECKING:
     from ..future import ChannelFuture
@@ -42,9 +50,24 @@ if TYPE_CHECKING:
 if sys.platform == "linux":
     import fcntl
 
+# How a socket is read and written, and what it is called there.
+if sys.platform == "win32":
+    _read: Final[Callable[[Any, Any], bytes]] = socket.SocketType.recv
+    _write: Final[Callable[[Any, Any], int]] = socket.SocketType.send
+
+    def _handle_of(sock: socket.SocketType) -> Any:
+        return sock
+else:
+    _read: Final[Callable[[Any, Any], bytes]] = os.read
+    _write: Final[Callable[[Any, Any], int]] = os.write
+
+    def _handle_of(sock: socket.SocketType) -> Any:
+        return sock.fileno()
+
+
 _MAX_READS: Final = 16  # recv calls a wake-up, so that one busy peer cannot starve the rest
-_SMALL_SIZE: Final = 960  # bytes asked for while little comes at a time: blocks up to here cost malloc next to nothing
-_FEW: Final = 480  # bytes; fewer than this is little
+_SMALL_SIZE: Final = 479  # bytes asked for while little comes at a time: with its header, the largest block of pymalloc
+_FEW: Final = 240  # bytes; fewer than this is little
 _MAX_PIECE: Final = 1 << 20  # bytes asked for at once, when a decoder knows that so much belongs together
 _MAX_BATCH: Final = 1 << 20  # bytes a wake-up, for the same reason as _MAX_READS
 _JOIN_BELOW: Final = 65536  # bytes; fewer than this are joined and sent with one send
@@ -52,6 +75,7 @@ _MAX_PIECES: Final = 1024  # IOV_MAX on Linux and macOS: pieces a sendmsg may ha
 _LINGER: Final = 1.0  # seconds of silence after which a peer that we have said goodbye to is believed to be done
 _SAFE_REPLY: Final = 14600  # bytes; RFC 6928: the peer's kernel takes 10 segments of 1460 bytes without being asked
 _UNSENT_BYTES: Final = 0x894B  # SIOCOUTQNSD of linux/sockios.h: bytes that wait for the peer to make room
+_SOON: Final = 65536  # bytes; more than this is sent at once and not with the answers of others
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: close() resets the connection
 
 
@@ -62,7 +86,7 @@ class StreamChannel(Channel):
         self,
         loop: EventLoop,
         options: ChannelOptions,
-        sock: socket.socket | None,
+        sock: socket.SocketType | None,
         remote: Any = None,
         local: Any = None,
     ) -> None:
@@ -70,10 +94,12 @@ class StreamChannel(Channel):
         self._event_loop = loop
         self.joins_small = True
         self._sock: Any = sock
+        self._handle: Any = None if sock is None else _handle_of(sock)
         self._fd: i64 = -1
         self._local: Any = local  # None: the socket is asked
         self._remote: Any = remote
         self._interest: i64 = -1  # what the selector knows; -1 when it does not know us
+        self._edge: i64 = EDGE if isinstance(remote, tuple) else 0  # how a socket is watched that is only read
         # How much to ask the kernel for.  Any keeps the ints as objects, which recv is called with again and again.
         self._receive_size: Any = options.receive_size
         self._small_size: Any = min(_SMALL_SIZE, options.receive_size)
@@ -124,10 +150,12 @@ class StreamChannel(Channel):
         self._connector = Connector(self, self._event_loop, parsed, self._bind_to, promise)
         self._connector.start()
 
-    def connected(self, sock: socket.socket, remote: Any, promise: ChannelFuture[Any] | None = None) -> None:
+    def connected(self, sock: socket.SocketType, remote: Any, promise: ChannelFuture[Any] | None = None) -> None:
         """Take on a socket that has been connected, keep the promise of that, and tell the stages."""
         self._sock = sock
+        self._handle = _handle_of(sock)
         self._remote = remote
+        self._edge = EDGE if isinstance(remote, tuple) else 0
         self.activate(promise)
 
     def release_transport(self) -> None:
@@ -149,6 +177,7 @@ class StreamChannel(Channel):
                 pass  # macOS refuses when the peer has reset it already: there is nobody left to tell
         sock.close()
         self._sock = None
+        self._handle = None  # its number may be another socket's by now
 
     def drained(self) -> None:
         if self._sock is None or not self.was_active or not self.input_open or self._lingering:
@@ -166,6 +195,7 @@ class StreamChannel(Channel):
         self._lingers_until = self._event_loop.time() + self.options.close_timeout
         self.shut_down_transport()
         self._watch(READ)
+        self._look_again()
         self.set_close_timer(_LINGER)
 
     def close_timed_out(self) -> None:
@@ -197,13 +227,13 @@ class StreamChannel(Channel):
 
     def on_events(self, bits: int) -> None:
         if bits == READ and self._interest & READ:
-            self._on_readable()
+            self._on_readable(False)
             return
         if bits & WRITE and self._interest & WRITE:
             self._on_writable()
         if bits & (READ | ERROR | HANGUP) and self._sock is not None:
             if self._interest & READ:
-                self._on_readable()
+                self._on_readable(True)
             elif bits & ERROR:
                 code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if code:
@@ -213,11 +243,11 @@ class StreamChannel(Channel):
             elif bits & HANGUP:
                 self._hang_up()  # both directions are shut
 
-    def _on_readable(self) -> None:
+    def _on_readable(self, to_the_end: bool) -> None:
         """Hand the pipeline what the kernel holds, then let it answer once.
 
-        Stops at the first short chunk: that one emptied the kernel's buffer, and a recv that
-        only says EAGAIN costs a system call to learn nothing.
+        Stops at the first short chunk, unless it is to read ``to_the_end``: that one emptied the kernel's buffer, and a
+        recv that only says EAGAIN costs a system call to learn nothing.
         """
         if self.state != ACTIVE:
             if self._lingering:
@@ -225,7 +255,6 @@ class StreamChannel(Channel):
             else:
                 self._watch(self._interest & WRITE)  # closing: what is still to be sent goes on, whatever the peer says
             return
-        sock = self._sock
         size = self._ask
         full: i64 = size
         total: i64 = 0
@@ -233,6 +262,7 @@ class StreamChannel(Channel):
         failure: OSError | None = None
         eof = False
         got = False
+        is_empty = False  # the kernel's buffer
         self.read_requested = False
         self._in_batch = True
         try:
@@ -242,8 +272,9 @@ class StreamChannel(Channel):
                     size = full
                     self.read_hint = 0
                 try:
-                    chunk: bytes = sock.recv(size)
+                    chunk = _read(self._handle, size)
                 except BlockingIOError:
+                    is_empty = True
                     break
                 except OSError as exc:
                     failure = exc
@@ -255,7 +286,10 @@ class StreamChannel(Channel):
                 pipeline.fire_channel_read(chunk)
                 count: i64 = len(chunk)
                 total += count
-                if count < full or total >= _MAX_BATCH or not self.wants_to_read:
+                if count < full and not to_the_end:
+                    is_empty = True
+                    break
+                if total >= _MAX_BATCH or not self.wants_to_read:
                     break
                 size = full = self._receive_size
             if got:
@@ -266,12 +300,17 @@ class StreamChannel(Channel):
             self._in_batch = False
         self._ask = self._small_size if total < _FEW else self._receive_size
         if self.flush_is_due:
-            self.send_pending()
+            if self.written - self.sent > _SOON:
+                self.send_pending()
+            else:
+                self._event_loop.flush_with_others(self)
         if failure is not None:
             self.fail(failure)
         if self._reading_is_stale or not self.auto_read:
             self._reading_is_stale = False
             self.reading_changed()
+        if not is_empty:
+            self._look_again()
 
     def _discard_input(self) -> None:
         """We have said goodbye and only wait for the peer's."""
@@ -281,6 +320,7 @@ class StreamChannel(Channel):
                     self.end(None)
                     return
                 self._heard_more = True
+            self._look_again()
         except BlockingIOError:
             return
         except OSError:
@@ -308,13 +348,18 @@ class StreamChannel(Channel):
         try:
             if self._interest < 0:
                 self._fd = self._sock.fileno()
-                self._event_loop.watch(self._fd, self, interest)
+                self._event_loop.watch(self._fd, self, interest | self._edge if interest == READ else interest)
             elif interest != self._interest:
-                self._event_loop.rewatch(self._fd, interest)
+                self._event_loop.rewatch(self._fd, interest | self._edge if interest == READ else interest)
         except OSError as exc:
             self.fail(exc)  # the selector has no room: nobody would ever look at this channel
             return
         self._interest = interest
+
+    def _look_again(self) -> None:
+        """Let the selector report what is there already: we have not read it all."""
+        if self._interest == READ and self._edge and self._sock is not None:
+            self._event_loop.rewatch(self._fd, READ | self._edge)
 
     def _hang_up(self) -> None:
         """The selector would report the same for ever; what is unread will be read when somebody asks."""
@@ -387,7 +432,7 @@ class StreamChannel(Channel):
             queue[:] = [data]
         else:
             return self._send_pieces(queue[:_MAX_PIECES])
-        taken: i64 = self._sock.send(data)
+        taken: i64 = _write(self._handle, data)
         if taken == pending:
             queue.clear()
         else:

@@ -191,6 +191,15 @@ class TestTakingTheDecoderOut:
         channel.write_inbound(b"ab#cdef")
         assert heard == ["ab", FrameTooLongError, b"cdef", "complete", "complete"]
 
+    def test_its_unread_bytes_can_be_had_while_it_stays(self, factory: Callable[[], Any]) -> None:
+        taken: list[bytes] = []
+        channel, heard = seated(factory(), {"ab": lambda ctx: taken.append(next(iter(ctx.pipeline)).take_unread())})
+        channel.write_inbound(b"abcde")
+        channel.write_inbound(b"fg")
+        assert taken == [b"cde"]
+        assert heard == ["ab", "complete", "fg", "complete"]
+        assert factory().take_unread() == b""
+
     def test_for_another_gives_that_one_the_unread_bytes(self, factory: Callable[[], Any]) -> None:
         class Triples(ByteToMessageDecoder[str]):
             def decode(self, buffer: ReceiveBuffer) -> str | None:

@@ -388,6 +388,25 @@ def test_reads_that_are_asked_for_are_counted() -> None:
     assert (channel.reads_requested, channel.wants_to_read) == (2, False)
 
 
+def test_turning_auto_read_on_is_a_read_which_every_stage_hears_of() -> None:
+    class Asked(ChannelOutboundHandler[Any, Any]):
+        times = 0
+
+        def read(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+            self.times += 1
+            ctx.read()
+
+    asked = Asked()
+    channel = EmbeddedChannel(asked)
+    for value in (True, False, False, True, True):
+        channel.auto_read = value
+    assert asked.times == 1  # for the one step from off to on
+    channel.auto_read = False
+    channel.finish()
+    channel.auto_read = True
+    assert asked.times == 1  # a closed channel reads no more
+
+
 def test_an_outbound_stage_sees_every_operation() -> None:
     class Operations(ChannelOutboundHandler[Any, Any]):
         def __init__(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 
 from pipeline_net import (
     Channel,
+    ChannelHandler,
     ChannelHandlerContext,
     ChannelInboundHandler,
     ChannelOptions,
@@ -298,3 +301,27 @@ def test_backlog_is_what_was_asked_for(loops: EventLoopGroup, caplog: pytest.Log
         server = ServerBootstrap(loops, initializer=echo, backlog=1).bind("tcp://127.0.0.1:0")
     with socket.create_connection(("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))) as sock:
         assert answers(sock)
+
+
+class Quiet(ChannelInboundHandler[bytes]):
+    """Does nothing."""
+
+
+def test_the_stages_of_a_closed_channel_do_not_wait_for_the_garbage_collector(loops: EventLoopGroup) -> None:
+    gone: list[weakref.ref[Quiet]] = []
+    closed = threading.Event()
+
+    def initializer(channel: Channel) -> list[ChannelHandler]:
+        handler = Quiet()
+        gone.append(weakref.ref(handler, lambda _: closed.set()))
+        return [handler]
+
+    gc.disable()
+    try:
+        with ServerBootstrap(loops, initializer=initializer).bind("tcp://127.0.0.1:0") as server:
+            with socket.create_connection(("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))):
+                pass
+            assert closed.wait(_PATIENCE)
+        assert gone[0]() is None
+    finally:
+        gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 import tempfile
@@ -275,3 +276,36 @@ def test_a_file_that_was_closed_breaks_its_channel_and_not_the_loop(connect: Ope
     assert isinstance(failure, ChannelBrokenError)
     far_of_other.sendall(b"x")
     assert receive_exactly(far_of_other, 1) == b"x"
+
+
+# -- when answers leave -----------------------------------------------------------------------------
+
+
+class AnswersAndLooks(ChannelInboundHandler[bytes]):
+    """Answers with so many bytes, and notes which of the peers have been answered by then."""
+
+    def __init__(self, size: int, peers: list[socket.socket], seen: list[int]) -> None:
+        self._size = size
+        self._peers = peers
+        self._seen = seen
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+        self._seen.append(len(select.select(self._peers, [], [], 0)[0]))
+        ctx.write(bytes(self._size))
+
+
+@pytest.mark.parametrize(
+    ("size", "seen_by_the_second"),
+    [pytest.param(100, 0, id="little, when all have been read"), pytest.param(100_000, 1, id="much, at once")],
+)
+def test_what_readers_of_one_turn_are_answered_leaves(
+    connect: Opener, run: OnLoop, size: int, seen_by_the_second: int
+) -> None:
+    peers: list[socket.socket] = []
+    seen: list[int] = []
+    for _ in range(2):
+        peers.append(connect(AnswersAndLooks(size, peers, seen))[1])
+    run(lambda: [peer.send(b"?") for peer in peers])  # both are there when the loop looks next
+    for peer in peers:
+        receive_exactly(peer, size)
+    assert seen == [0, seen_by_the_second]

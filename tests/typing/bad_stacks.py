@@ -19,6 +19,7 @@ from pipeline_net import (
     MessageToMessageDecoder,
     ReceiveBuffer,
     Stack,
+    TransparentHandler,
     wire,
 )
 
@@ -64,6 +65,12 @@ class SendsFiles(ChannelInboundHandler[bytes, Never, FileRegion]): ...
 class Tls(ChannelDuplexHandler[bytes, bytes, bytes, bytes]): ...
 
 
+class Watches(TransparentHandler): ...
+
+
+class WatchesBytes(TransparentHandler[bytes]): ...
+
+
 def use(stack: object) -> None:
     """Take a stack, whatever its types."""
 
@@ -85,6 +92,10 @@ use(wire() >> "LineDecoder")  # E: a name is no stage
 use(wire() >> None)  # E: nothing is no stage
 use(wire() >> (wire() >> LineDecoder() >> TextDecoder()) >> Echo())  # E: stacks are held to the same rules
 use(wire() >> TextDecoder() >> (wire() >> LineDecoder()))  # E: a stack that reads bytes, above one that makes str
+use(wire() >> Watches() >> Chat())  # E: what watches does not turn bytes into str
+use(wire() >> LineDecoder() >> TextDecoder() >> Watches() >> TextEncoder() >> Watches() >> Echo())  # E: str comes
+use(wire() >> TextDecoder() >> Watches() >> Chat())  # E: nobody turns its str into bytes
+use(wire() >> TextDecoder() >> WatchesBytes())  # E: it watches bytes, and str comes
 
 not_what_it_is: Stack[bytes, Never, bytes, bytes] = wire() >> TextEncoder()  # E: it takes str, and hands up bytes
 sees_all_types: Stack[bytes, BigFrame, Never, bytes] = wire() >> FrameDecoder()  # E: hands up any Frame

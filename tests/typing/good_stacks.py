@@ -25,6 +25,7 @@ from pipeline_net import (
     MessageToMessageEncoder,
     ReceiveBuffer,
     Stack,
+    TransparentHandler,
     wire,
 )
 
@@ -134,6 +135,18 @@ class Counts(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
         ctx.fire_channel_read(msg)
 
 
+class Watches(TransparentHandler):
+    """Sits anywhere; the stack around it stays what it was."""
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: Any) -> None:
+        ctx.fire_channel_read(msg)
+
+
+class WatchesBytes(TransparentHandler[bytes]):
+    def write(self, ctx: ChannelHandlerContext, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        ctx.write(msg, promise)
+
+
 class Prepender(ChannelOutboundHandler[bytes, bytes]):
     def write(self, ctx: ChannelHandlerContext[Never, bytes], msg: bytes, promise: ChannelFuture[Any] | None) -> None:
         ctx.write(b"\0", None)
@@ -159,6 +172,14 @@ listens = wire() >> LineDecoder() >> Listens()
 untyped = wire() >> LineDecoder() >> Untyped() >> Listens()
 subclasses = wire() >> FrameDecoder() >> FrameEncoder() >> TakesFrames()
 counted = wire() >> Counts() >> LineDecoder() >> Prepender() >> Counts() >> Echo()
+watched = (
+    wire() >> WatchesBytes() >> Watches() >> LineDecoder() >> Watches() >> TextDecoder() >> TextEncoder() >> Watches()
+)
+assert_type(watched, Stack[bytes, str, str, bytes])
+reveal_type(watched)  # R: Stack[bytes, str, str, bytes]
+watched_chat = watched >> Chat()
+watched_files = wire() >> Watches() >> SendsFiles()
+watched_last = wire() >> LineDecoder() >> TextCodec() >> Chat() >> Watches()
 houses = wire() >> Counts() >> a_house() >> TakesFrames()
 assert_type(wire() >> a_house(), Stack[bytes, Frame, BigFrame, bytes])
 reveal_type(wire() >> a_house())  # R: Stack[bytes, Frame, BigFrame, bytes]

@@ -47,7 +47,7 @@ from .messages import (
 from .options import Deadlines, Leniency, Limits
 from .request_decoder import HttpRequestDecoder
 from .response_decoder import HttpResponseDecoder
-from .server import HttpServerHandler, server_stack
+from .server import HttpServerHandler, InputEnded, server_stack
 from .status import PHRASES, reason_phrase
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "HttpResponseDecoder",
     "HttpResponseEncoder",
     "HttpServerHandler",
+    "InputEnded",
     "RequestAggregator",
     "ResponseAggregator",
     "client_stack",

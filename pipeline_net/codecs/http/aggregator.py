@@ -21,6 +21,7 @@ from .messages import (
 )
 
 _DEFAULT: Final = 1024 * 1024  # bytes
+_SMALL: Final = 4096  # bytes; smaller pieces are gathered
 
 
 class _Parts:
@@ -31,7 +32,7 @@ class _Parts:
             raise ValueError(f"max_body must not be negative, but is {max_body!r}")
         self.max_body: i64 = max_body
         self.size: i64 = 0
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
 
     def add(self, piece: bytes) -> bool:
         """Keep a piece; False if that would be too much, and then all are dropped."""
@@ -39,7 +40,15 @@ class _Parts:
         if self.size > self.max_body:
             self._pieces = []
             return False
-        self._pieces.append(piece)
+        pieces = self._pieces
+        if len(piece) >= _SMALL:
+            pieces.append(piece)
+            return True
+        last = pieces[-1] if pieces else b""
+        if isinstance(last, bytearray):
+            last += piece  # a peer that sends two bytes at a time must not cost us forty each
+        else:
+            pieces.append(bytearray(piece) if pieces else piece)
         return True
 
     def take(self) -> bytes:
@@ -49,7 +58,8 @@ class _Parts:
         if not pieces:
             return b""
         self._pieces = []
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        first = pieces[0]
+        return first if len(pieces) == 1 and isinstance(first, bytes) else b"".join(pieces)
 
 
 class RequestAggregator(ChannelInboundHandler[RequestPart, FullRequest, ResponsePart]):

@@ -45,8 +45,8 @@ class DateClock:
 
 def clock_of(loop: Loop) -> DateClock:
     """Find the clock that the connections of ``loop`` share; loops share nothing."""
-    clock = loop.belongings.get(DateClock)
+    clock = loop.shared.get("http.date")
     if clock is None:
-        clock = loop.belongings[DateClock] = DateClock()
+        clock = loop.shared["http.date"] = DateClock()
     assert isinstance(clock, DateClock)
     return clock

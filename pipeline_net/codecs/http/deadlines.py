@@ -12,6 +12,9 @@ A phase that changes only notes the time.  The timer, when it fires, looks at th
 what is left of it; so a connection that serves a thousand requests a second sets it as often as an idle one.  Only a
 phase whose deadline comes before the timer sets it anew: a head or a body of which one read brought a part.
 
+A peer that still reads a long response is not idle, and one for which we make no room is not slow.  Both are given more
+time as long as bytes move.
+
 A deadline that begins again with each byte is none: a peer that sends a byte now and then would hold the connection for
 ever.  So a head has a fixed time, and a body has a time that grows with what has come of it.
 """
@@ -20,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._mypyc import i64
+from ..._mypyc import i64, mypyc_attr
 from ...context import ChannelHandlerContext
 from .options import Deadlines
 
@@ -37,6 +40,7 @@ OVER: Final = 5  # nothing is watched any more
 _FOREVER: Final = 1e18  # seconds
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DeadlineKeeper:
     """Whoever is told that a deadline has passed."""
 
@@ -58,7 +62,9 @@ class DeadlineWatch:
         self._since: float = 0.0
         self.received: i64 = 0
         """Bytes of the body that have come; the owner counts them."""
-        self._sent: i64 = 0  # what the kernel had taken when we looked last
+        # When we looked last: what the kernel had taken, and whether something waited for it to take more.
+        self._sent: i64 = 0
+        self._had_pending = False
         self._timer: TimerHandle | None = None
         self._timer_at: float = _FOREVER
 
@@ -114,11 +120,14 @@ class DeadlineWatch:
             self._timer = channel.loop.schedule(max(deadline - now, 0.0), self._look, ctx)
 
     def _is_our_turn(self, ctx: ChannelHandlerContext[Any, Any]) -> bool:
-        """Whether the peer waits for us: for a response, or until we read on."""
+        """Whether the peer is not to blame: it waits for a response, for us to read on, or is busy with reading."""
         channel = ctx.channel
-        if self.phase == ANSWER:
-            sent: i64 = channel.sent
-            has_moved = sent > self._sent or channel.pending_write_bytes == 0
-            self._sent = sent
-            return has_moved
-        return self.phase == BODY and not channel.wants_to_read and channel.input_open
+        sent: i64 = channel.sent
+        pending = channel.pending_write_bytes > 0
+        had_pending = self._had_pending
+        has_moved = sent > self._sent
+        self._sent = sent
+        self._had_pending = pending
+        if self.phase == ANSWER or (not channel.wants_to_read and channel.input_open):
+            return has_moved or not pending
+        return self.phase == IDLE and has_moved and (pending or had_pending)

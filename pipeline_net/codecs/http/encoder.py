@@ -37,9 +37,7 @@ from .messages import (
     FullResponse,
     InterimResponse,
     Request,
-    RequestPart,
     Response,
-    ResponsePart,
     phrase_in_bytes,
 )
 from .status import PHRASES
@@ -164,7 +162,7 @@ class HttpResponseEncoder(BodyEncoder):
         self._is_1_1 = request.version != HTTP_1_0
         self._keep_alive = keep_alive
 
-    def encode(self, msg: ResponsePart) -> bytes | list[Any]:
+    def encode(self, msg: Any) -> bytes | list[Any]:
         if isinstance(msg, Response):
             if self.step != HEAD:
                 raise EncodeError(f"{_named(msg)} came before the End of the response before it")
@@ -311,7 +309,7 @@ class HttpRequestEncoder(BodyEncoder):
         super().__init__()
         self._host: bytes | None = None if host is None else Headers([("host", host)]).block
 
-    def encode(self, msg: RequestPart) -> bytes | list[Any]:
+    def encode(self, msg: Any) -> bytes | list[Any]:
         if not isinstance(msg, Request):
             return self.encode_part(msg)
         if self.step != HEAD:

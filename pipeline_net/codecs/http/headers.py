@@ -37,6 +37,9 @@ IS_CHUNKED: Final = 256  # the one transfer coding that we can make
 HAS_EXPECT: Final = 512
 
 _BLANKS: Final = b" \t"
+_SHORT: Final = 4096  # bytes; a longer block is not copied for each line that is added
+_NOT_SPLIT: Final[list[bytes]] = []  # stands for the lists of headers that are a block still; stays empty
+_DECISIVE: Final = frozenset([b"content-length", b"transfer-encoding", b"date", b"host", b"expect", b"connection"])
 
 # Names that responses often have, as they travel: looked up, they need not be checked.
 _FAMILIAR: Final = (
@@ -64,19 +67,16 @@ class Headers:
     """
 
     def __init__(self, items: HeadersLike = ()) -> None:
-        self._block: bytes | None = b""  # as on the wire; None: changed since
-        self._is_split = True
-        self._keys: list[bytes] = []  # names in lower case
-        self._names: list[bytes] = []
-        self._values: list[bytes] = []
-        self._facts: i64 = -1  # not looked at yet
+        self._block: bytes | None = b""  # as on the wire; None: to be put together again
+        self._is_split = False  # whether the three lists hold what the block says
+        self._keys: list[bytes] = _NOT_SPLIT  # names in lower case
+        self._names: list[bytes] = _NOT_SPLIT
+        self._values: list[bytes] = _NOT_SPLIT
+        self._facts: i64 = 0  # -1: not looked at yet
         self._length: i64 = -1
         if isinstance(items, Headers):
-            items._split()
-            self._block = items._block
-            self._keys = items._keys.copy()
-            self._names = items._names.copy()
-            self._values = items._values.copy()
+            self._block = items.block
+            self._facts = -1
         elif isinstance(items, dict):
             for name, value in items.items():
                 self.add(name, value)
@@ -178,15 +178,24 @@ class Headers:
             raise EncodeError(f"the value of {spelled.decode('latin-1')} has a control character: {content!r}")
         if content and (content[0] in _BLANKS or content[-1] in _BLANKS):
             content = content.strip(b" \t")
+        if key in _DECISIVE:
+            self._facts = -1
+            self._length = -1
+        block = self._block
+        if block is not None and not self._is_split and len(block) < _SHORT:
+            self._block = block + spelled + b": " + content + b"\r\n"
+            return
         self._split()
+        self._block = None
         self._keys.append(key)
         self._names.append(spelled)
         self._values.append(content)
-        self._changed()
 
     def __setitem__(self, name: str, value: Text) -> None:
         """Put one line in the place of all lines of that name."""
         line = Headers([(name, value)])
+        line._split()
+        self._split()
         self.discard(name)
         self._keys.append(line._keys[0])
         self._names.append(line._names[0])
@@ -283,8 +292,11 @@ class Headers:
         if self._is_split:
             return
         self._is_split = True
+        self._keys = []
+        self._names = []
+        self._values = []
         block = self._block
-        assert block is not None
+        assert block is not None, "only headers that were taken apart have none"
         at: i64 = 0
         end: i64 = len(block)
         while at < end:
@@ -310,7 +322,7 @@ def from_block(block: bytes) -> Headers:
     """Make headers of a block that a decoder has validated."""
     headers = Headers()
     headers._block = block
-    headers._is_split = False
+    headers._facts = -1
     return headers
 
 
@@ -323,7 +335,7 @@ def _as_bytes(what: str, text: Text) -> bytes:
     if isinstance(text, bytes):
         return text
     if not isinstance(text, str):
-        raise EncodeError(f"{what} is text or bytes, not {text!r}")
+        raise TypeError(f"{what} is text or bytes, not {text!r}")
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError as exc:

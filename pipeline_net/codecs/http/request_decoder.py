@@ -144,8 +144,9 @@ class HttpRequestDecoder(HttpDecoder[RequestPart]):
         if self.expectation is not None and self._is_1_1:
             # RFC 9110 10.1.1: "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore
             # that expectation."
-            if self.expectation.lower() != b"100-continue":
-                raise self.refusal(417, f"nobody here can meet the expectation {self.expectation[:40]!r}")
+            for element in self.expectation.lower().split(b","):
+                if element.strip(b" \t") != b"100-continue":
+                    raise self.refusal(417, f"nobody here can meet the expectation {self.expectation[:40]!r}")
             request.expects_continue = request.body_length != 0
         self.forget_notes()
         return request
@@ -172,9 +173,14 @@ class HttpRequestDecoder(HttpDecoder[RequestPart]):
             return
         scheme, marks, rest = target.partition(b"://")
         authority = rest.partition(b"/")[0].partition(b"?")[0]
-        if not marks or not scheme.isalnum() or not authority or not is_host(authority):
+        if not marks or not _is_scheme(scheme) or not authority or not is_host(authority):
             raise self.refusal(400, f"a target is a path or a URL, not {target[:40]!r}")
         # RFC 9112 3.2.2 lets the URL's host win over Host.  Two programs, of which one looks at Host and the other at
         # the URL, would disagree about who is asked.
         if host is not None and host.lower() != authority.lower():
             raise self.refusal(400, f"the target {target[:40]!r} and Host {host[:40]!r} name different hosts")
+
+
+def _is_scheme(text: bytes) -> bool:
+    """Whether ``text`` is what a URL may begin with (RFC 3986 3.1): a letter, then letters, digits, ``+-.``."""
+    return text[:1].isalpha() and text.replace(b"+", b"").replace(b"-", b"").replace(b".", b"").isalnum()

@@ -107,7 +107,7 @@ class HttpResponseDecoder(HttpDecoder[ResponsePart]):
             raise self.refusal(400, f"a status is from 100 to 999, not {status}")
         self._is_1_1 = version == b"HTTP/1.1 "
         self._status = status
-        self._phrase = data[behind + 1 : last]
+        self._phrase = data[behind + 1 : last] if last > behind else b""
         self.line_at = last + 2 - base
         self.fields_at = self.line_at
         return True

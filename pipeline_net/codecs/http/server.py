@@ -403,13 +403,13 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         if self._unanswered and not self._has_begun and not self._has_switched and ctx.channel.is_open:
             self._encoder.answers(self._unanswered[0], False)
             self._unanswered.clear()
-            ctx.write(self._plain_answer(500))
+            ctx.write(self._plain_answer(503 if self._draining else 500))
         ctx.close(promise)
 
     def deadline_passed(self, ctx: ChannelHandlerContext[Any, Any], phase: i64) -> None:
         """The client has taken too long."""
         _logger.info("%s has taken too long (%s)", ctx.channel.remote_address, _PHASES[phase])
-        if phase == ANSWER:
+        if phase == ANSWER or ctx.channel.pending_write_bytes > 0:
             ctx.channel.abort()  # it does not read: another word would only wait, too
         elif phase in (IDLE, FIRST) and self._decoder.is_between_messages:
             ctx.close()
@@ -424,7 +424,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         if self._unanswered:
             if not self._has_begun:
                 self._encoder.answers(self._unanswered[0], False)
-        elif self._reading is None and ctx.channel.is_open:
+        elif self._reading is None and self._decoder.is_between_messages and ctx.channel.is_open:
             ctx.close()
 
     # -- another protocol ---------------------------------------------------------------------------
@@ -443,6 +443,8 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         pipeline.remove(self)
         if self._decoder in pipeline:
             pipeline.remove(self._decoder)
+        if self._input_ended:
+            ctx.fire_channel_eof()  # what we have kept to ourselves
 
 
 _PHASES: Final = ("nothing came", "idle", "head", "body", "a response that is not read", "")

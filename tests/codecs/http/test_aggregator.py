@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -98,3 +99,17 @@ def test_what_is_held_is_shown() -> None:
 def test_a_negative_limit_is_refused(kind: Any) -> None:
     with pytest.raises(ValueError, match="max_body"):
         kind(-1)
+
+
+def test_a_body_in_tiny_pieces_takes_memory_in_proportion() -> None:
+    for kind, head in ((RequestAggregator, Request("GET", "/")), (ResponseAggregator, Response(200))):
+        channel = EmbeddedChannel(kind())
+        channel.write_inbound(head)
+        tracemalloc.start()
+        for _ in range(200):
+            channel.write_inbound(*[Data(b"ab") for _ in range(500)])
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert held < 1_000_000
+        channel.write_inbound(Data(b"c" * 5000), Data(b"d"), END)
+        assert channel.read_inbound().body == b"ab" * 100_000 + b"c" * 5000 + b"d"

@@ -15,7 +15,8 @@ def test_what_is_an_extension(text: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b" ", b"a", b";", b";a ", b";a=", b";=b", b";a b", b';a="', b';a="\\"', b';a="b"c', b";;a", b";a=b=c", b',a']
+    "text",
+    [b" ", b"a", b";", b";a ", b";a=", b";=b", b";a b", b';a="', b';a="\\"', b';a="b"c', b";;a", b";a=b=c", b",a"],
 )
 def test_what_is_none(text: bytes) -> None:
     assert not extensions_are_well_formed(text)

@@ -39,7 +39,9 @@ def test_only_digits_are_a_number(text: bytes) -> None:
     assert (grammar.decimal(text) >= 0) is is_number
 
 
-@pytest.mark.parametrize("text", [b"", b"1_0", b"+1", b"-1", b" 1", b"1 ", b"\xd9\xa1", b"288230376151711745", b"9" * 99])
+@pytest.mark.parametrize(
+    "text", [b"", b"1_0", b"+1", b"-1", b" 1", b"1 ", b"\xd9\xa1", b"288230376151711745", b"9" * 99]
+)
 def test_what_python_would_read_and_we_do_not(text: bytes) -> None:
     assert grammar.decimal(text) == -1
 

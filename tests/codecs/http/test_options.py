@@ -23,7 +23,7 @@ def test_a_deadline_is_above_zero_or_none(name: str) -> None:
     Deadlines(**settings)
     for value in (0, -1.0, float("nan")):
         with pytest.raises(ValueError, match=name):
-            Deadlines(**{name: value})
+            Deadlines(**{**settings, name: value})
 
 
 def test_nothing_is_forgiven_by_default() -> None:

@@ -55,12 +55,8 @@ WHOLE: list[tuple[bytes, list[Any]]] = [
         [FullRequest("PUT", "/", [("host", ""), ("transfer-encoding", "Chunked")], b"hello0123456789")],
     ),
     (
-        b'PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1 ;a="\\";";b\r\nx\r\n00\r\nT: 1\r\nt:2\r\n\r\n',
-        [
-            FullRequest(
-                "PUT", "/", [("host", "a"), ("transfer-encoding", "chunked")], b"x", [("t", "1"), ("t", "2")]
-            )
-        ],
+        b'PUT / HTTP/1.1\r\nHost:a\r\nTransfer-Encoding:chunked\r\n\r\n1 ;a="\\";";b\r\nx\r\n00\r\nT: 1\r\nt:2\r\n\r\n',
+        [FullRequest("PUT", "/", [("host", "a"), ("transfer-encoding", "chunked")], b"x", [("t", "1"), ("t", "2")])],
     ),
     (
         b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -420,7 +416,10 @@ def test_who_waits_for_a_word_before_sending_a_body(head: bytes, expects: bool) 
         (Leniency(bare_lf=True), b"\nGET / HTTP/1.1\r\nHost: a\n\r\n"),
         (Leniency(bare_lf=True), GET),
         (Leniency(missing_host=True), b"GET / HTTP/1.1\r\n\r\n"),
-        (Leniency(repeated_length=True), b"GET / HTTP/1.1\r\nContent-Length: 0\r\ncontent-length: 0\r\nHost: a\r\n\r\n"),
+        (
+            Leniency(repeated_length=True),
+            b"GET / HTTP/1.1\r\nContent-Length: 0\r\ncontent-length: 0\r\nHost: a\r\n\r\n",
+        ),
         (Leniency(obs_fold=True), b"GET / HTTP/1.1\r\nHost:\r\n a\r\n\r\n"),
     ],
 )
@@ -450,9 +449,7 @@ def test_with_both_lengths_the_coding_counts_and_the_connection_ends() -> None:
 
 
 def test_other_mistakes_are_not_forgiven_along_with_one() -> None:
-    everything = Leniency(
-        bare_lf=True, obs_fold=True, missing_host=True, repeated_length=True, coding_over_length=True
-    )
+    everything = Leniency(bare_lf=True, obs_fold=True, missing_host=True, repeated_length=True, coding_over_length=True)
     assert _refusal(b"GET / HTTP/1.1\nHost : a\n\n", leniency=everything).status == 400
     assert _refusal(b"GET / HTTP/1.1\nContent-Length: 1\nContent-Length: 2\n\n", leniency=everything).status == 400
     assert _refusal(_CHUNKED + b"5\nhello\n", leniency=everything).status == 400

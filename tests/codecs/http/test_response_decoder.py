@@ -30,6 +30,8 @@ def _expecting(*methods: str, **settings: Any) -> HttpResponseDecoder:
     return decoder
 
 
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
 # What was asked, the bytes, and the messages they are when an aggregator puts them together.
 WHOLE: list[tuple[str, bytes, list[Any]]] = [
     (
@@ -54,11 +56,15 @@ WHOLE: list[tuple[str, bytes, list[Any]]] = [
     ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", [FullResponse(204, [("content-length", "5")])]),
     ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", [FullResponse(304, [("content-length", "5")])]),
     ("CONNECT", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", [FullResponse(200, [("content-length", "5")])]),
-    ("CONNECT", b"HTTP/1.1 407 No\r\nContent-Length: 1\r\n\r\nx", [FullResponse(407, [("content-length", "1")], b"x", reason="No")]),
+    (
+        "CONNECT",
+        b"HTTP/1.1 407 No\r\nContent-Length: 1\r\n\r\nx",
+        [FullResponse(407, [("content-length", "1")], b"x", reason="No")],
+    ),
     ("GET", b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", [FullResponse(101, [("upgrade", "x")])]),
     (
         "GET",
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"".join((b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n", EMPTY)),
         [InterimResponse(100), InterimResponse(103, [("link", "a")]), FullResponse(200, [("content-length", "0")])],
     ),
 ]
@@ -72,7 +78,8 @@ def test_a_response_ends_where_the_request_and_its_head_say(method: str, data: b
 def test_a_body_without_a_length_ends_with_the_connection() -> None:
     data = b"HTTP/1.0 200 OK\r\n\r\nhello"
     check_decoder(
-        lambda: [_expecting("GET"), ResponseAggregator()], [(data, [FullResponse(200, None, b"hello", version=HTTP_1_0)])]
+        lambda: [_expecting("GET"), ResponseAggregator()],
+        [(data, [FullResponse(200, None, b"hello", version=HTTP_1_0)])],
     )
     decoder = _expecting("GET")
     head, *parts = decoder.feed(data)
