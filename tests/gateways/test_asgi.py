@@ -6,16 +6,18 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from pipeline_net import EventLoop, PipelineError, ServerBootstrap
+from pipeline_net import EventLoop, ServerBootstrap
 from pipeline_net.codecs.http import Limits
 from pipeline_net.gateways.asgi import AsgiHandler, asgi_stack
 from pipeline_net.gateways.asgi_server import AsgiOptions
 from pipeline_net.gateways.asgi_site import AsgiSite
 from pipeline_net.gateways.errors import ClientDisconnectedError
+from pipeline_net.gateways.proxies import TrustedProxies
 from pipeline_net.testing import EmbeddedChannel
 
 from .conftest import Message, Receive, Send, body_of, serving, without_date
@@ -164,7 +166,6 @@ def test_the_scope_says_what_was_asked(run: Run) -> None:
 def test_a_body_comes_as_it_arrives(run: Run) -> None:
     async def main() -> None:
         async with serving(echo) as asgi:
-            assert body_of(await asgi.post(b"")) == b"0\r\n\r\n" or True
             reader, writer = await asgi.open()
             writer.write(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n")
             writer.write(b"5\r\nfirst\r\n")
@@ -226,21 +227,15 @@ def test_send_waits_while_the_client_does_not_read(run: Run) -> None:
     async def main() -> None:
         async with serving(http_only(app)) as asgi:
             reader, writer = await asgi.open()
-            writer.write(_GET)
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
             await reader.readexactly(1)
             before = -1
             while before != sent:
                 before = sent
                 await asyncio.sleep(0.05)
             assert sent < 16 * 1024 * 1024  # the rest of it waits in the application
-            total = 1
-            while not (await reader.readexactly(8)).startswith(b"\r\n0\r\n"):
-                total += 8
-                if total > 40 * 1024 * 1024:
-                    break
-                chunk = await reader.read(1 << 20)
-                if chunk.endswith(b"0\r\n\r\n"):
-                    break
+            rest = await reader.read()
+            assert rest.endswith(b"\r\n0\r\n\r\n")
             assert sent == 1024 * 32768
             writer.close()
 
@@ -490,8 +485,6 @@ def test_other_upgrades_are_not_taken_up(run: Run) -> None:
 
 
 def test_forwarded_headers_count_from_trusted_peers_only(run: Run) -> None:
-    from pipeline_net.gateways.proxies import TrustedProxies
-
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await send(_HELLO)
         await send({"type": "http.response.body", "body": f"{scope['client'][0]} {scope['scheme']}".encode()})
@@ -506,31 +499,22 @@ def test_forwarded_headers_count_from_trusted_peers_only(run: Run) -> None:
     run(main())
 
 
-def test_the_stage_wants_the_thread_of_its_asyncio_loop() -> None:
+def test_the_stage_wants_the_thread_of_its_asyncio_loop(caplog: pytest.LogCaptureFixture) -> None:
     async def make_site() -> AsgiSite:
         return AsgiSite(hello)
 
-    site = asyncio.run(make_site())
+    with ThreadPoolExecutor(1) as elsewhere:
+        site = elsewhere.submit(asyncio.run, make_site()).result()
     loop = EventLoop()
     loop.start()
-    seen: list[BaseException] = []
-
-    def initializer(channel: Any) -> Any:
-        try:
-            channel.pipeline.add_last(AsgiHandler(site))
-        except PipelineError as exc:
-            seen.append(exc)
-            raise
-        return []
-
     try:
-        server = ServerBootstrap(loop, initializer=initializer).bind("tcp://127.0.0.1:0")
+        server = ServerBootstrap(loop, initializer=lambda channel: asgi_stack(site)).bind("tcp://127.0.0.1:0")
         port = int(server.addresses[0].rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
             assert client.recv(10) == b""
     finally:
         loop.stop()
-    assert "AsyncioHost" in str(seen[0])
+    assert "AsyncioHost" in caplog.text
 
 
 def test_several_requests_at_a_time_are_refused_at_construction() -> None:
