@@ -38,7 +38,8 @@ class Lifespan:
         self._messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._started = asyncio.Event()
         self._ended = asyncio.Event()
-        self._failure: str | None = None
+        self._refusal: str | None = None  # to start
+        self._failure: str | None = None  # to end
         self.is_supported = True
         """Whether the application knows the protocol; "the server must continue" without it."""
 
@@ -52,9 +53,11 @@ class Lifespan:
         self._task = asyncio.create_task(self._run(), name="lifespan")
         # "A server must wait for this message before it starts processing connections."
         await self._started.wait()
-        if self._failure is not None:
-            await self._task
-            raise StartupFailedError(self._failure or "the application cannot start, and does not say why")
+        refusal = self._refusal
+        if refusal is not None:
+            self._ended.set()  # whatever it still does after its last word is cut off in a moment
+            await self.cancel()
+            raise StartupFailedError(refusal or "the application cannot start, and does not say why")
 
     async def shutdown(self, patience: float) -> bool:
         """Let the application clean up, for at most ``patience`` seconds; says whether it has."""
@@ -94,7 +97,7 @@ class Lifespan:
             await self._app(scope, self._messages.get, self._take)
         except Exception as exc:
             if self._started.is_set():
-                if self._failure is None:
+                if self._failure is None and self._refusal is None:
                     self._failure = repr(exc)
                     logger.error("the application's lifespan raised", exc_info=exc)
             else:
@@ -115,7 +118,7 @@ class Lifespan:
             self._started.set()
         elif kind == "lifespan.startup.failed" and not self._started.is_set():
             # "If a server sees this it should log/print the message provided and then exit."
-            self._failure = str(message.get("message", ""))
+            self._refusal = str(message.get("message", ""))
             self._started.set()
         elif kind == "lifespan.shutdown.complete" and self._started.is_set():
             self._ended.set()
