@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("pipeline_net.asgi")
 
+_LONGEST_CHAIN: Final = 32  # exceptions that were raised while another one was handled; chains may be circular
+
 
 class AsgiCall(AsgiExchange):
     """One call of the application."""
@@ -55,10 +57,6 @@ class AsgiCall(AsgiExchange):
         """Call the application, and look after what it leaves behind."""
         try:
             await self._app(self._scope, self.receive, self.send)
-        except ClientDisconnectedError:
-            # "Servers must be prepared to catch this exception if they raised it and should not log it as an error."
-            logger.debug("%s: the client has gone", self.request)
-            self.app_ended()
         except asyncio.CancelledError:
             logger.warning("%s was cancelled", self.request)
             self.app_ended()
@@ -66,8 +64,11 @@ class AsgiCall(AsgiExchange):
         except (KeyboardInterrupt, SystemExit):
             self.app_ended()
             raise
-        except BaseException:
-            logger.exception("%s: the application raised", self.request)
+        except BaseException as exc:
+            if _came_of_a_disconnect(exc):
+                logger.debug("%s: the client has gone", self.request)
+            else:
+                logger.exception("%s: the application raised", self.request)
             self.app_ended()
         else:
             if not self.app_ended():
@@ -80,6 +81,21 @@ class AsgiCall(AsgiExchange):
     def room(self) -> None:
         if self._writers:
             _tell(self._writers)
+
+
+def _came_of_a_disconnect(exc: BaseException) -> bool:
+    """Whether ``exc`` is what ``send()`` has raised, or what a framework has made of it.
+
+    "Servers must be prepared to catch this exception if they raised it and should not log it as an error."
+    """
+    link: BaseException | None = exc
+    for _ in range(_LONGEST_CHAIN):
+        if link is None:
+            return False
+        if isinstance(link, ClientDisconnectedError):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
 
 
 async def _wait_among(waiters: list[asyncio.Future[None]]) -> None:

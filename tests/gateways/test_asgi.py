@@ -298,7 +298,7 @@ def test_after_the_response_receive_says_disconnect_and_send_is_ignored(run: Run
     told: list[str] = []
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
-        waiting = asyncio.create_task(receive())  # type: ignore[arg-type]  # it is a coroutine, which the type leaves open
+        waiting: asyncio.Task[Message] = asyncio.create_task(receive())  # type: ignore[arg-type]  # a coroutine, as here
         await asyncio.sleep(0)
         assert (await waiting)["type"] == "http.request"
         waiting = asyncio.create_task(receive())  # type: ignore[arg-type]  # likewise
@@ -449,7 +449,9 @@ def test_trailers_and_early_hints_travel(run: Run) -> None:
     async def main() -> None:
         async with serving(http_only(app)) as asgi:
             answer = await asgi.get()
-            assert answer.startswith(b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n")
+            assert answer.startswith(
+                b"HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n"
+            )
             assert answer.endswith(b"5\r\nhello\r\n0\r\nx-sum: 5\r\nx-more: 6\r\n\r\n")
 
     run(main())

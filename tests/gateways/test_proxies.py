@@ -62,7 +62,8 @@ def test_a_chain_of_nothing_but_proxies_is_not_followed_for_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "scheme"), [("https", "https"), ("HTTPS", "https"), ("https, http", "http"), ("gopher", "http"), ("", "http")]
+    ("said", "scheme"),
+    [("https", "https"), ("HTTPS", "https"), ("https, http", "http"), ("gopher", "http"), ("", "http")],
 )
 def test_how_the_client_has_spoken(said: str, scheme: str) -> None:
     assert TrustedProxies("*").scheme_of("http", said) == scheme

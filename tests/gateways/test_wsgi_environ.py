@@ -74,7 +74,8 @@ def test_headers(headers: str, key: str, value: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "path"), [("http://x/there?q", "/there"), ("http://x", "/"), ("/%00%ff", "/\0\xff"), ("//a//b", "//a//b")]
+    ("target", "path"),
+    [("http://x/there?q", "/there"), ("http://x", "/"), ("/%00%ff", "/\0\xff"), ("//a//b", "//a//b")],
 )
 def test_paths(target: str, path: str) -> None:
     assert _environ(f"GET {target} HTTP/1.1\nHost: x")["PATH_INFO"] == path
