@@ -13,7 +13,7 @@ import pytest
 
 from pipeline_net import cli
 
-_APPS = '''
+_APPS = """
 async def app(scope, receive, send):
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200})
@@ -31,7 +31,7 @@ def make():
     return wsgi
 
 number = 7
-'''
+"""
 
 
 @pytest.fixture
@@ -132,7 +132,9 @@ def test_what_cannot_be_served_is_explained(
     assert said in capsys.readouterr().err
 
 
-def test_an_address_that_is_taken_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_that_is_taken_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "gateway_apps.py").write_text(_APPS)
     monkeypatch.syspath_prepend(str(tmp_path))
     try:
