@@ -142,7 +142,7 @@ def serving_wsgi(app: Any, **keywords: Any) -> Iterator[int]:
                 ready=lambda server: ready.put(server.addresses[0]),
                 stop=stop,
             )
-        except BaseException as exc:  # noqa: BLE001 - whoever waits for the port gets it
+        except BaseException as exc:
             ready.put(exc)
             raise
 

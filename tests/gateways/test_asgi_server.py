@@ -146,9 +146,8 @@ def test_an_application_that_cannot_start_stops_the_server(run: Run) -> None:
 
 def test_an_address_that_is_taken_ends_the_application_in_good_order(run: Run) -> None:
     app = App()
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        with pytest.raises(OSError, match="cannot bind"):
-            run(serve_asgi(app, f"tcp://127.0.0.1:{other.getsockname()[1]}"))
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError, match="cannot bind"):
+        run(serve_asgi(app, f"tcp://127.0.0.1:{other.getsockname()[1]}"))
     assert app.events == ["startup", "shutdown"]
 
 

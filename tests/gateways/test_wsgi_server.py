@@ -49,9 +49,8 @@ def test_run_wsgi_serves_until_a_signal_and_finishes_what_is_under_way() -> None
 
 
 def test_an_address_that_is_taken_is_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        with pytest.raises(OSError, match="cannot bind"):
-            run_wsgi(hello, f"tcp://127.0.0.1:{other.getsockname()[1]}")
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(OSError, match="cannot bind"):
+        run_wsgi(hello, f"tcp://127.0.0.1:{other.getsockname()[1]}")
 
 
 def test_what_makes_no_sense_is_refused() -> None:
