@@ -47,7 +47,8 @@ _TABLE = {
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
-    "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region server_draining",
+    "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
+    " server_draining",
     "cli_gateways": "gateways codecs.http",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"

@@ -16,7 +16,6 @@ from pipeline_net.codecs.http import Limits
 from pipeline_net.gateways.asgi import AsgiHandler, asgi_stack
 from pipeline_net.gateways.asgi_server import AsgiOptions
 from pipeline_net.gateways.asgi_site import AsgiSite
-from pipeline_net.gateways.errors import ClientDisconnectedError
 from pipeline_net.gateways.proxies import TrustedProxies
 from pipeline_net.testing import EmbeddedChannel
 
@@ -24,13 +23,13 @@ from .conftest import Message, Receive, Send, body_of, serving, without_date
 
 Run = Callable[[Awaitable[Any]], Any]
 
-_HELLO = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
-_GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+HELLO = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 async def hello(scope: Message, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
-        await send(_HELLO)
+        await send(HELLO)
         await send({"type": "http.response.body", "body": b"hello"})
 
 
@@ -47,7 +46,7 @@ def http_only(app: Any) -> Any:
 
 async def _echo(scope: Message, receive: Receive, send: Send) -> None:
     """Send back what comes, as it comes."""
-    await send(_HELLO)
+    await send(HELLO)
     more = True
     while more:
         message = await receive()
@@ -71,7 +70,7 @@ def test_a_response_in_one_piece_has_its_length(run: Run) -> None:
 
 def test_a_response_in_several_pieces_is_chunked(run: Run) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
-        await send(_HELLO)
+        await send(HELLO)
         await send({"type": "http.response.body", "body": b"one", "more_body": True})
         await asyncio.sleep(0)
         await send({"type": "http.response.body", "body": b"two", "more_body": True})
@@ -90,7 +89,7 @@ def test_requests_of_one_connection_are_answered_one_after_the_other(run: Run) -
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["path"] == "/slow":
             await asyncio.sleep(0.01)
-        await send(_HELLO)
+        await send(HELLO)
         await send({"type": "http.response.body", "body": scope["path"].encode()})
 
     async def main() -> None:
@@ -109,7 +108,7 @@ def test_ten_thousand_pipelined_requests_do_not_recurse(run: Run) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if scope["path"] == "/later":
             await asyncio.sleep(0)
-        await send(_HELLO)
+        await send(HELLO)
         await send({"type": "http.response.body", "body": b"x"})
 
     async def main() -> None:
@@ -163,137 +162,6 @@ def test_the_scope_says_what_was_asked(run: Run) -> None:
     assert (old["raw_path"], old["http_version"]) == (b"/", "1.0")
 
 
-def test_a_body_comes_as_it_arrives(run: Run) -> None:
-    async def main() -> None:
-        async with serving(echo) as asgi:
-            reader, writer = await asgi.open()
-            writer.write(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n")
-            writer.write(b"5\r\nfirst\r\n")
-            head = await reader.readuntil(b"first\r\n")
-            assert head.endswith(b"\r\n\r\n5\r\nfirst\r\n")
-            writer.write(b"6\r\nsecond\r\n0\r\n\r\n")
-            assert await reader.read() == b"6\r\nsecond\r\n0\r\n\r\n"
-            writer.close()
-
-    run(main())
-
-
-def test_an_upload_that_nobody_reads_waits_at_the_client(run: Run) -> None:
-    go_on = asyncio.Event()
-
-    async def app(scope: Message, receive: Receive, send: Send) -> None:
-        await go_on.wait()
-        count, more = 0, True
-        while more:
-            message = await receive()
-            count += len(message["body"])
-            more = message["more_body"]
-            assert len(message["body"]) <= 4 * 65536
-        await send(_HELLO)
-        await send({"type": "http.response.body", "body": str(count).encode()})
-
-    size = 32 * 1024 * 1024
-
-    async def main() -> None:
-        options = AsgiOptions(limits=Limits(max_body=size), patience=10)
-        async with serving(http_only(app), options) as asgi:
-            reader, writer = await asgi.open()
-            writer.write(f"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {size}\r\n\r\n".encode())
-            writer.write(bytes(size))
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.2):
-                    await writer.drain()
-            (channel,) = asgi.server.channels
-            assert not channel.wants_to_read
-            assert writer.transport.get_write_buffer_size() > size // 2
-            go_on.set()
-            assert (await reader.read()).endswith(b"\r\n\r\n%d" % size)
-            writer.close()
-
-    run(main())
-
-
-def test_send_waits_while_the_client_does_not_read(run: Run) -> None:
-    sent = 0
-
-    async def app(scope: Message, receive: Receive, send: Send) -> None:
-        nonlocal sent
-        await send(_HELLO)
-        for _ in range(1024):
-            await send({"type": "http.response.body", "body": bytes(32768), "more_body": True})
-            sent += 32768
-        await send({"type": "http.response.body"})
-
-    async def main() -> None:
-        async with serving(http_only(app)) as asgi:
-            reader, writer = await asgi.open()
-            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-            await reader.readexactly(1)
-            before = -1
-            while before != sent:
-                before = sent
-                await asyncio.sleep(0.05)
-            assert sent < 16 * 1024 * 1024  # the rest of it waits in the application
-            rest = await reader.read()
-            assert rest.endswith(b"\r\n0\r\n\r\n")
-            assert sent == 1024 * 32768
-            writer.close()
-
-    run(main())
-
-
-def test_a_client_that_goes_away_is_told_to_the_application(run: Run) -> None:
-    told: list[Any] = []
-
-    async def app(scope: Message, receive: Receive, send: Send) -> None:
-        told.append((await receive())["type"])
-        told.append((await receive())["type"])
-        if scope["path"] == "/send":
-            try:
-                while True:
-                    await send(_HELLO) if len(told) == 2 else None
-                    told.append("")
-                    await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
-                    await asyncio.sleep(0.001)
-            except ClientDisconnectedError as exc:
-                told[2:] = [type(exc)]
-                assert isinstance(exc, OSError)
-                raise
-
-    async def main(target: bytes) -> None:
-        told.clear()
-        async with serving(http_only(app)) as asgi:
-            _, writer = await asgi.open()
-            writer.write(b"GET %b HTTP/1.1\r\nhost: x\r\n\r\n" % target)
-            while not told:
-                await asyncio.sleep(0.001)
-            writer.transport.abort()
-            while len(asgi.server.channels):
-                await asyncio.sleep(0.001)
-
-    run(main(b"/"))
-    assert told == ["http.request", "http.disconnect"]
-    run(main(b"/send"))
-    assert told == ["http.request", "http.disconnect", ClientDisconnectedError]
-
-
-def test_a_client_that_only_shuts_its_side_still_gets_its_response(run: Run) -> None:
-    async def app(scope: Message, receive: Receive, send: Send) -> None:
-        await receive()
-        assert (await receive())["type"] == "http.disconnect"  # it will ask for nothing more
-        await hello(scope, receive, send)
-
-    async def main() -> None:
-        async with serving(http_only(app)) as asgi:
-            reader, writer = await asgi.open()
-            writer.write(_GET)
-            writer.write_eof()
-            assert (await reader.read()).endswith(b"\r\n\r\nhello")
-            writer.close()
-
-    run(main())
-
-
 def test_after_the_response_receive_says_disconnect_and_send_is_ignored(run: Run) -> None:
     told: list[str] = []
 
@@ -333,7 +201,7 @@ def test_an_application_that_fails_is_a_500_or_a_cut_and_a_line_in_the_log(
 ) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         if "start" in fails or "midway" in fails:
-            await send(_HELLO)
+            await send(HELLO)
         if "midway" in fails:
             await send({"type": "http.response.body", "body": b"some", "more_body": True})
             await asyncio.sleep(0.01)
@@ -365,15 +233,15 @@ def test_an_application_that_fails_is_a_500_or_a_cut_and_a_line_in_the_log(
     ("messages", "said"),
     [
         ([{"type": "http.response.body"}], "http.response.start"),
-        ([_HELLO, _HELLO], "http.response.body"),
+        ([HELLO, HELLO], "http.response.body"),
         ([{"type": "nonsense"}], "nonsense"),
-        ([{**_HELLO, "status": 101}], "from 200 to 999"),
-        ([{**_HELLO, "status": "200"}], "from 200 to 999"),
-        ([{**_HELLO, "headers": [(b"a", b"b\r\nc: d")]}], "control character"),
-        ([{**_HELLO, "headers": [(b"a b", b"c")]}], "token"),
-        ([_HELLO, {"type": "http.response.body", "body": "text"}], "is bytes"),
+        ([{**HELLO, "status": 101}], "from 200 to 999"),
+        ([{**HELLO, "status": "200"}], "from 200 to 999"),
+        ([{**HELLO, "headers": [(b"a", b"b\r\nc: d")]}], "control character"),
+        ([{**HELLO, "headers": [(b"a b", b"c")]}], "token"),
+        ([HELLO, {"type": "http.response.body", "body": "text"}], "is bytes"),
         (
-            [{**_HELLO, "headers": [(b"content-length", b"3")]}, {"type": "http.response.body", "body": b"four"}],
+            [{**HELLO, "headers": [(b"content-length", b"3")]}, {"type": "http.response.body", "body": b"four"}],
             "Content-Length says 3",
         ),
     ],
@@ -441,7 +309,7 @@ def test_100_continue_is_sent_when_the_application_wants_the_body(run: Run) -> N
 def test_trailers_and_early_hints_travel(run: Run) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload"]})
-        await send({**_HELLO, "trailers": True})
+        await send({**HELLO, "trailers": True})
         await send({"type": "http.response.body", "body": b"hello"})
         await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"5")], "more_trailers": True})
         await send({"type": "http.response.trailers", "headers": [(b"x-more", b"6")]})
@@ -488,7 +356,7 @@ def test_other_upgrades_are_not_taken_up(run: Run) -> None:
 
 def test_forwarded_headers_count_from_trusted_peers_only(run: Run) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
-        await send(_HELLO)
+        await send(HELLO)
         await send({"type": "http.response.body", "body": f"{scope['client'][0]} {scope['scheme']}".encode()})
 
     async def main() -> None:

@@ -84,7 +84,7 @@ def test_reading_pauses_while_much_waits() -> None:
     channel.write_inbound(bytes(READ_AHEAD - 1))
     assert channel.wants_to_read
     channel.write_inbound(b"x")
-    assert not channel.wants_to_read
+    assert not bool(channel.wants_to_read)
     assert len(exchange.next_message()["body"]) == READ_AHEAD
     assert channel.wants_to_read
 
@@ -113,7 +113,10 @@ def test_a_sender_is_told_to_wait_while_the_peer_does_not_read() -> None:
     channel, exchange = begin(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
     exchange.respond(_START)
     assert exchange.respond({"type": "http.response.body", "body": b"x", "more_body": True})
-    assert exchange.has_room()
+    assert not exchange.respond({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
+    assert not exchange.has_room()
+    assert len(sent(channel)) > 100_000
+    assert bool(exchange.has_room())
 
 
 def test_what_cannot_be_written_is_raised_where_it_was_sent() -> None:

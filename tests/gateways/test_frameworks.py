@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import django
@@ -38,6 +38,10 @@ _UPLOAD = bytes(range(256)) * 4096  # a mebibyte
 async def _client(asgi: Asgi) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{asgi.port}", timeout=20, trust_env=False) as client:
         yield client
+
+
+def _blocking_client(port: int) -> httpx.Client:
+    return httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False)
 
 
 class _Shop:
@@ -244,7 +248,7 @@ urlpatterns = [
 
 
 @pytest.fixture
-def django_is_set_up() -> Iterator[None]:
+def django_is_set_up() -> None:
     if not settings.configured:
         settings.configure(
             DEBUG=False,
@@ -256,7 +260,6 @@ def django_is_set_up() -> Iterator[None]:
             USE_TZ=True,
         )
         django.setup()
-    yield
 
 
 def _check_django(get: Callable[[str], httpx.Response], post: Callable[..., httpx.Response]) -> None:
@@ -280,10 +283,9 @@ def test_django_on_asgi(run: Run, django_is_set_up: None) -> None:
 
 
 def test_django_on_wsgi(django_is_set_up: None) -> None:
-    with serving_wsgi(WSGIHandler()) as port:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
-            _check_django(client.get, client.post)
-            assert client.get("/stream").text == "0123456789"
+    with serving_wsgi(WSGIHandler()) as port, _blocking_client(port) as client:
+        _check_django(client.get, client.post)
+        assert client.get("/stream").text == "0123456789"
 
 
 # -- Flask ----------------------------------------------------------------------------------------------
@@ -311,13 +313,12 @@ def test_flask() -> None:
     def file() -> flask.Response:
         return flask.send_file(__file__, mimetype="text/plain")
 
-    with serving_wsgi(app) as port:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False) as client:
-            assert client.get("/").text == "hello"
-            assert client.head("/").headers["content-length"] == "5"
-            assert client.post("/upload", content=_UPLOAD).json() == {"size": len(_UPLOAD)}
-            chunked = client.post("/upload", content=(_UPLOAD[at : at + 1000] for at in range(0, len(_UPLOAD), 1000)))
-            assert chunked.json() == {"size": len(_UPLOAD)}
-            assert client.get("/stream").text == "0123456789"
-            with open(__file__, encoding="utf-8") as source:
-                assert client.get("/file").text == source.read()
+    with serving_wsgi(app) as port, _blocking_client(port) as client:
+        assert client.get("/").text == "hello"
+        assert client.head("/").headers["content-length"] == "5"
+        assert client.post("/upload", content=_UPLOAD).json() == {"size": len(_UPLOAD)}
+        chunked = client.post("/upload", content=(_UPLOAD[at : at + 1000] for at in range(0, len(_UPLOAD), 1000)))
+        assert chunked.json() == {"size": len(_UPLOAD)}
+        assert client.get("/stream").text == "0123456789"
+        with open(__file__, encoding="utf-8") as source:
+            assert client.get("/file").text == source.read()

@@ -302,23 +302,25 @@ def test_an_upload_that_nobody_reads_waits_at_the_client() -> None:
         return [str(count).encode()]
 
     options = WsgiOptions(limits=Limits(max_body=size), patience=_WAIT)
-    with serving_wsgi(app, options=options) as port:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.3) as client:
-            client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % size)
-            block, sent = bytes(65536), 0
-            try:
-                while sent < size:
-                    sent += client.send(block)
-            except TimeoutError:
-                assert sent < size // 2
-            go_on.set()
-            client.settimeout(_WAIT)
-            client.sendall(bytes(size - sent))
-            answer = b""
-            while chunk := client.recv(1000):
-                answer += chunk
-            assert sent < size  # else it had not waited
-            assert body_of(answer) == str(size).encode()
+    with (
+        serving_wsgi(app, options=options) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=0.3) as client,
+    ):
+        client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % size)
+        block, sent = bytes(65536), 0
+        try:
+            while sent < size:
+                sent += client.send(block)
+        except TimeoutError:
+            assert sent < size // 2
+        go_on.set()
+        client.settimeout(_WAIT)
+        client.sendall(bytes(size - sent))
+        answer = b""
+        while chunk := client.recv(1000):
+            answer += chunk
+        assert sent < size  # else it had not waited
+        assert body_of(answer) == str(size).encode()
 
 
 def test_a_client_that_goes_away_is_an_error_for_who_waits_for_it() -> None:

@@ -21,6 +21,10 @@ class Stage(ChannelInboundHandler[Any]):
         if isinstance(msg, http.Request):
             self.reply = WsgiReply(ctx, msg)
 
+    def channel_writability_changed(self, ctx: Any) -> None:
+        if ctx.channel.is_writable:
+            self.reply.on_loop_room()
+
 
 def begin(wire: bytes = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n") -> tuple[EmbeddedChannel, WsgiReply]:
     stage = Stage()
@@ -82,7 +86,7 @@ def test_giving_up_is_a_500_or_a_cut() -> None:
 
 def test_reading_is_held_and_released_once() -> None:
     channel, reply = begin(b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
-    assert not channel.wants_to_read
+    assert channel.wants_to_read is False
     reply.wants_more()
     assert sent(channel) == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert channel.wants_to_read
