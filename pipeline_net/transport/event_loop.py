@@ -15,8 +15,7 @@ are run, so neither a busy peer nor a task that adds itself again can starve the
 User code that raises is logged and never ends a loop; ``KeyboardInterrupt`` alone reaches whoever drives the loop.
 
 A loop usually runs in a thread of its own (``start()``), and may instead be driven from outside: whoever watches
-``fileno()`` and wakes at ``next_deadline()`` calls ``run_once(0)`` from one thread, and everything of the loop
-happens on that thread.
+``fileno()`` and wakes at ``next_deadline()`` calls ``run_once(0)``, and everything happens on that one thread.
 """
 
 from __future__ import annotations
@@ -88,10 +87,7 @@ def on_a_loop() -> bool:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class EventLoop(Loop):
-    """One thread, one selector, its channels, its timers.
-
-    From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``.
-    """
+    """From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``."""
 
     def __init__(self, name: str = "loop", *, poller: Poller | None = None, pool: WorkerPool | None = None) -> None:
         super().__init__(f"{name}-{next(_numbers)}")

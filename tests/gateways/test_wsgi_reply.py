@@ -86,11 +86,11 @@ def test_giving_up_is_a_500_or_a_cut() -> None:
 
 def test_reading_is_held_and_released_once() -> None:
     channel, reply = begin(b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
-    assert channel.wants_to_read is False
+    assert not bool(channel.wants_to_read)
     reply.wants_more()
     assert sent(channel) == b"HTTP/1.1 100 Continue\r\n\r\n"
-    assert channel.wants_to_read
+    assert bool(channel.wants_to_read)
     reply.on_loop_hold_reads()
     reply.on_loop_hold_reads()
     reply.on_loop_release_reads()
-    assert channel.wants_to_read
+    assert bool(channel.wants_to_read)
