@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote
 
@@ -49,15 +48,17 @@ class AsgiSite:
         self._root_path = root_path
         self._proxies = proxies
         self._loop = asyncio.get_running_loop()
-        self._thread = get_ident()
         self.state: dict[str, Any] = {}
         self._lifespan = Lifespan(app, self.state)
         self.tasks = AppTasks()
 
     @property
     def is_here(self) -> bool:
-        """Whether the caller is on the thread of its asyncio loop."""
-        return get_ident() == self._thread
+        """Whether the caller is run by its asyncio loop."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False  # on a thread without one
 
     def __repr__(self) -> str:
         return f"<AsgiSite of {self._app!r}>"

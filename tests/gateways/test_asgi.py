@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -373,8 +372,7 @@ def test_the_stage_wants_the_thread_of_its_asyncio_loop(caplog: pytest.LogCaptur
     async def make_site() -> AsgiSite:
         return AsgiSite(hello)
 
-    with ThreadPoolExecutor(1) as elsewhere:
-        site = elsewhere.submit(asyncio.run, make_site()).result()
+    site = asyncio.run(make_site())
     loop = EventLoop()
     loop.start()
     try:
