@@ -11,7 +11,7 @@ from attrs import frozen
 from benchmarks import load, report
 from benchmarks.compare import Contest, Outcome
 from benchmarks.process import HERE, BenchmarkError, Cores, Python, interpreter_of
-from benchmarks.rows import ROWS
+from benchmarks.rows import ROWS, Load
 from benchmarks.size import SIZES, Setting, Size
 
 
@@ -58,6 +58,8 @@ def main(arguments: list[str]) -> int:
         print(f"!! the targets are for the compiled build; this one is {python.build}")
     try:
         load.build()
+        if any(isinstance(row.load, Load) and row.load.mode == "tls" for row in ROWS if choices.rows.search(row.name)):
+            load.build_tls()
     except BenchmarkError as exc:
         print(exc, file=sys.stderr)
         return 1

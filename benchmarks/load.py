@@ -1,4 +1,4 @@
-"""What drives the servers: our own load generator, built from ``load.c``, ``redis-benchmark`` and ``wrk``."""
+"""What drives the servers: load generators of our own (``load.c``, ``load_tls.c``), ``redis-benchmark`` and ``wrk``."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
 from benchmarks.process import HERE, BenchmarkError
-from benchmarks.rows import Load, RedisLoad, Row, WrkLoad
+from benchmarks.rows import CERTIFICATE, Load, RedisLoad, Row, WrkLoad
 
 _BINARY: Final = HERE / "bin" / "load"
+_TLS_BINARY: Final = HERE / "bin" / "load_tls"
+_CERTIFICATE: Final = HERE / CERTIFICATE
+_CERTIFICATE_DAYS: Final = 30
 _SLACK: Final = 30.0  # seconds a load may take beyond its own time before it is given up
 _PRIME_SECONDS: Final = 0.3
 _PRIME_CONNECTIONS: Final = 4
@@ -48,16 +52,49 @@ def build() -> None:
     Raises:
         BenchmarkError: no C compiler, or it does not like the source.
     """
-    source = HERE / "load.c"
-    if _BINARY.exists() and _BINARY.stat().st_mtime >= source.stat().st_mtime:
+    _compile("load.c", _BINARY)
+
+
+def build_tls() -> None:
+    """Compile the load generator that speaks TLS, and make a certificate for the servers, unless both are there.
+
+    Raises:
+        BenchmarkError: no C compiler, no OpenSSL to compile against (libssl-dev), or no ``openssl`` program.
+    """
+    _compile("load_tls.c", _TLS_BINARY, "-lssl", "-lcrypto")
+    if _CERTIFICATE.exists() and time.time() - _CERTIFICATE.stat().st_mtime < _CERTIFICATE_DAYS * 86400 / 2:
+        return
+    made = _CERTIFICATE.with_suffix(f".{os.getpid()}")
+    what = (
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+    )
+    names = ("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", str(_CERTIFICATE_DAYS))
+    _run(("openssl", *what, *names, "-keyout", str(made), "-out", f"{made}.crt"), 60.0)
+    with made.open("ab") as both, open(f"{made}.crt", "rb") as certificate:
+        both.write(certificate.read())
+    os.unlink(f"{made}.crt")
+    made.replace(_CERTIFICATE)
+
+
+def _compile(name: str, binary: Path, *libraries: str) -> None:
+    source = HERE / name
+    if binary.exists() and binary.stat().st_mtime >= source.stat().st_mtime:
         return
     compiler = shutil.which(os.environ.get("CC", "gcc")) or shutil.which("cc")
     if compiler is None:
         raise BenchmarkError("the load generator needs a C compiler (gcc, or whatever CC names)")
-    _BINARY.parent.mkdir(exist_ok=True)
-    built = _BINARY.with_suffix(f".{os.getpid()}")  # two runs at once must not see each other's half-written file
-    _run((compiler, "-O2", "-Wall", "-Wextra", "-o", str(built), str(source)), 60.0)
-    built.replace(_BINARY)
+    binary.parent.mkdir(exist_ok=True)
+    built = binary.with_suffix(f".{os.getpid()}")  # two runs at once must not see each other's half-written file
+    _run((compiler, "-O2", "-Wall", "-Wextra", "-o", str(built), str(source), *libraries), 60.0)
+    built.replace(binary)
 
 
 class Driver:
@@ -93,13 +130,18 @@ class Driver:
     def _echo(self, load: Load, port: int, seconds: float) -> Figures:
         options = {
             "target": f"127.0.0.1:{port}",
-            "mode": load.mode,
             "size": load.size,
             "connections": load.connections,
-            "in-flight": load.in_flight,
             "seconds": seconds,
         }
-        command = [str(_BINARY), *(f"--{name}={value}" for name, value in options.items())]
+        if load.mode == "tls":
+            options["ca"] = str(_CERTIFICATE)
+        else:
+            options |= {"mode": load.mode, "in-flight": load.in_flight}
+        command = [
+            str(_TLS_BINARY if load.mode == "tls" else _BINARY),
+            *(f"--{name}={value}" for name, value in options.items()),
+        ]
         said = json.loads(self._pinned(command, seconds))
         return Figures(
             rate=said["rate"],

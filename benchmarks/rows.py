@@ -11,7 +11,9 @@ PURE: Final = "pipeline_net, pure"
 PORT: Final = "{port}"  # in a command: where the harness puts the port that the server must take
 
 Interpreter = Literal["compiled", "pure", "none"]
-Mode = Literal["raw", "frame", "line", "churn"]
+Mode = Literal["raw", "frame", "line", "churn", "tls"]
+
+CERTIFICATE: Final = "bin/tls.pem"  # relative to benchmarks/: what the TLS servers show, and its key
 
 
 @frozen
@@ -32,7 +34,7 @@ class Contender:
 
 @frozen
 class Load:
-    """What the load generator does to each contender (``benchmarks/load.c``)."""
+    """What the load generator does to each contender (``benchmarks/load.c``; ``load_tls.c`` for ``"tls"``)."""
 
     mode: Mode
     size: int = 64  # bytes of payload
@@ -88,7 +90,7 @@ _EPOLL: Final = Contender("bare epoll", ("peers/epoll_echo.py",))
 _REDIS: Final = (
     Contender(
         OURS,
-        (*("../examples/redis_server.py", "--address", f"tcp://127.0.0.1:{PORT}"),),
+        (*("../examples/redis_server", "--address", f"tcp://127.0.0.1:{PORT}"),),
     ),
     Contender(
         "redis-server",
@@ -163,6 +165,13 @@ ROWS: Final = (
         Load("churn"),
         (_ours("raw"), _asyncio("uvloop", "raw"), _EPOLL),
         (Target("uvloop", 1.2, 1.5),),
+    ),
+    Row(
+        "TLS echo, 16 KiB x 50",
+        Load("tls", size=16384),
+        (_ours("tls"), _asyncio("uvloop", "tls"), _asyncio("asyncio", "tls", "asyncio")),
+        (Target("uvloop", 1.0, 1.3),),
+        in_megabytes=True,
     ),
     Row(
         "HTTP hello x 64",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable
@@ -15,11 +16,13 @@ from typing import Any, Final
 from attrs import frozen
 
 from benchmarks.compare import Spread
-from benchmarks.load import Driver
+from benchmarks.load import Driver, build_tls
 from benchmarks.process import HERE, BenchmarkError, Cores, Python, ServerProcess
-from benchmarks.rows import Contender, Load, Row
+from benchmarks.rows import CERTIFICATE, Contender, Load, Row
 
 _CONNECTIONS: Final = 10_000
+_TLS_CONNECTIONS: Final = 2_000  # a handshake takes both sides a millisecond
+_TLS_FRAME: Final = 16384 - 4  # bytes; with its length it fills a record, which is what makes OpenSSL's buffers grow
 _SPARE_DESCRIPTORS: Final = 200
 _AT_ONCE: Final = 500  # connections between two echoes, well below any backlog
 _FRAME: Final = b"\0\0\0\x04ping"
@@ -56,13 +59,17 @@ class SizeRow:
     measure: Callable[[Setting], list[Size]]
 
 
+def _allow_descriptors(count: int) -> None:
+    """Let this process, and the servers that inherit it, have so many connections."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count + _SPARE_DESCRIPTORS:
+        raise BenchmarkError(f"{count} connections need more descriptors than `ulimit -Hn`, which is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count + _SPARE_DESCRIPTORS, hard))
+
+
 def memory_of_connections(setting: Setting) -> list[Size]:
     """Resident memory of the server, before and after; what the kernel holds for a socket is not in it."""
-    # The server inherits the limit.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < _CONNECTIONS + _SPARE_DESCRIPTORS:
-        raise BenchmarkError(f"{_CONNECTIONS} connections need more descriptors than `ulimit -Hn`, which is {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_CONNECTIONS + _SPARE_DESCRIPTORS, hard))
+    _allow_descriptors(_CONNECTIONS)
     contender = Contender("pipeline_net", ("servers/echo.py", "--work", "framed"))
     # Primed with small messages: the heap that large ones leave free would take in connections, and hide them.
     row = Row("connections", Load("frame"), (contender,), (), prime_size=1024)
@@ -87,15 +94,43 @@ def memory_of_connections(setting: Setting) -> list[Size]:
     ]
 
 
-def _ping(client: socket.socket) -> None:
-    client.sendall(_FRAME)
+def memory_of_tls_connections(setting: Setting) -> list[Size]:
+    """The same with TLS: after the handshake, and after a record of full size in each direction."""
+    build_tls()
+    _allow_descriptors(_TLS_CONNECTIONS)
+    contender = Contender("pipeline_net", ("servers/echo.py", "--work", "tls-framed"))
+    context = ssl.create_default_context(cafile=str(HERE / CERTIFICATE))
+    frame = _TLS_FRAME.to_bytes(4, "big") + b"x" * _TLS_FRAME
+    with ServerProcess(contender, setting.python, setting.cores.server) as server, ExitStack() as opened:
+
+        def connect() -> ssl.SSLSocket:
+            plain = socket.create_connection(("127.0.0.1", server.port), timeout=_PATIENCE)
+            return opened.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
+
+        _ping(connect(), frame)
+        before = server.resident_bytes()
+        clients = [connect() for _ in range(_TLS_CONNECTIONS)]
+        _ping(clients[-1])
+        idle = (server.resident_bytes() - before) / _TLS_CONNECTIONS / 1024
+        for client in clients:
+            _ping(client, frame)
+        talked = (server.resident_bytes() - before) / _TLS_CONNECTIONS / 1024
+        server.check_alive()
+    return [
+        Size("a TLS connection that never spoke", "KiB", 48.0, Spread(idle, idle, idle)),
+        Size("after 16 KiB and as much in reply", "KiB", 48.0, Spread(talked, talked, talked)),
+    ]
+
+
+def _ping(client: socket.socket, frame: bytes = _FRAME) -> None:
+    client.sendall(frame)
     reply = b""
-    while len(reply) < len(_FRAME):
-        chunk = client.recv(len(_FRAME) - len(reply))
+    while len(reply) < len(frame):
+        chunk = client.recv(len(frame) - len(reply))
         if not chunk:
             raise BenchmarkError(f"a connection was closed after {reply!r}")
         reply += chunk
-    if reply != _FRAME:
+    if reply != frame:
         raise BenchmarkError(f"wrong reply: {reply!r}")
 
 
@@ -165,6 +200,7 @@ def _python(setting: Setting, *arguments: str) -> str:
 
 SIZES: Final = (
     SizeRow("memory of 10 000 connections with three stages", memory_of_connections),
+    SizeRow("memory of 2 000 TLS connections with four stages", memory_of_tls_connections),
     SizeRow("100 000 timers", timers),
     SizeRow("1 MiB message byte by byte", byte_by_byte),
     SizeRow("import time", imports),

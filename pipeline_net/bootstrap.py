@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
@@ -24,6 +25,7 @@ from .channel import Channel
 from .channel_group import ChannelGroup
 from .errors import AddressError, BlockingOperationError, ChannelClosedError
 from .future import ChannelFuture
+from .handler import ChannelHandler
 from .options import ChannelOptions
 from .server_draining import ServerDraining as ServerDraining
 from .transport.address import Address, parse_address
@@ -36,6 +38,13 @@ from .transport.local import LocalChannel, LocalListener
 from .transport.opening import Initializer, seat_stages
 from .transport.server_channel import Intake, ServerChannel
 from .transport.stream_channel import StreamChannel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .handlers.tls_context import ClientTls, ClientTlsLike, ServerTlsLike
+    from .loop import Listener
+    from .pipeline import Stage
 
 _ANSWER: Final = 5.0  # seconds that a loop has to close a listener; a handler that blocks may be in its way
 _SENDING: Final = 5.0  # seconds that channels which are cut off have to send what was written
@@ -167,6 +176,30 @@ class Server:
                 raise
 
 
+class _TlsIntake(Intake):
+    """Part of an intake whose channels begin with TLS."""
+
+    def __init__(self, whole: Intake, make_tls: Callable[[], ChannelHandler]) -> None:
+        super().__init__(partial(_begin_with, make_tls, whole.initializer), whole.options, whole.channels, None)
+        self._whole = whole
+
+    def take_place(self, loop: EventLoop, listener: Listener) -> bool:
+        return self._whole.take_place(loop, listener)
+
+    def give_place_back(self) -> None:
+        self._whole.give_place_back()
+
+    def keep(self, channel: Channel) -> None:
+        self._whole.keep(channel)
+
+
+def _begin_with(
+    make_first: Callable[[], ChannelHandler], initializer: Initializer, channel: Channel
+) -> Iterable[Stage] | None:
+    channel.pipeline.add_first(make_first())
+    return initializer(channel)
+
+
 class ServerBootstrap:
     """Binds servers.
 
@@ -178,11 +211,14 @@ class ServerBootstrap:
         reuse_address: bind although old connections of that port are not quite gone (SO_REUSEADDR).
         reuse_port: every worker loop has a listener of its own, and the kernel chooses (SO_REUSEPORT).
         max_connections: accept no more while so many are open; the rest waits in the backlog.
+        tls: what ``tls://…`` addresses are encrypted with: certificate and key, a file with both, a ``ServerTls``, or
+            an ``ssl.SSLContext``.  The ``TlsHandler`` is the first stage of their channels, before the initializer's.
         options: of every channel.
 
     Raises:
         ValueError: a limit below 1.
-        TypeError: there is no initializer.
+        TypeError: there is no initializer, or ``tls`` is none of these.
+        TlsError: a certificate cannot be used.
     """
 
     def __init__(
@@ -195,6 +231,7 @@ class ServerBootstrap:
         reuse_address: bool = True,
         reuse_port: bool = False,
         max_connections: int | None = None,
+        tls: ServerTlsLike | None = None,
         options: ChannelOptions = ChannelOptions(),
     ) -> None:
         if initializer is None or not callable(initializer) or isinstance(initializer, type):
@@ -210,18 +247,24 @@ class ServerBootstrap:
         self._reuse_port = reuse_port
         self._max_connections = max_connections
         self._options = options
+        self._make_tls: Callable[[], ChannelHandler] | None = None
+        if tls is not None:
+            from .handlers.tls_context import as_server_tls  # only whoever speaks TLS pays for ssl
+
+            self._make_tls = as_server_tls(tls).handler
 
     def bind(self, *addresses: str | tuple[Any, ...] | Address) -> Server:
         """Listen on all of these addresses, or on none.
 
         Raises:
-            AddressError: an address does not say where.
+            AddressError: an address does not say where, or it and ``tls=`` contradict each other.
             OSError: one cannot be bound; the message names it, and those before it are free again.
             ChannelClosedError: a loop has been stopped.
         """
         if not addresses:
             raise ValueError("bind() wants at least one address")
         parsed = [parse_address(address) for address in addresses]
+        self._check_encryption(parsed)
         self._masters.start()
         self._workers.start()
         server = Server(list({*self._masters, *self._workers}))
@@ -237,8 +280,20 @@ class ServerBootstrap:
         server.open(listeners)
         return server
 
+    def _check_encryption(self, addresses: list[Address]) -> None:
+        """Nothing may be readable by everybody only because two words did not fit together."""
+        encrypted = [address for address in addresses if address.is_tls]
+        if encrypted and self._make_tls is None:
+            raise AddressError(f"bad address {str(encrypted[0])!r}: it needs certificates, which tls= gives")
+        if self._make_tls is not None and not encrypted:
+            raise AddressError(
+                f"tls= is given, and nothing would be encrypted: none of {', '.join(map(str, addresses))} is a tls://…"
+            )
+
     def _listen(self, address: Address, intake: Intake, server: Server, listeners: list[AnyListener]) -> None:
         """Take one address; nobody is received there before the server opens."""
+        if address.is_tls and self._make_tls is not None:
+            intake = _TlsIntake(intake, self._make_tls)
         if address.form == "local":
             loop = self._masters.next()
             listeners.append(
@@ -274,10 +329,13 @@ class Bootstrap:
         group: the loops that get the connections: a group, or one loop, which whoever made it starts or drives.
         initializer: called once per channel, on its loop; the stages it returns are appended to the channel's pipeline.
         local_address: the IP address (and port, or 0) of this machine to come from.
+        tls: how to speak with ``tls://…``: a ``ClientTls``, or an ``ssl.SSLContext``; without it, whoever the system
+            trusts is trusted.  The ``TlsHandler`` is the first stage, before the initializer's.
         options: of every channel.
 
     Raises:
         AddressError: the local address is none.
+        TypeError: the initializer is no function, or ``tls`` is none of these.
     """
 
     def __init__(
@@ -286,6 +344,7 @@ class Bootstrap:
         initializer: Initializer,
         *,
         local_address: str | tuple[Any, ...] | Address | None = None,
+        tls: ClientTlsLike | None = None,
         options: ChannelOptions = ChannelOptions(),
     ) -> None:
         if not callable(initializer) or isinstance(initializer, type):
@@ -297,17 +356,30 @@ class Bootstrap:
         if local_address is not None:
             self._local = parse_address(local_address)
             check_local_address(self._local)
+        self._must_encrypt = tls is not None
+        self._tls: ClientTls | None = None if tls is None else self._make_tls(tls)
+
+    def _make_tls(self, tls: ClientTlsLike | None) -> ClientTls:
+        from .handlers.tls_context import as_client_tls  # only whoever speaks TLS pays for ssl
+
+        return as_client_tls(tls)
 
     def connect(self, address: str | tuple[Any, ...] | Address) -> ChannelFuture[Channel]:
         """Connect; the future has the channel, once it is active.  Cancelling it gives the connection up.
 
-        Raises:
-            AddressError: the address does not say where.
+        With ``tls://…`` it has the channel once the handshake is done.
 
-        The future fails with ``ChannelBrokenError``, which lists what was tried, with ``ConnectTimeoutError``, or with
-        what the initializer raised.
+        Raises:
+            AddressError: the address does not say where, or it is not encrypted although ``tls=`` was given.
+
+        The future fails with ``ChannelBrokenError``, which lists what was tried, with ``ConnectTimeoutError``, with
+        ``TlsError``, or with what the initializer raised.
         """
         parsed = parse_address(address)
+        if parsed.is_tls and self._tls is None:
+            self._tls = self._make_tls(None)
+        if self._must_encrypt and not parsed.is_tls:
+            raise AddressError(f"bad address {str(parsed)!r}: tls= is given, and only tls://… is encrypted")
         if self._local is not None and parsed.form != "inet":
             raise AddressError(f"bad address {str(parsed)!r}: only IP connections can come from {self._local}")
         self._group.start()
@@ -334,8 +406,12 @@ class Bootstrap:
         if promise.cancelled():
             channel.abort()  # before anybody could be told
             return
+        initializer = self._initializer
+        if address.is_tls:
+            assert self._tls is not None, "connect() has made it"
+            initializer = partial(_begin_with, partial(self._tls.handler, address.host), initializer)
         try:
-            seat_stages(channel, self._initializer)
+            seat_stages(channel, initializer)
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - whoever connects gets it
@@ -346,7 +422,7 @@ class Bootstrap:
             promise.fail_if_pending(channel.closed_error())  # by one of its own stages
             return
         promise.add_done_callback(partial(_close_if_failed, channel))
-        channel.pipeline.connect(address, promise)
+        channel.pipeline.connect(address.underneath, promise)
 
     def _make_channel(self, loop: EventLoop, address: Address) -> Channel:
         if address.form == "local":

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._mypyc import i64, mypyc_attr
 from .channel_life import ACTIVATE, ACTIVE, CLOSE, CLOSED, CLOSING, END, REGISTER, STATE_NAMES, next_state
 from .channel_output import ChannelOutput
-from .errors import ChannelBrokenError, ChannelClosedError, PipelineError, WriteBufferOverflowError
+from .errors import ChannelBrokenError, ChannelClosedError, PipelineError, TlsError, WriteBufferOverflowError
 from .future import MAKING, ChannelFuture
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
@@ -74,6 +74,7 @@ class Channel(ChannelOutput):
         self.read_requested = False
         self.read_hint: i64 = 0  # bytes that the first stage would like to get as one piece next; 0: no wish
         self._read_holds: i64 = 0
+        self._read_needs: i64 = 0
         self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
         self._close_future: ChannelFuture[None] | None = None  # made for the first who asks
         self._is_over = False  # whoever asks for it now gets one that is done
@@ -368,9 +369,13 @@ class Channel(ChannelOutput):
     # -- where events end that no stage kept --------------------------------------------------------
 
     def exception_reached_tail(self, exc: BaseException) -> None:
-        """No stage handled ``exc``: log it, with the drawn pipeline, and close.  A peer that went away is no news."""
+        """No stage handled ``exc``: log it, with the drawn pipeline, and close.  A peer that went away is no news; and
+        one with whom TLS does not work out is a line of news, for anybody may call with anything.
+        """
         if isinstance(exc, ChannelBrokenError):
             logger.debug("%s", exc)
+        elif isinstance(exc, TlsError):
+            logger.info("%s: %s", self, exc)
         else:
             logger.error(
                 "%s: an exception reached the end of the pipeline, so the channel is closed\n%r",
@@ -418,7 +423,7 @@ class Channel(ChannelOutput):
             and self.input_open
             and self._read_holds == 0
             and (self._auto_read or self.read_requested)
-            and (self.is_writable or not self.pauses_when_unwritable)
+            and (self.is_writable or not self.pauses_when_unwritable or self._read_needs > 0)
         )
 
     def hold_reads(self) -> None:
@@ -430,6 +435,19 @@ class Channel(ChannelOutput):
         """Take one hold back."""
         assert self._read_holds > 0, "every release_reads() answers one hold_reads()"
         self._read_holds -= 1
+        self.reading_changed()
+
+    def need_reads(self) -> None:
+        """Read until ``need_reads_no_more`` also while the channel is not writable: what waits to be sent can only be
+        sent when something has been read, as in a handshake.
+        """
+        self._read_needs += 1
+        self.reading_changed()
+
+    def need_reads_no_more(self) -> None:
+        """Take one need back."""
+        assert self._read_needs > 0, "every need_reads_no_more() answers one need_reads()"
+        self._read_needs -= 1
         self.reading_changed()
 
     def transport_read(self) -> None:

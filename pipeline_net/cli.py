@@ -3,8 +3,9 @@
 ::
 
     pipeline-net run redis --address tcp://127.0.0.1:6379     an example of the source tree
+    pipeline-net run redis -- --appendonly data.aof           the same, with options of its own
     pipeline-net run chat:initializer --loops 2               what a module of yours serves
-    pipeline-net asgi shop:app                                an application for ASGI; and wsgi, for WSGI
+    pipeline-net run chat:initializer --tls-cert cert.pem --tls-key key.pem
     pipeline-net check frames:FrameDecoder --cases frames.toml
     pipeline-net version
 
@@ -60,7 +61,8 @@ from .cli_gateways import add_gateways
 from .testing import check_decoder
 from .transport.address import parse_address
 
-_DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:9000"  # where a module of the user's listens
+_DEFAULT_PLACE: Final = "127.0.0.1:9000"  # where a module of the user's listens
+_DEFAULT_ADDRESS: Final = f"tcp://{_DEFAULT_PLACE}"
 _CANNOT_BIND: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 Case: TypeAlias = tuple[str, bytes, list[Any]]
@@ -70,15 +72,52 @@ class UsageError(Exception):
     """What was asked cannot be done; the message says why, and what to type instead."""
 
 
+@attrs.frozen
+class Place:
+    """Where a server shall listen, on how many loops, and with which certificate; ``None`` where nothing was said."""
+
+    address: str | None = None
+    loops: int | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    own: tuple[str, ...] = ()  # options of the program itself
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Place:
+        if arguments.tls_key is not None and arguments.tls_cert is None:
+            raise UsageError("--tls-key is of no use without --tls-cert, the certificate that belongs to it")
+        return cls(arguments.address, arguments.loops, arguments.tls_cert, arguments.tls_key, arguments.own)
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        return None if self.certificate is None else (self.certificate, self.key or self.certificate)
+
+    @property
+    def known_address(self) -> str:
+        return self.address or (_DEFAULT_ADDRESS if self.certificate is None else f"tls://{_DEFAULT_PLACE}")
+
+    @property
+    def options(self) -> list[str]:
+        """The same as a program would be told on its command line."""
+        said = {"address": self.address, "loops": self.loops, "tls-cert": self.certificate, "tls-key": self.key}
+        words = [word for name, value in said.items() if value is not None for word in (f"--{name}", str(value))]
+        return [*words, *self.own]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; ``None`` means that of the process.  Returns its exit code.
 
     Raises:
         SystemExit: from argparse: 0 after ``--help``, 2 for options that it does not know.
     """
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    end = words.index("--") if "--" in words else len(words)
+    arguments = _parser().parse_args(words[:end])
+    arguments.own = tuple(words[end + 1 :])
     try:
-        code: int = _run_gateway(arguments) if "serve" in arguments else arguments.do(arguments)
+        if arguments.own and arguments.do is not _run:
+            raise UsageError(f"only a program that is run has options of its own: {' '.join(arguments.own)}")
+        code: int = arguments.do(arguments)
     except UsageError as exc:
         print(f"pipeline-net: {exc}", file=sys.stderr)
         return 2
@@ -99,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
             "Start an example of the source tree by its name, or what MODULE:NAME is: a function that takes a channel "
             "and returns its stages, an EventHandler, or a main function."
         ),
-        epilog="Ctrl-C stops the server.",
+        epilog="What follows -- are options of the program itself.  Ctrl-C stops the server.",
     )
     run.add_argument(
         "what", metavar="EXAMPLE|MODULE:NAME", help="redis, echo, chat, …, or for example chat:initializer"
@@ -108,8 +147,10 @@ def _parser() -> argparse.ArgumentParser:
         "--address", type=_address, help=f"where to listen (yours: {_DEFAULT_ADDRESS}; examples say theirs)"
     )
     run.add_argument("--loops", type=_count, metavar="N", help="event loops, each in a thread of its own (1)")
+    run.add_argument("--tls-cert", type=Path, metavar="FILE", help="encrypt with this certificate (PEM); see --tls-key")
+    run.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, unless it is in the same file")
     run.set_defaults(do=_run)
-    add_gateways(commands, _address, _count)
+    add_gateways(commands, _address, _count, _load, UsageError, _quiet_end, another_address)
 
     check = commands.add_parser(
         "check",
@@ -164,48 +205,24 @@ def _describe_build() -> str:
 
 def _run(arguments: argparse.Namespace) -> int:
     what: str = arguments.what
+    place = Place.of(arguments)
     try:
         with _quiet_end():
             if ":" in what:
-                _serve(_load(what), what, arguments.address, arguments.loops)
+                _serve(_load(what), what, place)
             else:
-                _run_example(find_example(what), arguments.address, arguments.loops)
+                _run_example(find_example(what), place)
     except KeyboardInterrupt:
         return 0
+    except (AddressError, errors.TlsError) as exc:
+        raise UsageError(str(exc)) from exc
     except OSError as exc:
-        return _cannot_bind(exc, f"run {what}")
-    return 0
-
-
-def _run_gateway(arguments: argparse.Namespace) -> int:
-    """Serve somebody's application for ASGI or WSGI."""
-    what: str = arguments.what
-    name = what.removesuffix("()")
-    app = _load(name)
-    if name != what:
-        app = app()
-    if not callable(app):
-        raise UsageError(f"{what} is {app!r}; expected an application, which is called")
-    try:
-        with _quiet_end():
-            return 0 if arguments.serve(app, arguments, _say_where) else 1
-    except KeyboardInterrupt:
-        return 0
-    except (errors.PipelineNetError, ValueError) as exc:
-        if isinstance(exc, ValueError):
-            raise UsageError(str(exc)) from exc
-        print(f"pipeline-net: {what}: {exc}", file=sys.stderr)
+        if exc.errno not in _CANNOT_BIND or "cannot bind" not in str(exc):
+            raise
+        print(f"pipeline-net: {exc.strerror}", file=sys.stderr)
+        print(f"Choose another address:  pipeline-net run {what} --address {another_address(exc)}", file=sys.stderr)
         return 1
-    except OSError as exc:
-        return _cannot_bind(exc, f"{arguments.serve.__name__.removeprefix('serve_')} {what}")
-
-
-def _cannot_bind(exc: OSError, command: str) -> int:
-    if exc.errno not in _CANNOT_BIND or "cannot bind" not in str(exc):
-        raise exc
-    print(f"pipeline-net: {exc.strerror}", file=sys.stderr)
-    print(f"Choose another address:  pipeline-net {command} --address {another_address(exc)}", file=sys.stderr)
-    return 1
+    return 0
 
 
 @contextmanager
@@ -241,7 +258,7 @@ def _example_folders() -> list[Path]:
 
 
 def find_example(name: str) -> Path:
-    """Find the file of an example: ``redis`` is ``redis.py`` or ``redis_server.py``.
+    """Find an example: ``redis`` is ``redis.py``, ``redis_server.py``, or such a folder that has a ``__main__.py``.
 
     Raises:
         UsageError: there is none; the message lists those that are there.
@@ -249,10 +266,12 @@ def find_example(name: str) -> Path:
     stem = name.replace("-", "_").removesuffix(".py")
     folders = _example_folders()
     for folder in folders:
-        for path in (folder / f"{stem}.py", folder / f"{stem}_server.py"):
-            if path.is_file():
+        for path in [folder / name for name in (f"{stem}.py", f"{stem}_server.py", stem, f"{stem}_server")]:
+            if path.is_file() or (path / "__main__.py").is_file():
                 return path
-    names = sorted({path.stem.removesuffix("_server") for folder in folders for path in folder.glob("[!_]*.py")})
+    found = [path for folder in folders for path in (*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__main__.py"))]
+    stems = {path.parent.name if path.name == "__main__.py" else path.stem for path in found}
+    names = sorted({stem.removesuffix("_server") for stem in stems})
     if names:
         raise UsageError(f"no example is called {name!r}; there are: {', '.join(names)}.  {_YOUR_OWN}")
     raise UsageError(
@@ -264,25 +283,21 @@ def find_example(name: str) -> Path:
 _YOUR_OWN: Final = "A server of your own is named MODULE:NAME, such as chat:initializer"
 
 
-def _run_example(path: Path, address: str | None, loops: int | None) -> None:
-    """Run an example as ``python examples/….py`` would."""
+def _run_example(path: Path, place: Place) -> None:
+    """Run an example as ``python examples/…`` would."""
     sys.path.insert(0, str(path.parent))
     try:
-        with _command_line(str(path), address, loops):
+        with _command_line(str(path), place):
             runpy.run_path(str(path), run_name="__main__")
     finally:
         sys.path.remove(str(path.parent))
 
 
 @contextmanager
-def _command_line(program: str, address: str | None, loops: int | None) -> Iterator[None]:
+def _command_line(program: str, place: Place) -> Iterator[None]:
     """Let a program see, as its own, the options that it was given here."""
     before = sys.argv
-    sys.argv = [program]
-    if address is not None:
-        sys.argv += ["--address", address]
-    if loops is not None:
-        sys.argv += ["--loops", str(loops)]
+    sys.argv = [program, *place.options]
     try:
         yield
     finally:
@@ -311,12 +326,14 @@ def _load(what: str) -> Any:
     return found
 
 
-def _serve(found: Any, what: str, address: str | None, loops: int | None) -> None:
+def _serve(found: Any, what: str, place: Place) -> None:
     """Serve an initializer or an event handler, or call a main function."""
+    if place.own and (isinstance(found, type) or not callable(found) or _required_parameters(found) > 0):
+        raise UsageError(f"{what} is no program, and has no options of its own: {' '.join(place.own)}")
     if isinstance(found, type) and issubclass(found, EventHandler):
         found = found()
     if isinstance(found, EventHandler):
-        serve(found, address or _DEFAULT_ADDRESS, loops=loops, ready=_announce)
+        serve(found, place.known_address, loops=place.loops, tls=place.tls, ready=_announce)
     elif isinstance(found, ChannelHandler | Stack) or (isinstance(found, type) and issubclass(found, ChannelHandler)):
         raise UsageError(
             f"{what} is made of stages, and every channel wants its own:"
@@ -325,9 +342,9 @@ def _serve(found: Any, what: str, address: str | None, loops: int | None) -> Non
     elif not callable(found):
         raise UsageError(f"{what} is {found!r}; expected a function, or an EventHandler")
     elif (parameters := _required_parameters(found)) == 1:
-        _serve_stages(found, address or _DEFAULT_ADDRESS, loops)
+        _serve_stages(found, place)
     elif parameters == 0:
-        with _command_line(what, address, loops):
+        with _command_line(what, place):
             found()
     else:
         raise UsageError(
@@ -335,19 +352,15 @@ def _serve(found: Any, what: str, address: str | None, loops: int | None) -> Non
         )
 
 
-def _serve_stages(initializer: Callable[[Any], Any], address: str, loops: int | None) -> None:
-    with EventLoopGroup(loops or 1) as group:
-        server = ServerBootstrap(group, initializer=initializer).bind(address)
+def _serve_stages(initializer: Callable[[Any], Any], place: Place) -> None:
+    with EventLoopGroup(place.loops or 1) as group:
+        server = ServerBootstrap(group, initializer=initializer, tls=place.tls).bind(place.known_address)
         _announce(server)
         server.wait()
 
 
 def _announce(server: Any) -> None:
-    _say_where(server.addresses)
-
-
-def _say_where(addresses: list[str]) -> None:
-    print("listening on", *addresses, flush=True)
+    print("listening on", *server.addresses, flush=True)
 
 
 def _required_parameters(fn: Callable[..., Any]) -> int:

@@ -9,10 +9,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
+from .errors import PipelineNetError
+
 DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:8000"
+_CANNOT_BIND: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 _ASGI: Final = """
 Serve an ASGI 3 application (Starlette, FastAPI, Quart, Django) on an asyncio loop.  MODULE:NAME is the application;
@@ -24,8 +30,51 @@ that makes it.
 """
 
 
-def add_gateways(commands: Any, address: Callable[[str], str], count: Callable[[str], int]) -> None:
-    """Add both commands to a parser; the functions turn text into an address, and into a number from 1 on."""
+def add_gateways(
+    commands: Any,
+    address: Callable[[str], str],
+    count: Callable[[str], int],
+    load: Callable[[str], Any],
+    usage_error: Callable[[str], Exception],
+    quiet_end: Callable[[], AbstractContextManager[None]],
+    another_address: Callable[[OSError], str],
+) -> None:
+    """Add both commands to a parser, with what the other commands use, too.
+
+    Args:
+        address, count: turn text into an address, and into a number from 1 on.
+        load: finds what ``module:name`` means.
+        usage_error: made of a sentence that says what cannot be done.
+        quiet_end: lets SIGTERM end a program as Ctrl-C does.
+        another_address: suggests one for that which an error names.
+    """
+
+    def run(arguments: argparse.Namespace) -> int:
+        what: str = arguments.what
+        name = what.removesuffix("()")
+        app = load(name)
+        if name != what:
+            app = app()
+        if not callable(app):
+            raise usage_error(f"{what} is {app!r}; expected an application, which is called")
+        try:
+            with quiet_end():
+                return 0 if arguments.serve(app, arguments, _announce) else 1
+        except KeyboardInterrupt:
+            return 0
+        except ValueError as exc:
+            raise usage_error(str(exc)) from exc
+        except PipelineNetError as exc:
+            print(f"pipeline-net: {what}: {exc}", file=sys.stderr)
+            return 1
+        except OSError as exc:
+            if exc.errno not in _CANNOT_BIND or "cannot bind" not in str(exc):
+                raise
+            again = f"pipeline-net {arguments.serve.__name__.removeprefix('serve_')} {what}"
+            print(f"pipeline-net: {exc.strerror}", file=sys.stderr)
+            print(f"Choose another address:  {again} --address {another_address(exc)}", file=sys.stderr)
+            return 1
+
     asgi = commands.add_parser("asgi", help="serve an ASGI application", description=_ASGI)
     _add_common(asgi, address, count)
     asgi.add_argument("--loops", type=count, default=1, metavar="N", help="event loops, each in a thread (1)")
@@ -35,12 +84,16 @@ def add_gateways(commands: Any, address: Callable[[str], str], count: Callable[[
         default="auto",
         help="what the application runs on (auto: uvloop where it is installed)",
     )
-    asgi.set_defaults(serve=serve_asgi)
+    asgi.set_defaults(do=run, serve=serve_asgi)
     wsgi = commands.add_parser("wsgi", help="serve a WSGI application", description=_WSGI)
     _add_common(wsgi, address, count)
     wsgi.add_argument("--loops", type=count, default=1, metavar="N", help="event loops, each in a thread (1)")
     wsgi.add_argument("--threads", type=count, metavar="N", help="requests that run at once (cores plus 4)")
-    wsgi.set_defaults(serve=serve_wsgi)
+    wsgi.set_defaults(do=run, serve=serve_wsgi)
+
+
+def _announce(addresses: list[str]) -> None:
+    print("listening on", *addresses, flush=True)
 
 
 def _add_common(parser: argparse.ArgumentParser, address: Callable[[str], str], count: Callable[[str], int]) -> None:

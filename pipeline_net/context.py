@@ -26,7 +26,15 @@ from typing_extensions import TypeVar
 
 from ._mypyc import i64, mypyc_attr
 from .errors import ForeignThreadError
-from .handler import INBOUND, OUTBOUND, ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents
+from .handler import (
+    INBOUND,
+    OUTBOUND,
+    ChannelDuplexHandler,
+    ChannelHandler,
+    InboundEvents,
+    OutboundEvents,
+    TransparentHandler,
+)
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -115,6 +123,14 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def loop(self) -> Loop:
         """The loop of the channel."""
         return self.channel.loop
+
+    @property
+    def is_next_to_wire(self) -> bool:
+        """Whether this seat reads what the transport has read: no stage before it changes a message."""
+        seat = self.prev
+        while isinstance(seat.handler, TransparentHandler):
+            seat = seat.prev
+        return seat.prev is seat  # the head
 
     def __repr__(self) -> str:
         return f"<{self.name}: {type(self.handler).__name__}{' (removed)' if self.is_removed else ''}>"

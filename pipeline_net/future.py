@@ -46,7 +46,7 @@ class ChannelFuture(Generic[T]):
         self._result: T | None = None
         self._exception: BaseException | None = None
         self._callbacks: list[Callable[[Any], object]] | None = None
-        self._arrived: threading.Event | None = None
+        self._gates: list[threading.Lock] | None = None  # one for each thread that waits; opened at the end
         self._mirrors: list[Callable[[], object]] | None = None  # futures of other loops, told from whatever thread
         self._on_cancel: Callable[[], object] | None = None
 
@@ -93,15 +93,23 @@ class ChannelFuture(Generic[T]):
             raise BlockingOperationError(
                 f"{self!r} is waited for on {self.loop.name}, the loop that has to complete it: use add_done_callback"
             )
+        gate = threading.Lock()  # an Event would do the same, with three more objects and some microseconds
+        gate.acquire()
         with self._lock:
-            if self._arrived is None:
-                self._arrived = threading.Event()
-            arrived = self._arrived
             if self._state >= _DONE:
                 return
+            if self._gates is None:
+                self._gates = []
+            self._gates.append(gate)
         started = time.monotonic()
-        if not arrived.wait(timeout):
-            raise TimeoutError(f"nothing came within {time.monotonic() - started:.3g} s")
+        if gate.acquire(timeout=-1.0 if timeout is None else max(timeout, 0.0)):
+            return
+        with self._lock:
+            if self._state >= _DONE:
+                return  # it came in this very moment
+            if self._gates is not None:
+                self._gates.remove(gate)  # who asks again and again, for a moment each, leaves nothing behind
+        raise TimeoutError(f"nothing came within {time.monotonic() - started:.3g} s")
 
     def add_done_callback(self, fn: Callable[[ChannelFuture[T]], object]) -> None:
         """Run ``fn(self)`` as a task of the loop once there is an outcome; if there is one already, as its next
@@ -207,14 +215,16 @@ class ChannelFuture(Generic[T]):
 
     def _announce(self) -> None:
         with self._lock:
-            arrived = self._arrived
+            gates = self._gates
             callbacks = self._callbacks
             mirrors = self._mirrors
+            self._gates = None
             self._callbacks = None
             self._mirrors = None
             self._on_cancel = None
-        if arrived is not None:
-            arrived.set()
+        if gates is not None:
+            for gate in gates:
+                gate.release()
         if mirrors is not None:
             for tell in mirrors:
                 tell()

@@ -54,6 +54,7 @@ from .transport.group import EventLoopGroup
 
 if TYPE_CHECKING:
     from .channel import Channel
+    from .handlers.tls_context import ServerTlsLike
     from .loop import Loop
 
 logger = logging.getLogger("pipeline_net.server")
@@ -241,6 +242,7 @@ def serve(
     receive_buffer: int | None = None,
     send_buffer: int | None = None,
     max_connections: int | None = None,
+    tls: ServerTlsLike | None = None,
     options: ChannelOptions | None = None,
     ready: Callable[[RunningServer], object] | None = None,
 ) -> None:
@@ -263,6 +265,8 @@ def serve(
         receive_size: bytes asked of the kernel at once.
         receive_buffer, send_buffer: bytes of the kernel's buffers; None lets it choose.
         max_connections: that many, and further ones wait to be accepted.
+        tls: what ``tls://…`` addresses are encrypted with: certificate and key, a file with both, a ``ServerTls``, or
+            an ``ssl.SSLContext``.
         options: what else may be set for a channel; the arguments above, where they differ from their defaults, come
             first.
         ready: called with the server when every address is bound and ``on_init_complete`` has returned.
@@ -271,7 +275,8 @@ def serve(
         AddressError: an address does not say where to listen.
         OSError: an address cannot be listened on; the message names it.
         ValueError: no address, or an impossible configuration.
-        TypeError: the handler or the codec are not what they should be.
+        TypeError: the handler, the codec or ``tls`` are not what they should be.
+        TlsError: a certificate cannot be used.
     """
     _check(handler, addresses, codec, ticker)
     count = loops if loops is not None else None if multicore else 1
@@ -294,6 +299,7 @@ def serve(
                     server.stages_for,
                     reuse_port=reuse_port,
                     max_connections=max_connections,
+                    tls=tls,
                     options=channel_options,
                 )
                 server.addresses = bootstrap.bind(*addresses).addresses

@@ -22,10 +22,15 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pipeline_net import EventHandler
     from pipeline_net.server import RunningServer
+
+# A busy machine is no reason for a test to fail; what takes for ever meets pytest's own limit.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 _ROOT = Path(__file__).parent.parent
 _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"

@@ -17,6 +17,7 @@ from pipeline_net import (
     ChannelOptions,
     EventLoop,
     PipelineError,
+    TlsError,
     WriteBufferOverflowError,
 )
 from pipeline_net.channel import Channel
@@ -452,20 +453,14 @@ def test_a_write_beyond_the_hard_cap_fails_and_closes_the_channel_with_a_reason(
     assert listens.log == ["writable: False", "WriteBufferOverflowError", "inactive", "unregistered", "removed"]
 
 
-def test_turning_auto_read_on_asks_stages_for_what_they_hold_back() -> None:
-    class Asked(ChannelDuplexHandler[Any, Any, Any, Any]):
-        times = 0
-
-        def read(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-            self.times += 1
-            ctx.read()
-
-    asked = Asked()
-    channel = EmbeddedChannel(asked, options=ChannelOptions(auto_read=False))
-    channel.auto_read = False
-    assert asked.times == 0
-    channel.auto_read = True
-    assert asked.times == 1
+def test_a_tls_error_at_the_tail_is_one_line_of_news(caplog: pytest.LogCaptureFixture) -> None:
+    channel = EmbeddedChannel()
+    with caplog.at_level("INFO", logger="pipeline_net.channel"):
+        channel.pipeline.fire_exception_caught(TlsError("the peer speaks plain HTTP"))
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("INFO", None)
+    assert record.getMessage().endswith("the peer speaks plain HTTP")
+    assert not channel.is_open
 
 
 def test_a_close_future_that_is_asked_for_late_is_done() -> None:

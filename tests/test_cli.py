@@ -159,6 +159,17 @@ def test_a_main_function_sees_the_options_as_its_own(module: Path, capsys: pytes
     assert sys.argv is before
 
 
+def test_what_follows_two_dashes_are_options_of_the_program_itself(
+    module: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", "mine:main", "--loops", "3", "--", "--appendonly", "data.aof"]) == 0
+    assert capsys.readouterr().out == "arguments: ['--loops', '3', '--appendonly', 'data.aof']\n"
+    assert cli.main(["run", "mine:initializer", "--", "--odd"]) == 2
+    assert "mine:initializer is no program, and has no options of its own: --odd" in capsys.readouterr().err
+    assert cli.main(["version", "--", "--odd"]) == 2
+    assert "only a program that is run has options of its own: --odd" in capsys.readouterr().err
+
+
 def test_an_example_is_found_by_its_name_and_runs_as_a_program(
     module: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -178,7 +189,7 @@ def test_an_example_is_found_by_its_name_and_runs_as_a_program(
 
 def test_examples_of_the_source_tree_are_found_from_its_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(_ROOT)
-    assert cli.find_example("redis") == _ROOT / "examples" / "redis_server.py"
+    assert cli.find_example("redis") == _ROOT / "examples" / "redis_server"
 
 
 def test_without_examples_it_says_where_they_are(

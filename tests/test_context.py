@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelDuplexHandler, ChannelFuture, ChannelHandlerContext, PipelineError
+from pipeline_net import (
+    ChannelDuplexHandler,
+    ChannelFuture,
+    ChannelHandlerContext,
+    PipelineError,
+    TransparentHandler,
+)
 from pipeline_net.handler import INBOUND, OUTBOUND
 from pipeline_net.testing import EmbeddedChannel
 
@@ -92,6 +98,12 @@ def test_a_seat_that_was_removed_says_so() -> None:
     channel.pipeline.remove("a")
     assert ctx.is_removed
     assert repr(ctx) == "<a: Tracer (removed)>"
+
+
+def test_a_seat_reads_from_the_wire_if_only_transparent_stages_are_before_it() -> None:
+    pipeline = EmbeddedChannel(TransparentHandler(), TransparentHandler(), Tracer(), Tracer()).pipeline
+    seats = [pipeline.context(name) for name in pipeline.names]
+    assert [seat.is_next_to_wire for seat in seats if seat is not None] == [True, True, True, False]
 
 
 def test_a_seat_makes_promises_of_its_loop() -> None:

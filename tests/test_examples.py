@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parent.parent
-_EXAMPLES = sorted(path.name for path in (_ROOT / "examples").glob("*.py"))
+_EXAMPLES = sorted(
+    [path.name for path in (_ROOT / "examples").glob("*.py")]
+    + [path.parent.name for path in (_ROOT / "examples").glob("*/__main__.py")]
+)
 _README = (_ROOT / "examples" / "README.md").read_text()
 
 
@@ -24,7 +27,7 @@ def _words_of(test: Path) -> set[str]:
     }
 
 
-_NAMED_BY_TESTS = set().union(*(_words_of(path) for path in (_ROOT / "tests" / "examples").glob("test_*.py")))
+_NAMED_BY_TESTS = set().union(*(_words_of(path) for path in (_ROOT / "tests" / "examples").rglob("test_*.py")))
 
 
 @pytest.mark.parametrize("example", _EXAMPLES)
@@ -38,7 +41,7 @@ def test_an_example_is_in_the_list_of_examples(example: str) -> None:
 
 
 def test_the_list_of_examples_names_no_others() -> None:
-    assert set(re.findall(r"\]\((\w+\.py)\)", _README)) == set(_EXAMPLES)
+    assert set(re.findall(r"\]\((\w+(?:\.py)?)\)", _README)) == set(_EXAMPLES)
 
 
 def test_there_are_the_examples_that_readers_were_promised() -> None:

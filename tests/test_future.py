@@ -284,6 +284,37 @@ def test_another_thread_that_waits_hears_of_a_cancellation(future: ChannelFuture
     assert len(raised) == 1
 
 
+def test_all_threads_that_wait_hear_of_the_result(future: ChannelFuture[int]) -> None:
+    heard: list[int] = []
+    asked = threading.Barrier(5)
+
+    def wait() -> None:
+        asked.wait(10)
+        heard.append(future.result(10))
+
+    threads = [_in_a_thread(wait) for _ in range(4)]
+    asked.wait(10)
+    future.set_result(5)
+    for thread in threads:
+        thread.join(10)
+    assert heard == [5] * 4
+
+
+def test_a_thread_that_asks_again_and_again_leaves_nothing_behind(future: ChannelFuture[int]) -> None:
+    impatience: list[BaseException] = []
+
+    def wait() -> None:
+        for timeout in (0.0, -1.0, 0.001, 0.001):
+            try:
+                future.result(timeout)
+            except TimeoutError as exc:
+                impatience.append(exc)
+
+    _in_a_thread(wait).join(10)
+    assert len(impatience) == 4
+    assert not future._gates
+
+
 def test_only_one_of_many_threads_completes_it(loop: EmbeddedLoop) -> None:
     for _ in range(50):
         future: ChannelFuture[int] = ChannelFuture(loop)

@@ -45,16 +45,18 @@ _TABLE = {
     "codecs.base": "codecs.message_to_message buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
+    "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors options loop"
+    " transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
-    "cli_gateways": "gateways codecs.http",
+    "cli_gateways": "gateways codecs.http errors",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
     "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"
-    " server_draining",
+    " handlers.tls_context server_draining",
     "event_handler": "",
     "conn": "event_handler codecs.base handler channel errors ring_buffer",
     "datagram_conn": "conn datagram event_handler handler channel errors",
@@ -66,6 +68,7 @@ _TABLE = {
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
+    "codecs.redis.__init__": "codecs.redis codecs.redis.client",
     "handlers.__init__": "handlers",
 }
 
@@ -74,9 +77,10 @@ _RESTRICTED = {
     "socket": "transport bootstrap",
     "select": "transport bootstrap",
     "selectors": "transport bootstrap",
-    "ssl": "handlers.tls",
+    "ssl": "handlers.tls handlers.tls_output handlers.tls_context handlers.tls_verification",
     # testing.embedded_loop asks only which thread it is on; the handlers have what channels of several loops share
-    "threading": "transport bootstrap server future gateways testing.embedded_loop handlers.connection_limit",
+    "threading": "transport bootstrap server future gateways testing.embedded_loop handlers.connection_limit"
+    " handlers.traffic_shaping handlers.pcap",
     "_thread": "transport bootstrap server future",
 }
 
@@ -104,6 +108,8 @@ def _room_of(module: str) -> str:
     if module in _TABLE:
         return module
     parts = module.split(".")
+    if len(parts) == 4 and ".".join(parts[:3]) in _TABLE:  # a room inside a protocol's
+        return ".".join(parts[:3])
     if len(parts) == 3 and parts[0] == "codecs":  # every protocol is a room of its own, however little its row says
         return ".".join(parts[:2])
     return parts[0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ssl
 import struct
 from typing import Final, cast
 
@@ -16,6 +17,7 @@ _LENGTH: Final = struct.Struct(">I")
 _PREFIX: Final = 4  # bytes of the length field
 _MAX_FRAME: Final = 16 * 1024 * 1024  # bytes, as for the framed server of ours
 _MAX_LINE: Final = 1024 * 1024  # bytes, as for the line server of ours
+_CERTIFICATE: Final = "bin/tls.pem"  # the harness has made it
 
 
 class RawEcho(asyncio.Protocol):
@@ -205,19 +207,25 @@ async def serve(work: str, port: int) -> None:
     else:
         factory: dict[str, type[asyncio.Protocol | asyncio.BufferedProtocol]] = {
             "raw": RawEcho,
+            "tls": RawEcho,
             "fused": FusedFramedEcho,
             "framed": HandWrittenFramedEcho,
             "plain": PlainFramedEcho,
             "buffered": BufferedFramedEcho,
         }
-        server = await loop.create_server(factory[work], "127.0.0.1", port, backlog=1024)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if work == "tls" else None
+        if context is not None:
+            context.load_cert_chain(_CERTIFICATE)
+        server = await loop.create_server(factory[work], "127.0.0.1", port, backlog=1024, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--work", choices=("raw", "framed", "fused", "plain", "buffered", "line"), required=True)
+    options.add_argument(
+        "--work", choices=("raw", "tls", "framed", "fused", "plain", "buffered", "line"), required=True
+    )
     options.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop")
     options.add_argument("--port", type=int, default=0)
     chosen = options.parse_args()

@@ -1,4 +1,6 @@
-"""Echo servers: raw bytes, length-prefixed frames, lines.  One loop; every connection has its own stack."""
+"""Echo servers: raw bytes, with and without TLS, length-prefixed frames, lines.  One loop; every connection has its own
+stack.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +22,7 @@ from pipeline_net.codecs import LengthFieldBasedFrameDecoder, LengthFieldPrepend
 
 _MAX_FRAME: Final = 16 * 1024 * 1024  # bytes
 _MAX_LINE: Final = 1024 * 1024  # bytes
+_CERTIFICATE: Final = "bin/tls.pem"  # the harness has made it
 
 
 class Echo(ChannelInboundHandler[bytes, Never, bytes]):
@@ -51,7 +54,13 @@ def line(channel: Channel) -> Stack[Any, Any, Any, Any]:
     return wire() >> LineBasedFrameDecoder(_MAX_LINE) >> NewlineEncoder() >> Echo()
 
 
-STACKS: Final[dict[str, Callable[[Channel], Stack[Any, Any, Any, Any]]]] = {"raw": raw, "framed": framed, "line": line}
+STACKS: Final[dict[str, Callable[[Channel], Stack[Any, Any, Any, Any]]]] = {
+    "raw": raw,
+    "tls": raw,
+    "framed": framed,
+    "tls-framed": framed,
+    "line": line,
+}
 
 
 def main() -> None:
@@ -59,8 +68,10 @@ def main() -> None:
     options.add_argument("--work", choices=sorted(STACKS), required=True)
     options.add_argument("--port", type=int, default=0)
     chosen = options.parse_args()
+    is_tls = chosen.work.startswith("tls")
     with EventLoopGroup(1) as loops:
-        server = ServerBootstrap(loops, initializer=STACKS[chosen.work]).bind(f"tcp://127.0.0.1:{chosen.port}")
+        bootstrap = ServerBootstrap(loops, initializer=STACKS[chosen.work], tls=_CERTIFICATE if is_tls else None)
+        server = bootstrap.bind(f"{'tls' if is_tls else 'tcp'}://127.0.0.1:{chosen.port}")
         print(server.addresses[0].rpartition(":")[2], flush=True)
         server.wait()
 

@@ -169,7 +169,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
 
     def _pass_on_expectation(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> None:
         """Tell the transport what should come as one piece: it can only help whoever reads straight from it."""
-        if ctx.pipeline.first is ctx.handler:
+        if ctx.is_next_to_wire:
             ctx.channel.read_hint = buffer.expected
         buffer.expected = 0
 

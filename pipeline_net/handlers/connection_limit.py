@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..handler import TransparentHandler
 from .networks import address_of
+from .proxy_protocol import client_of
 
 if TYPE_CHECKING:
     from ..context import ChannelHandlerContext
@@ -34,6 +35,7 @@ class ConnectionLimitHandler(TransparentHandler[Any]):
         per_address: connections at once from one source; peers without an IP address count in the total only.
         ipv6_prefix: how many bits of an IPv6 address make a source.  A subscriber usually owns a whole /64, and could
             otherwise come from as many addresses as it likes.
+        proxied: whether the source is that of the PROXY header; seat it behind ``ProxyProtocolDecoder`` then.
 
     Raises:
         ValueError: a limit below 1, a prefix that is none, or no limit at all.
@@ -41,7 +43,14 @@ class ConnectionLimitHandler(TransparentHandler[Any]):
 
     shareable: ClassVar[bool] = True
 
-    def __init__(self, total: int | None = None, per_address: int | None = None, *, ipv6_prefix: int = 64) -> None:
+    def __init__(
+        self,
+        total: int | None = None,
+        per_address: int | None = None,
+        *,
+        ipv6_prefix: int = 64,
+        proxied: bool = False,
+    ) -> None:
         for name, limit in (("total", total), ("per_address", per_address)):
             if limit is not None and limit < 1:
                 raise ValueError(f"{name} must be at least 1, not {limit}")
@@ -51,6 +60,7 @@ class ConnectionLimitHandler(TransparentHandler[Any]):
             raise ValueError(f"ipv6_prefix must be from 1 to {_IPV6_BITS}, not {ipv6_prefix}")
         self._total = total
         self._per_address = per_address
+        self._proxied = proxied
         self._ipv6_shift = _IPV6_BITS - ipv6_prefix
         self._lock = threading.Lock()  # taken when a connection comes and when it goes, by whatever loop it lives on
         self._sources: dict[Any, int] = {}  # only those that have connections
@@ -68,7 +78,8 @@ class ConnectionLimitHandler(TransparentHandler[Any]):
         return self._refused
 
     def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        if ctx.channel.remote_address is not None or ctx.channel.is_active:
+        knows_peer = ctx.channel.remote_address is not None and not self._proxied
+        if knows_peer or ctx.channel.is_active:
             self._admit(ctx)  # an accepted channel knows its peer already
 
     def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
@@ -89,7 +100,7 @@ class ConnectionLimitHandler(TransparentHandler[Any]):
         return address
 
     def _admit(self, ctx: ChannelHandlerContext[Any, Any]) -> bool:
-        remote = ctx.channel.remote_address
+        remote = client_of(ctx.channel) if self._proxied else ctx.channel.remote_address
         source = self._source_of(remote)
         with self._lock:
             complaint = self._complaint(source)

@@ -77,7 +77,11 @@ class FlowControlHandler(TransparentHandler[Any]):
             ctx.fire_exception_caught(exc)
 
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._waiting.clear()
+        waiting = self._waiting
+        self._waiting = deque()
+        for thing in waiting:  # messages are dropped: whoever closes wants no more of them
+            if isinstance(thing, _Event) and thing.exc is not None:
+                ctx.fire_exception_caught(thing.exc)
         ctx.fire_channel_inactive()
 
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
@@ -116,9 +120,8 @@ class FlowControlHandler(TransparentHandler[Any]):
 
     def _let_out(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         channel = ctx.channel
-        waiting = self._waiting
-        while waiting and (self._is_asked or channel.auto_read) and channel.is_open and not ctx.is_removed:
-            thing = waiting.popleft()
+        while self._waiting and (self._is_asked or channel.auto_read) and channel.is_open and not ctx.is_removed:
+            thing = self._waiting.popleft()
             if isinstance(thing, _Event):
                 self._fire(ctx, thing)
             else:

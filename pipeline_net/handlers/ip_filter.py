@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ..handler import TransparentHandler
 from .networks import Networks, address_of
+from .proxy_protocol import client_of
 
 if TYPE_CHECKING:
     from ..context import ChannelHandlerContext
@@ -28,15 +29,20 @@ class IpFilterHandler(TransparentHandler[Any]):
 
     A refused connection of a server is closed before any stage hears of it.  One instance may serve all channels.
 
+    Args:
+        allow, deny: networks, as text or as objects of ``ipaddress``.
+        proxied: whether the address is that of the PROXY header; seat it behind ``ProxyProtocolDecoder`` then.
+
     Raises:
         ValueError: what is given is no network, or there is neither ``allow`` nor ``deny``.
     """
 
     shareable: ClassVar[bool] = True
 
-    def __init__(self, allow: Iterable[Any] | None = None, deny: Iterable[Any] = ()) -> None:
+    def __init__(self, allow: Iterable[Any] | None = None, deny: Iterable[Any] = (), *, proxied: bool = False) -> None:
         self._allow = None if allow is None else Networks(allow)
         self._deny = Networks(deny)
+        self._proxied = proxied
         if self._allow is None and len(self._deny) == 0:
             raise ValueError("nobody is refused: give allow or deny")
 
@@ -48,14 +54,15 @@ class IpFilterHandler(TransparentHandler[Any]):
         return address not in self._deny and (self._allow is None or address in self._allow)
 
     def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._check(ctx)  # an accepted channel knows its peer already
+        if not self._proxied or ctx.channel.is_active:
+            self._check(ctx)  # an accepted channel knows its peer already
 
     def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         if self._check(ctx):
             ctx.fire_channel_active()
 
     def _check(self, ctx: ChannelHandlerContext[Any, Any]) -> bool:
-        remote = ctx.channel.remote_address
+        remote = client_of(ctx.channel) if self._proxied else ctx.channel.remote_address
         if self.allows(remote):
             return True
         if ctx.channel.is_open:

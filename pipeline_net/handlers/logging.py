@@ -17,6 +17,9 @@ _PER_LINE: Final = 16  # bytes
 _HALF: Final = 8
 _FIRST: Final = 32  # bytes that are shown without a hexdump
 
+_SHORT: Final = reprlib.Repr()  # also survives objects that cannot describe themselves
+_SHORT.maxother = _SHORT.maxstring = 200  # characters
+
 
 class LoggingHandler(TransparentHandler[Any]):
     """Whatever flows → the same, and a line in the log for every event that passes.
@@ -72,7 +75,7 @@ class LoggingHandler(TransparentHandler[Any]):
         if isinstance(msg, FileRegion):
             return f"{msg.count} bytes of a file, from {msg.offset}"
         if not isinstance(msg, (bytes, bytearray, memoryview)):
-            return f"{type(msg).__name__} {reprlib.repr(msg)}"
+            return f"{type(msg).__name__} {_SHORT.repr(msg)}"
         size = memoryview(msg).nbytes
         count = f"{size} byte{'' if size == 1 else 's'}"
         if self._hexdump:
@@ -108,11 +111,11 @@ class LoggingHandler(TransparentHandler[Any]):
         ctx.fire_channel_writability_changed()
 
     def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
-        self._log(ctx, f"event {reprlib.repr(event)}")
+        self._log(ctx, f"event {_SHORT.repr(event)}")
         ctx.fire_user_event_triggered(event)
 
     def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
-        self._log(ctx, f"exception {exc!r}")
+        self._log(ctx, f"exception {_SHORT.repr(exc)}")
         ctx.fire_exception_caught(exc)
 
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:

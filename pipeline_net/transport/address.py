@@ -5,7 +5,7 @@ The grammar (RFC 3986's ``scheme "://" authority``, cut down to what says where 
     address  = inet "://" [ host ] ":" port        no host: all interfaces
              / "unix://" path                      relative, /absolute, or @abstract (Linux)
              / "local://" name                     within this process
-    inet     = "tcp" / "tcp4" / "tcp6" / "udp" / "udp4" / "udp6"
+    inet     = "tcp" / "tcp4" / "tcp6" / "tls" / "tls4" / "tls6" / "udp" / "udp4" / "udp6"
     host     = name / IPv4 / "[" IPv6 [ "%" zone ] "]"
     port     = 1*5DIGIT                            0 to 65535, ASCII digits only
 
@@ -45,12 +45,16 @@ class Scheme:
     form: Form
     is_stream: bool
     family: int
+    plain: str = ""  # for TLS: the scheme of the connection underneath
 
 
 SCHEMES: Final[dict[str, Scheme]] = {
     "tcp": Scheme("inet", True, _UNSPEC),
     "tcp4": Scheme("inet", True, _INET),
     "tcp6": Scheme("inet", True, _INET6),
+    "tls": Scheme("inet", True, _UNSPEC, "tcp"),
+    "tls4": Scheme("inet", True, _INET, "tcp4"),
+    "tls6": Scheme("inet", True, _INET6, "tcp6"),
     "udp": Scheme("inet", False, _UNSPEC),
     "udp4": Scheme("inet", False, _INET),
     "udp6": Scheme("inet", False, _INET6),
@@ -82,6 +86,16 @@ class Address:
     @property
     def is_datagram(self) -> bool:
         return not SCHEMES[self.scheme].is_stream
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether what is said there is encrypted; the bootstraps see to that."""
+        return bool(SCHEMES[self.scheme].plain)
+
+    @property
+    def underneath(self) -> Address:
+        """Where the bytes go: for ``tls://`` the same with ``tcp://``."""
+        return attrs.evolve(self, scheme=SCHEMES[self.scheme].plain) if self.is_tls else self
 
     @property
     def form(self) -> Form:

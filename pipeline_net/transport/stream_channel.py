@@ -141,8 +141,11 @@ class StreamChannel(Channel):
 
     def transport_connect(self, address: Any, promise: ChannelFuture[Any] | None) -> None:
         parsed = parse_address(address)
-        if not parsed.is_stream or parsed.form == "local":
-            raise AddressError(f"bad address {str(parsed)!r}: a stream channel is connected to tcp://… or unix://…")
+        if not parsed.is_stream or parsed.form == "local" or parsed.is_tls:
+            hint = ", and Bootstrap is what knows tls://…" if parsed.is_tls else ""
+            raise AddressError(
+                f"bad address {str(parsed)!r}: a stream channel is connected to tcp://… or unix://…{hint}"
+            )
         if self._sock is not None or self._connector is not None:
             raise PipelineError(f"{self!r} is connected already, or on its way")
         if self.state > ACTIVE:

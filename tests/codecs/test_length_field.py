@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline_net.codecs.length_field import LengthFieldBasedFrameDecoder, LengthFieldPrepender
 from pipeline_net.errors import CorruptedFrameError, EncodeError, FrameTooLongError
+from pipeline_net.handler import ChannelDuplexHandler, TransparentHandler
 from pipeline_net.stack import wire
 from pipeline_net.testing import EmbeddedChannel, check_codec, check_decoder, check_limits
 
@@ -276,9 +278,20 @@ def test_any_frames_in_any_pieces(bodies: list[bytes], cut: int, header: bytes, 
     assert frames + decoder.finish() == bodies
 
 
+class Changes(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
+    """Could be TLS: what comes out of it is not what has come in."""
+
+
 def test_decoder_and_prepender_are_stages() -> None:
     channel = EmbeddedChannel(wire() >> LengthFieldBasedFrameDecoder(100, 0, 2, 0, 2) >> LengthFieldPrepender(2))
     channel.write_inbound(b"\x00\x02hi")
     assert channel.read_inbound() == b"hi"
     channel.write_outbound(b"ho")
     assert channel.read_outbound() == b"\x00\x02ho"
+
+
+@pytest.mark.parametrize(("below", "hint"), [([], 1_000_000), ([TransparentHandler], 1_000_000), ([Changes], 0)])
+def test_a_large_frame_is_wished_for_as_one_piece_by_who_reads_from_the_wire(below: list[Any], hint: int) -> None:
+    channel = EmbeddedChannel(*[make() for make in below], LengthFieldBasedFrameDecoder(2_000_000))
+    channel.write_inbound((1_000_000).to_bytes(4, "big"))
+    assert channel.read_hint == hint

@@ -137,14 +137,20 @@ def test_chat(start_example: Start, dial: Dial) -> None:
     assert ada.hear() == "* guest-2 has left"
 
 
-@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "example",
+    sorted([*EXAMPLES.glob("*.py"), *(path.parent for path in EXAMPLES.glob("*/__main__.py"))]),
+    ids=lambda path: path.name,
+)
 def test_an_example_is_introduced_and_says_how_to_run_it(example: Path) -> None:
     assert f"[{example.name}]({example.name})" in (EXAMPLES / "README.md").read_text()
-    tree = ast.parse(example.read_text())
+    tree = ast.parse((example / "__main__.py" if example.is_dir() else example).read_text())
     assert f"python examples/{example.name}" in (ast.get_docstring(tree) or "")
     assert any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body)
 
 
 def test_the_list_of_examples_names_only_those_that_exist() -> None:
-    named = set(re.findall(r"\]\((\w+\.py)\)", (EXAMPLES / "README.md").read_text()))
-    assert named == {path.name for path in EXAMPLES.glob("*.py")}
+    named = set(re.findall(r"\]\((\w+(?:\.py)?)\)", (EXAMPLES / "README.md").read_text()))
+    assert named == {path.name for path in EXAMPLES.glob("*.py")} | {
+        path.parent.name for path in EXAMPLES.glob("*/__main__.py")
+    }

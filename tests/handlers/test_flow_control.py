@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -13,8 +14,10 @@ from pipeline_net import (
     ChannelHandlerContext,
     ChannelInboundHandler,
     ChannelOptions,
+    EventLoopGroup,
     FrameTooLongError,
     MessageToMessageDecoder,
+    ServerBootstrap,
 )
 from pipeline_net.codecs import (
     DelimiterBasedFrameDecoder,
@@ -252,6 +255,14 @@ def test_what_waits_is_dropped_with_the_connection() -> None:
     channel.pipeline.read()
 
 
+def test_an_error_that_waits_is_told_when_the_channel_closes() -> None:
+    channel, _, consumer = opened(LineBasedFrameDecoder(3))
+    channel.write_inbound(b"a\nlong line\nb\n")
+    channel.close()
+    channel.run_pending()
+    assert consumer.heard == [FrameTooLongError]
+
+
 def test_a_consumer_that_closes_gets_nothing_more() -> None:
     class Closes(Consumer):
         def channel_read(self, ctx: Ctx, msg: Any) -> None:
@@ -342,3 +353,35 @@ def test_the_messages_do_not_depend_on_cuts_and_asks(data: st.DataObject) -> Non
     while flow.waiting:
         channel.pipeline.read()
     assert b"".join(consumer.messages()) == sent
+
+
+def test_over_a_real_socket_it_holds_no_more_than_a_batch_for_a_consumer_that_takes_its_time() -> None:
+    most = 0
+
+    class Slow(ChannelInboundHandler[bytes]):
+        """Takes a turn of the loop for each line."""
+
+        def channel_active(self, ctx: Ctx) -> None:
+            ctx.read()
+
+        def channel_read(self, ctx: Ctx, msg: bytes) -> None:
+            nonlocal most
+            flow: FlowControlHandler = ctx.pipeline.get(FlowControlHandler)
+            most = max(most, flow.waiting)
+            ctx.write(msg + b"\n")
+            ctx.loop.execute(ctx.read)
+
+    lines = b"".join(b"%d\n" % number for number in range(20_000))
+    with (
+        EventLoopGroup(1) as loops,
+        ServerBootstrap(
+            loops,
+            initializer=lambda _: [LineBasedFrameDecoder(80), FlowControlHandler(), Slow()],
+            options=ChannelOptions(auto_read=False, receive_size=4096),
+        ).bind("tcp://127.0.0.1:0") as server,
+        socket.create_connection(("127.0.0.1", int(server.addresses[0].rpartition(":")[2])), timeout=10) as client,
+    ):
+        client.sendall(lines)
+        client.shutdown(socket.SHUT_WR)
+        assert b"".join(iter(lambda: client.recv(65536), b"")) == lines
+    assert 0 < most < 4096  # of lines of two bytes or more

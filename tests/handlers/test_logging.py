@@ -123,6 +123,21 @@ def test_below_its_level_it_describes_nothing() -> None:
     assert len(channel.inbound) == 1
 
 
+def test_what_cannot_describe_itself_passes_all_the_same(everything: pytest.LogCaptureFixture) -> None:
+    class Mute(Exception):
+        def __repr__(self) -> str:
+            raise ValueError("no")
+
+    channel = EmbeddedChannel(LoggingHandler())
+    channel.write_inbound(Mute())
+    channel.pipeline.fire_user_event_triggered(Mute())
+    channel.pipeline.fire_exception_caught(Mute())
+    with pytest.raises(Mute):
+        channel.check()
+    assert len(channel.inbound) == 1
+    assert "exception <Mute instance at" in everything.text
+
+
 def test_one_instance_serves_all_channels_and_may_come_and_go(everything: pytest.LogCaptureFixture) -> None:
     handler = LoggingHandler()
     one, two = EmbeddedChannel(handler), EmbeddedChannel(handler)

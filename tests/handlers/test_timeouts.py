@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import logging
+import socket
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
 from pipeline_net import (
+    Channel,
     ChannelHandlerContext,
     ChannelInboundHandler,
     ChannelOptions,
+    EventLoopGroup,
     ReadTimeoutError,
+    ServerBootstrap,
     WriteTimeoutError,
 )
 from pipeline_net.handlers.timeouts import ReadTimeoutHandler, WriteTimeoutHandler
 from pipeline_net.testing import EmbeddedChannel
 
 Ctx = ChannelHandlerContext[Any, Any]
+
+_FLOOD = 32 * 1024 * 1024  # bytes; more than the kernel keeps for a peer
 
 
 class Hears(ChannelInboundHandler[Any]):
@@ -154,3 +161,33 @@ class TestWriting:
         channel.advance(1)
         assert closed.done()
         assert hears.errors == []
+
+
+def test_a_real_peer_that_reads_nothing_is_cut_off_and_one_that_reads_slowly_is_not() -> None:
+    channels: SimpleQueue[Channel] = SimpleQueue()
+
+    class Floods(ChannelInboundHandler[bytes]):
+        def channel_active(self, ctx: Ctx) -> None:
+            ctx.write(b"x" * _FLOOD)
+            channels.put(ctx.channel)
+
+        def exception_caught(self, ctx: Ctx, exc: BaseException) -> None:
+            """Expected."""
+
+    with (
+        EventLoopGroup(1) as loops,
+        ServerBootstrap(loops, initializer=lambda _: [WriteTimeoutHandler(0.3), Floods()]).bind(
+            "tcp://127.0.0.1:0"
+        ) as server,
+    ):
+        address = ("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))
+        with socket.create_connection(address, timeout=10):
+            channel = channels.get(timeout=10)
+            channel.close_future.result(10)
+            assert isinstance(channel.close_reason, WriteTimeoutError)
+        with socket.create_connection(address, timeout=10) as client:
+            channel = channels.get(timeout=10)
+            received = 0
+            while received < _FLOOD:
+                received += len(client.recv(1 << 20))
+            assert channel.is_open

@@ -306,3 +306,18 @@ def test_an_abstract_listener_can_be_reached_at_its_formatted_name() -> None:
         listener.bind(parse_address(f"unix://@pipeline-net-test-{id(listener)}").socket_path)
         listener.listen()
         client.connect(parse_address(format_sockname("unix", listener.getsockname())).socket_path)
+
+
+def test_tls_says_what_is_underneath() -> None:
+    for scheme, plain, family in (
+        ("tls", "tcp", socket.AF_UNSPEC),
+        ("tls4", "tcp4", socket.AF_INET),
+        ("tls6", "tcp6", socket.AF_INET6),
+    ):
+        address = parse_address(f"{scheme}://example.org:443")
+        assert (address.is_tls, address.is_stream, address.family) == (True, True, family)
+        assert str(address) == f"{scheme}://example.org:443"
+        assert str(address.underneath) == f"{plain}://example.org:443"
+    plain_address = parse_address("tcp://example.org:443")
+    assert not plain_address.is_tls
+    assert plain_address.underneath is plain_address

@@ -22,6 +22,7 @@ from pipeline_net import (
     TransparentHandler,
     wire,
 )
+from pipeline_net.handlers import IdleStateHandler, TrafficShapingHandler
 
 
 class Frame:
@@ -96,6 +97,8 @@ use(wire() >> Watches() >> Chat())  # E: what watches does not turn bytes into s
 use(wire() >> LineDecoder() >> TextDecoder() >> Watches() >> TextEncoder() >> Watches() >> Echo())  # E: str comes
 use(wire() >> TextDecoder() >> Watches() >> Chat())  # E: nobody turns its str into bytes
 use(wire() >> TextDecoder() >> WatchesBytes())  # E: it watches bytes, and str comes
+use(wire() >> TextDecoder() >> TrafficShapingHandler(read=1e6))  # E: it shapes bytes, and str comes
+use(wire() >> LineDecoder() >> IdleStateHandler(reader=60) >> Chat())  # E: whoever is idle, bytes are not str
 
 not_what_it_is: Stack[bytes, Never, bytes, bytes] = wire() >> TextEncoder()  # E: it takes str, and hands up bytes
 sees_all_types: Stack[bytes, BigFrame, Never, bytes] = wire() >> FrameDecoder()  # E: hands up any Frame

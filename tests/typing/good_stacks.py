@@ -5,7 +5,7 @@ Read by ``tests/test_stack.py``, which gives this file to mypy and to pyright.  
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from typing import Any, ClassVar, Never, assert_type, reveal_type
 
@@ -27,6 +27,18 @@ from pipeline_net import (
     Stack,
     TransparentHandler,
     wire,
+)
+from pipeline_net.handlers import (
+    ChunkedWriteHandler,
+    FlowControlHandler,
+    IdleStateHandler,
+    IpFilterHandler,
+    LoggingHandler,
+    ProxyProtocolDecoder,
+    ProxyProtocolEncoder,
+    SniffHandler,
+    TrafficShapingHandler,
+    probes,
 )
 
 
@@ -105,6 +117,12 @@ class SendsFiles(ChannelInboundHandler[bytes, Never, bytes | FileRegion]):
         ctx.write(FileRegion(BytesIO(b"body")))
 
 
+class SendsPieces(ChannelInboundHandler[bytes, Never, bytes | Iterator[bytes]]):
+    def channel_read(self, ctx: ChannelHandlerContext[Never, bytes | Iterator[bytes]], msg: bytes) -> None:
+        ctx.write(b"header")
+        ctx.write(b"piece" for _ in range(9))
+
+
 class SendsViews(ChannelInboundHandler[bytes, Never, memoryview | bytearray]):
     def channel_read(self, ctx: ChannelHandlerContext[Never, memoryview | bytearray], msg: bytes) -> None:
         ctx.write(memoryview(msg))
@@ -178,6 +196,23 @@ watched = (
 assert_type(watched, Stack[bytes, str, str, bytes])
 reveal_type(watched)  # R: Stack[bytes, str, str, bytes]
 watched_chat = watched >> Chat()
+ready_made = (
+    wire()
+    >> ProxyProtocolDecoder(["10.0.0.0/8"])
+    >> IpFilterHandler(deny=["192.0.2.0/24"])
+    >> TrafficShapingHandler(read=1e6)
+    >> LineDecoder()
+    >> FlowControlHandler()
+    >> TextDecoder()
+    >> TextEncoder()
+    >> LoggingHandler()
+    >> IdleStateHandler(reader=60)
+)
+assert_type(ready_made, Stack[bytes, str, str, bytes])
+reveal_type(ready_made)  # R: Stack[bytes, str, str, bytes]
+chunked = wire() >> ChunkedWriteHandler() >> SendsPieces()
+proxied = wire() >> ProxyProtocolEncoder() >> Echo()
+sniffed = wire() >> SniffHandler((probes.tls, lambda channel: wire() >> Echo()), otherwise=lambda channel: [Echo()])
 watched_files = wire() >> Watches() >> SendsFiles()
 watched_last = wire() >> LineDecoder() >> TextCodec() >> Chat() >> Watches()
 houses = wire() >> Counts() >> a_house() >> TakesFrames()

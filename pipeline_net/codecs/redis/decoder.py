@@ -32,15 +32,9 @@ from ...buffer import ReceiveBuffer
 from ...errors import CorruptedFrameError, DecodeError
 from ..base import ByteToMessageDecoder
 from .messages import Command
+from .rules import ARRAY, BULK, CR, LF, MINUS, NINE, UNFINISHED, ZERO, checked, refusal, unended
 
-# Bytes, as indexing gives them.
-_CR: Final = 13
-_LF: Final = 10
-_ZERO: Final = 48
-_NINE: Final = 57
-_STAR: Final = 42
-_DOLLAR: Final = 36
-_MINUS: Final = 45
+# Bytes, as indexing gives them; those of the protocol are in ``rules``.
 _SPACE: Final = 32
 _TAB: Final = 9
 _BACKSLASH: Final = 92
@@ -50,10 +44,7 @@ _X: Final = 120
 _HEX: Final = b"0123456789abcdefABCDEF"
 _ESCAPES: Final = {ord("n"): 10, ord("r"): 13, ord("t"): 9, ord("b"): 8, ord("a"): 7}
 
-_MAX_LIMIT: Final = 2**58  # ten times that, and a digit, still fits the 64 bits that lengths are counted with
 _MAX_NEGATIVE: Final = 2**63  # "*-9223372036854775808" is the least number that the real server takes
-
-_UNFINISHED: Final = -1  # the line of a length is not all there
 
 
 class RedisCommandDecoder(ByteToMessageDecoder[Command]):
@@ -86,10 +77,11 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         max_inline_length: int = 64 * 1024,
         max_command_length: int = 128 * 1024 * 1024,
     ) -> None:
-        self._max_bulk: i64 = _checked("max_bulk_length", max_bulk_length)
-        self._max_elements: i64 = _checked("max_elements", max_elements)
-        self._max_inline: i64 = _checked("max_inline_length", max_inline_length)
-        self._max_command: i64 = _checked("max_command_length", max_command_length)
+        self._max_bulk: i64 = checked("max_bulk_length", max_bulk_length)
+        self._short: i64 = ZERO + min(9, max_bulk_length)  # the highest digit that is a length by itself
+        self._max_elements: i64 = checked("max_elements", max_elements)
+        self._max_inline: i64 = checked("max_inline_length", max_inline_length)
+        self._max_command: i64 = checked("max_command_length", max_command_length)
         # What must survive a return in the middle of a command.
         self._args: list[bytes] = []  # taken out already
         self._missing: i64 = 0  # how many more there will be; 0 between commands
@@ -121,36 +113,43 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         args = self._args
         missing: i64 = self._missing
         length: i64
+        begin: i64
         close: i64
         if missing == 0:
             if self._taken > 0:  # the awaited value was the last
                 return self._command_done()
-            if data[at] != _STAR:
+            if data[at] != ARRAY:
                 return self._decode_inline(buffer)
             missing = self._length(data, at + 1, end, True)
-            if missing == _UNFINISHED:
+            if missing == UNFINISHED:
                 return None
             at = self._after
             if missing == 0:
                 buffer.skip(at - start)
                 return None  # an empty array asks for nothing
             args = []
+        latest: i64 = start + self._max_command - self._taken  # where this command must have ended
         while at < end:
-            if data[at] != _DOLLAR:
+            if data[at] != BULK:
                 raise _wrong_type(data[at])
-            length = self._length(data, at + 1, end, False)
-            if length == _UNFINISHED:
-                break
-            close = self._after + length
-            if self._taken + close + 2 - start > self._max_command:
-                raise _refusal("too big request", f"a command is over the limit of {self._max_command} bytes")
+            if at + 3 < end and data[at + 2] == CR and data[at + 3] == LF and ZERO <= data[at + 1] <= self._short:
+                length = data[at + 1] - ZERO  # as _length() reads it; one digit is what most have
+                begin = at + 4
+            else:
+                length = self._length(data, at + 1, end, False)
+                if length == UNFINISHED:
+                    break
+                begin = self._after
+            close = begin + length
+            if close + 2 > latest:
+                raise refusal("too big request", f"a command is over the limit of {self._max_command} bytes")
             if close + 2 > end:
-                at = self._after
+                at = begin
                 self._awaited = length
                 break
-            if data[close] != _CR or data[close + 1] != _LF:
-                raise _unended()
-            args.append(data[self._after : close])
+            if data[close] != CR or data[close + 1] != LF:
+                raise unended()
+            args.append(data[begin:close])
             at = close + 2
             missing -= 1
             if missing == 0:
@@ -174,7 +173,7 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
             return False  # the input has ended, or was fed by hand
         value = buffer.take(length)
         if buffer.take(2) != b"\r\n":
-            raise _unended()
+            raise unended()
         self._args.append(value)
         self._awaited = -1
         self._missing -= 1
@@ -192,36 +191,36 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         byte: i64
         while at < end:
             byte = data[at]
-            if _ZERO <= byte <= _NINE:
-                value = value * 10 + byte - _ZERO
-                if value > limit or (at > first and data[first] == _ZERO):
+            if ZERO <= byte <= NINE:
+                value = value * 10 + byte - ZERO
+                if value > limit or (at > first and data[first] == ZERO):
                     raise _wrong_length(data, first, at + 1, is_count, limit)
                 at += 1
-            elif byte == _CR and at > first:
+            elif byte == CR and at > first:
                 if at + 1 == end:
-                    return _UNFINISHED
-                if data[at + 1] != _LF:
+                    return UNFINISHED
+                if data[at + 1] != LF:
                     raise _wrong_length(data, first, at + 2, is_count, limit)
                 self._after = at + 2
                 return value
-            elif byte == _MINUS and at == first and is_count:
+            elif byte == MINUS and at == first and is_count:
                 return self._negative_count(data, at, end, limit)
             else:
                 raise _wrong_length(data, first, at + 1, is_count, limit)
-        return _UNFINISHED
+        return UNFINISHED
 
     def _negative_count(self, data: bytes, first: i64, end: i64, limit: i64) -> i64:
         """Read what only old clients send: ``*-1``, which is no array at all."""
         at: i64 = first + 1
         value = 0  # any size: the least number of 64 bits has no positive twin among them
-        while at < end and _ZERO <= data[at] <= _NINE:
-            value = value * 10 + data[at] - _ZERO
+        while at < end and ZERO <= data[at] <= NINE:
+            value = value * 10 + data[at] - ZERO
             at += 1
             if value == 0 or value > _MAX_NEGATIVE:
                 raise _wrong_length(data, first, at, True, limit)
-        if at == end or (data[at] == _CR and at + 1 == end and value > 0):
-            return _UNFINISHED
-        if data[at] != _CR or value == 0 or data[at + 1] != _LF:
+        if at == end or (data[at] == CR and at + 1 == end and value > 0):
+            return UNFINISHED
+        if data[at] != CR or value == 0 or data[at + 1] != LF:
             raise _wrong_length(data, first, at + 1, True, limit)
         self._after = at + 2
         return 0
@@ -235,14 +234,14 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
     def _decode_inline(self, buffer: ReceiveBuffer) -> Command | None:
         size: i64 = buffer.find(b"\n")
         if size > self._max_inline or (size < 0 and buffer.left > self._max_inline):
-            raise _refusal("too big inline request", f"a line is over the limit of {self._max_inline} bytes")
+            raise refusal("too big inline request", f"a line is over the limit of {self._max_inline} bytes")
         self._in_line = size < 0
         if size < 0:
             return None
         line = buffer.take(size + 1)
-        args = split_words(line[: size - 1] if size > 0 and line[size - 1] == _CR else line[:size])
+        args = split_words(line[: size - 1] if size > 0 and line[size - 1] == CR else line[:size])
         if args is None:
-            raise _refusal("unbalanced quotes in request", f"quotes do not end, or end inside a word: {line!r}")
+            raise refusal("unbalanced quotes in request", f"quotes do not end, or end inside a word: {line!r}")
         return args if args else None
 
 
@@ -269,7 +268,7 @@ def split_words(line: bytes) -> list[bytes] | None:
             at += 1
             if byte in (_DOUBLE_QUOTE, _SINGLE_QUOTE):
                 at = _read_quoted(line, at, byte, word)
-                if at == _UNFINISHED or (at < end and not _is_blank(line[at])):
+                if at == UNFINISHED or (at < end and not _is_blank(line[at])):
                     return None
                 break
             word.append(byte)
@@ -277,7 +276,7 @@ def split_words(line: bytes) -> list[bytes] | None:
 
 
 def _read_quoted(line: bytes, at: i64, quote: i64, word: bytearray) -> i64:
-    """Append to ``word`` what stands between the quotes; where they end, or ``_UNFINISHED``."""
+    """Append to ``word`` what stands between the quotes; where they end, or ``UNFINISHED``."""
     end: i64 = len(line)
     while at < end:
         byte: i64 = line[at]
@@ -297,37 +296,23 @@ def _read_quoted(line: bytes, at: i64, quote: i64, word: bytearray) -> i64:
                 byte = quote
                 at += 1
         word.append(byte)
-    return _UNFINISHED
+    return UNFINISHED
 
 
 def _is_blank(byte: i64) -> bool:
-    return byte == _SPACE or _TAB <= byte <= _CR
+    return byte == _SPACE or _TAB <= byte <= CR
 
 
 def _ends_word(byte: i64) -> bool:
     """Vertical tabs and form feeds separate words, but do not end one: so the real server has it."""
-    return byte in (_SPACE, _TAB, _LF, _CR)
-
-
-def _checked(name: str, limit: int) -> int:
-    if not 0 < limit <= _MAX_LIMIT:
-        raise ValueError(f"{name} must be from 1 to {_MAX_LIMIT}, but is {limit!r}")
-    return limit
-
-
-def _refusal(rule: str, details: str) -> DecodeError:
-    return DecodeError(f"{rule}: {details}", reply=b"-ERR Protocol error: %b\r\n" % rule.encode("latin-1"))
+    return byte in (_SPACE, _TAB, LF, CR)
 
 
 def _wrong_length(data: bytes, first: i64, end: i64, is_count: bool, limit: i64) -> DecodeError:
     rule = "invalid multibulk length" if is_count else "invalid bulk length"
-    return _refusal(rule, f"expected a decimal number up to {limit}, not {data[first:end]!r}")
+    return refusal(rule, f"expected a decimal number up to {limit}, not {data[first:end]!r}")
 
 
 def _wrong_type(byte: int) -> DecodeError:
-    got = " " if byte in (0, _CR, _LF) else chr(byte)  # the real server blanks out what would end the reply
-    return _refusal(f"expected '$', got '{got}'", f"the arguments of a command are bulk strings, not {bytes([byte])!r}")
-
-
-def _unended() -> DecodeError:
-    return _refusal("invalid bulk length", "a value of that length is not followed by \\r\\n")
+    got = " " if byte in (0, CR, LF) else chr(byte)  # the real server blanks out what would end the reply
+    return refusal(f"expected '$', got '{got}'", f"the arguments of a command are bulk strings, not {bytes([byte])!r}")

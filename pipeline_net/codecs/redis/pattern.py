@@ -19,6 +19,7 @@ from typing import Final
 
 _ANY: Final = frozenset(range(256))
 _NONE: Final[frozenset[int]] = frozenset()
+_ONE: Final = [frozenset((byte,)) for byte in range(256)]  # shared: a pattern takes no more than a place for each byte
 _BACKSLASH: Final = ord("\\")
 
 
@@ -54,7 +55,7 @@ class KeyPattern:
             if byte == _BACKSLASH and at < len(pattern):
                 byte = pattern[at]
                 at += 1
-            parts.append(frozenset((byte,)))
+            parts.append(_ONE[byte])
         return at
 
     def _read_class(self, at: int) -> int:

@@ -5,7 +5,7 @@ from typing import Any, Never
 
 import pytest
 
-from pipeline_net import ChannelHandlerContext, ChannelInboundHandler
+from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, DecodeError
 from pipeline_net.codecs import redis
 from pipeline_net.testing import EmbeddedChannel
 
@@ -77,3 +77,72 @@ def test_a_limit_reaches_the_decoder(limits: dict[str, Any], data: bytes) -> Non
 def test_the_depth_reaches_the_encoder() -> None:
     with pytest.raises(ValueError, match="max_depth"):
         redis.server_stack(max_depth=0)
+
+
+def test_a_server_answers_in_the_version_it_is_told() -> None:
+    channel = EmbeddedChannel(redis.server_stack(protocol=3) >> Repeat())
+    assert channel.write_outbound({b"a": None})
+    assert _sent(channel) == b"%1\r\n$1\r\na\r\n_\r\n"
+    channel.pipeline.get(redis.RedisReplyEncoder).protocol = 2
+    channel.write_outbound({b"a": None})
+    assert _sent(channel) == b"*2\r\n$1\r\na\r\n$-1\r\n"
+    channel.finish()
+
+
+class Asker(ChannelInboundHandler[redis.Reply, Never, redis.Request]):
+    """Asks when it is connected, and keeps the answers."""
+
+    def __init__(self) -> None:
+        self.replies: list[redis.Reply] = []
+
+    def channel_active(self, ctx: ChannelHandlerContext[Never, redis.Request]) -> None:
+        ctx.write(["HELLO", 3])
+
+    def channel_read(self, ctx: ChannelHandlerContext[Never, redis.Request], msg: redis.Reply) -> None:
+        self.replies.append(msg)
+
+
+def test_requests_go_out_and_replies_come_in() -> None:
+    asker = Asker()
+    channel = EmbeddedChannel(redis.client_stack() >> asker)
+    channel.run_pending()
+    assert _sent(channel) == b"*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n"
+    channel.write_inbound(b"%1\r\n$5\r\nproto\r\n:3\r\n>1\r\n$4\r\nping\r\n_\r\n")
+    assert asker.replies == [{b"proto": 3}, redis.Push([b"ping"]), redis.NULL]
+    channel.finish()
+
+
+def test_a_client_and_a_server_understand_each_other() -> None:
+    requests = [[b"SET", b"key", b"a\r\nb"], [b"GET", b"key"], [b"MGET", *[b"x"] * 100]]
+    client = EmbeddedChannel(redis.client_stack() >> Asker())
+    server = EmbeddedChannel(redis.server_stack(protocol=3) >> Repeat())
+    client.run_pending()
+    _sent(client)
+    client.write_outbound(*requests)
+    server.write_inbound(_sent(client))
+    client.write_inbound(_sent(server))
+    assert client.pipeline.get(Asker).replies == requests
+
+
+@pytest.mark.parametrize(
+    ("limits", "data"),
+    [
+        ({"max_bulk_length": 3}, b"$4\r\n"),
+        ({"max_elements": 3}, b"*4\r\n"),
+        ({"max_depth": 1}, b"*1\r\n*1\r\n"),
+        ({"max_line_length": 3}, b"+PING"),
+        ({"max_message_length": 9}, b"$4\r\nPING\r\n"),
+    ],
+)
+def test_a_limit_reaches_the_decoder_of_a_client(limits: dict[str, Any], data: bytes) -> None:
+    channel = EmbeddedChannel(redis.client_stack(**limits) >> Asker())
+    with pytest.raises(DecodeError):
+        channel.write_inbound(data)
+    assert not channel.is_open
+
+
+def test_attributes_reach_a_client_that_asks_for_them() -> None:
+    channel = EmbeddedChannel(redis.client_stack(attributes=True) >> Asker())
+    channel.write_inbound(b"|1\r\n:1\r\n:2\r\n:3\r\n")
+    assert channel.pipeline.get(Asker).replies == [redis.Attributed({1: 2}, 3)]
+    channel.finish()

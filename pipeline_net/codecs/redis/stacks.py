@@ -1,4 +1,4 @@
-"""server_stack(): the stages between the wire and the commands of a Redis server."""
+"""server_stack() and client_stack(): the stages between the wire and who serves, or asks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from ...context import ChannelHandlerContext
 from ...errors import DecodeError
 from ...handler import ChannelInboundHandler
 from ...stack import Stack, wire
+from .command_encoder import RedisCommandEncoder
 from .decoder import RedisCommandDecoder
 from .encoder import RedisReplyEncoder
-from .messages import Command, Reply
+from .messages import Command, Reply, Request
+from .reply_decoder import RedisReplyDecoder
 
 _logger: Final = logging.getLogger("pipeline_net.redis")
 
@@ -41,6 +43,7 @@ def server_stack(
     max_inline_length: int = 64 * 1024,
     max_command_length: int = 128 * 1024 * 1024,
     max_depth: int = 32,
+    protocol: int = 2,
 ) -> Stack[bytes, Command, Reply, bytes]:
     """Everything below the commands: ``server_stack() >> Commands(store)`` is a server's pipeline.
 
@@ -56,4 +59,32 @@ def server_stack(
         max_command_length=max_command_length,
     )
     # The handler that refuses sits below the encoder: what it writes is bytes already.
-    return wire() >> decoder >> RefusalHandler() >> RedisReplyEncoder(max_depth=max_depth)
+    return wire() >> decoder >> RefusalHandler() >> RedisReplyEncoder(protocol=protocol, max_depth=max_depth)
+
+
+def client_stack(
+    *,
+    max_bulk_length: int = 64 * 1024 * 1024,
+    max_elements: int = 1024 * 1024,
+    max_depth: int = 32,
+    max_line_length: int = 64 * 1024,
+    max_message_length: int = 128 * 1024 * 1024,
+    attributes: bool = False,
+) -> Stack[bytes, Reply, Request, bytes]:
+    """Everything below who asks: ``client_stack() >> Asker()`` is a client's pipeline.
+
+    Replies and pushes come in, in the order in which the server sent them; requests go out.  The limits are those of
+    ``RedisReplyDecoder``; those for commands are the server's business.
+
+    Raises:
+        ValueError: a limit below 1.
+    """
+    decoder = RedisReplyDecoder(
+        max_bulk_length=max_bulk_length,
+        max_elements=max_elements,
+        max_depth=max_depth,
+        max_line_length=max_line_length,
+        max_message_length=max_message_length,
+        attributes=attributes,
+    )
+    return wire() >> decoder >> RedisCommandEncoder()

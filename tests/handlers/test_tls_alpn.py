@@ -1,0 +1,74 @@
+"""The stages that follow are chosen by what the handshake agreed upon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline_net import TlsError
+from pipeline_net.handlers import AlpnHandler
+from pipeline_net.testing import EmbeddedChannel
+
+from .conftest import Certificates, Diary, Peer
+
+
+class Chosen:
+    """Functions that make one stage, and write down that they were asked to."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.diary = Diary()
+
+    def one(self, channel: Any) -> list[Diary]:
+        self.names.append("one")
+        return [self.diary]
+
+    def two(self, channel: Any) -> list[Diary]:
+        self.names.append("two")
+        return [self.diary]
+
+    def other(self, channel: Any) -> list[Diary]:
+        self.names.append("other")
+        return [self.diary]
+
+
+def _meet(certificates: Certificates, stage: AlpnHandler, *wanted: str) -> EmbeddedChannel:
+    channel = EmbeddedChannel(certificates.server(alpn=["one", "two"]).handler(), stage)
+    context = certificates.client_context()
+    if wanted:
+        context.set_alpn_protocols(list(wanted))
+    Peer(channel, context).talk().say(b"hello")
+    return channel
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [(["two"], "two"), (["two", "one"], "one"), (["three"], "other"), ([], "other")],
+)
+def test_the_best_protocol_that_both_know_chooses(certificates: Certificates, wanted: list[str], name: str) -> None:
+    chosen = Chosen()
+    _meet(certificates, AlpnHandler({"one": chosen.one, "two": chosen.two}, chosen.other), *wanted)
+    assert chosen.names == [name]
+
+
+def test_the_chosen_stages_see_what_every_stage_sees(certificates: Certificates) -> None:
+    chosen = Chosen()
+    channel = _meet(certificates, AlpnHandler({"one": chosen.one}), "one")
+    assert [entry for entry in chosen.diary.log if entry != "complete"] == ["active", "TlsHandshakeDone", "read"]
+    assert chosen.diary.received == b"hello"
+    assert AlpnHandler not in channel.pipeline
+
+
+def test_without_a_fallback_a_peer_that_knows_none_is_refused(certificates: Certificates) -> None:
+    chosen = Chosen()
+    with pytest.raises(TlsError, match="no protocol in common: ALPN says None, and there are one"):
+        _meet(certificates, AlpnHandler({"one": chosen.one}), "three")
+    assert chosen.names == []
+
+
+def test_other_events_pass() -> None:
+    diary = Diary()
+    channel = EmbeddedChannel(AlpnHandler({}), diary)
+    channel.fire_user_event(7)
+    assert diary.log == ["int"]
