@@ -171,8 +171,9 @@ class AsgiExchange:
 
     def _take_start(self, message: Any) -> None:
         status = message["status"]
+        headers = tidy_head(status, message.get("headers", ()))  # which looks at the status, too
+        self._headers = headers
         self._status = status
-        self._headers = tidy_head(status, message.get("headers", ()))
         self._has_trailers = bool(message.get("trailers", False))
         self.step = STARTED
 
