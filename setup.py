@@ -109,6 +109,8 @@ COMPILED_MODULES: Final = (
     "pipeline_net/transport/opening.py",
     "pipeline_net/channel_group.py",
     "pipeline_net/stack.py",
+    "pipeline_net/gateways/asgi.py",
+    "pipeline_net/gateways/asgi_exchange.py",
 )
 
 _PURE: Final = os.environ.get("PIPELINE_NET_PURE", "") not in ("", "0")

@@ -107,6 +107,14 @@ _HELLO: Final = (
     Contender("granian", ("-m", "granian", *_ASGI, "--interface", "asgi", "--workers", "1", "--no-log")),
 )
 
+_GATEWAY: Final = ("-m", "pipeline_net", "asgi", "peers.asgi_hello:app", "--address", f"tcp://127.0.0.1:{PORT}")
+_ASGI_HELLO: Final = (
+    Contender(OURS, (*_GATEWAY, "--event-loop", "uvloop")),
+    Contender(f"{OURS} on asyncio", (*_GATEWAY, "--event-loop", "asyncio")),
+    _HELLO[2],
+    _HELLO[3],
+)
+
 ROWS: Final = (
     Row(
         "raw echo, 64 B x 50, 1 in flight",
@@ -171,6 +179,7 @@ ROWS: Final = (
         _HELLO,
         (Target("uvicorn", 2.2, 3.0), Target("granian", 1.8, 2.5)),
     ),
+    Row("ASGI hello x 64", WrkLoad(), _ASGI_HELLO, (Target("uvicorn", 1.2, 1.6),)),
     Row("redis GET x 50", RedisLoad("get"), _REDIS, (Target("redis-server", 0.9, 1.1),)),
     Row("redis SET x 50", RedisLoad("set"), _REDIS, (Target("redis-server", 0.9, 1.1),)),
     Row("redis GET x 50, -P 16", RedisLoad("get", pipeline=16), _REDIS, (Target("redis-server", 0.4, 0.7),)),

@@ -57,6 +57,7 @@ from . import (
     errors,
     serve,
 )
+from .cli_gateways import add_gateways
 from .testing import check_decoder
 from .transport.address import parse_address
 
@@ -149,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--tls-cert", type=Path, metavar="FILE", help="encrypt with this certificate (PEM); see --tls-key")
     run.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, unless it is in the same file")
     run.set_defaults(do=_run)
+    add_gateways(commands, _address, _count, _load, UsageError, _quiet_end, another_address)
 
     check = commands.add_parser(
         "check",

@@ -49,6 +49,9 @@ _TABLE = {
     " transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
+    "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
+    " server_draining",
+    "cli_gateways": "gateways codecs.http errors",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
@@ -61,7 +64,7 @@ _TABLE = {
     " transport.group transport.datagram_channel",
     "testing": f"{_CORE} stack codecs.base transport.timers",
     "__main__": "cli",
-    "cli": f"{_CORE} __init__ stack codecs bootstrap server testing transport",
+    "cli": f"{_CORE} cli_gateways __init__ stack codecs bootstrap server testing transport",
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
@@ -76,7 +79,7 @@ _RESTRICTED = {
     "selectors": "transport bootstrap",
     "ssl": "handlers.tls handlers.tls_output handlers.tls_context handlers.tls_verification",
     # testing.embedded_loop asks only which thread it is on; the handlers have what channels of several loops share
-    "threading": "transport bootstrap server future testing.embedded_loop handlers.connection_limit"
+    "threading": "transport bootstrap server future gateways testing.embedded_loop handlers.connection_limit"
     " handlers.traffic_shaping handlers.pcap",
     "_thread": "transport bootstrap server future",
 }
@@ -87,6 +90,7 @@ _OUTSIDE = {
     "attrs": "*",
     "typing_extensions": "*",
     "mypy_extensions": "_mypyc",
+    "uvloop": "gateways.asgi_server",  # inside the function that looks for it
     "hypothesis": "testing.strategies",  # inside the function that needs it
 }
 

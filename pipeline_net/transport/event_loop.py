@@ -15,8 +15,7 @@ are run, so neither a busy peer nor a task that adds itself again can starve the
 User code that raises is logged and never ends a loop; ``KeyboardInterrupt`` alone reaches whoever drives the loop.
 
 A loop usually runs in a thread of its own (``start()``), and may instead be driven from outside: whoever watches
-``fileno()`` and wakes at ``next_deadline()`` calls ``run_once(0)`` from one thread, and everything of the loop
-happens on that thread.
+``fileno()`` and wakes at ``next_deadline()`` calls ``run_once(0)``, and everything happens on that one thread.
 """
 
 from __future__ import annotations
@@ -88,15 +87,12 @@ def on_a_loop() -> bool:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class EventLoop(Loop):
-    """One thread, one selector, its channels, its timers.
-
-    From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``.
-    """
+    """From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``."""
 
     def __init__(self, name: str = "loop", *, poller: Poller | None = None, pool: WorkerPool | None = None) -> None:
         super().__init__(f"{name}-{next(_numbers)}")
         self._poller: Poller = make_poller() if poller is None else poller
-        self._wakeup = Wakeup()
+        self._wakeup: Wakeup = self.make_wakeup()
         self._wake_fd = self._wakeup.fileno()
         self._poller.register(self._wake_fd, READ)
         self._pool = pool
@@ -116,6 +112,10 @@ class EventLoop(Loop):
         self._stopped = False
         self._generation: i64 = _forks.generation
         self._handed_out: i64 = 0
+
+    def make_wakeup(self) -> Wakeup:
+        """Make what wakes the loop; a host, on whose thread it lives, has a way of its own."""
+        return Wakeup()
 
     def __repr__(self) -> str:
         state = "stopped" if self._stopped else "running" if self._thread_id else "not started"
@@ -305,9 +305,7 @@ class EventLoop(Loop):
         return self._poller.fileno()
 
     def next_deadline(self) -> float | None:
-        """When ``run_once()`` must be called at the latest, on ``time()``'s clock; ``None`` if only ``fileno()``
-        decides.
-        """
+        """When ``run_once()`` must be called at the latest, by ``time()``; ``None`` if only ``fileno()`` decides."""
         if self._tasks or self._unflushed:
             return time.monotonic()
         return self._timers.next_deadline()

@@ -26,10 +26,13 @@ import sys
 from threading import RLock
 from typing import Final
 
+from .._mypyc import mypyc_attr
+
 _READ_SIZE: Final = 4096  # bytes per drain; what is left keeps the descriptor readable, and the next turn drains again
 HAS_EVENTFD: Final[bool] = hasattr(os, "eventfd")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Wakeup:
     """Wake one loop from any thread.
 

@@ -1,0 +1,139 @@
+"""AsgiHandler: the stage that calls an ASGI application for each request.
+
+::
+
+    bytes ─▶ HttpRequestDecoder ─▶ HttpServerHandler ─▶ AsgiHandler ─▶ the application
+    bytes ◀──────────────────────── HttpServerHandler ◀── AsgiHandler ◀─ its send()
+
+The application begins when the head of a request with a body is here, or when a request without one is complete; it
+runs at once, inside this event (``asgi_tasks``).  HttpServerHandler lets one request through at a time, so there is
+one exchange.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final, Never
+
+from .._mypyc import mypyc_attr
+from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart, ResponsePart
+from ..codecs.http.options import DEADLINES, LIMITS, Deadlines, Limits
+from ..codecs.http.server import InputEnded, server_stack
+from ..context import ChannelHandlerContext
+from ..errors import EncodeError, PipelineError
+from ..handler import ChannelInboundHandler
+from ..stack import Stack
+from .asgi_exchange import AsgiExchange
+
+if TYPE_CHECKING:
+    from .asgi_site import AsgiSite
+    from .connection import Connection
+
+_logger: Final = logging.getLogger("pipeline_net.asgi")
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class AsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
+    """``Request``, ``Data``, ``End`` → calls of an ASGI 3 application, whose answers become ``Response`` and so on.
+
+    Args:
+        site: the application on this loop, which must be the asyncio loop that drives the channel's (``AsyncioHost``).
+        scheme: what the connection speaks: ``https`` behind a stage of TLS.
+    """
+
+    def __init__(self, site: AsgiSite, *, scheme: str = "http") -> None:
+        self._site = site
+        self._scheme = scheme
+        self._connection: Connection | None = None
+        self._head: Request | None = None  # of a request without a body, whose End is on its way
+        self._exchange: AsgiExchange | None = None
+
+    def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if not self._site.is_here:
+            raise PipelineError(
+                f"{ctx.channel!r} is not on the thread of the asyncio loop that {self._site!r} belongs to:"
+                " bind the server to the loop of an AsyncioHost"
+            )
+
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        if isinstance(msg, Request):
+            if msg.body_length == 0:
+                self._head = msg
+            else:
+                self._begin(ctx, msg)
+        elif isinstance(msg, End):
+            head = self._head
+            if head is not None:
+                self._head = None
+                self._begin(ctx, head)
+            elif self._exchange is not None:
+                self._exchange.take_end()
+        elif isinstance(msg, Data):
+            if self._exchange is not None:
+                data: Any = msg.data
+                self._exchange.take_data(data)
+        else:
+            ctx.fire_channel_read(msg)
+
+    def _begin(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._site.connection(ctx.channel, self._scheme)
+        if (request.wants_upgrade or request.method == "CONNECT") and self._refuses(ctx, request):
+            self._exchange = None
+            return
+        call = self._site.call(ctx, request, connection)
+        self._exchange = call
+        self._site.start(call)
+
+    def _refuses(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> bool:
+        """Answer what no HTTP application can: tunnels, and WebSocket.  Other upgrades are offers, and not taken up."""
+        if request.method == "CONNECT":
+            what = "tunnels (CONNECT) are not made here"
+        elif request.headers.has_token("upgrade", "websocket"):
+            what = "WebSocket is not spoken here"
+        else:
+            return False
+        _logger.warning("%s asked for %s, and was refused: %s", ctx.channel.remote_address, request.target, what)
+        headers = [("content-type", "text/plain"), ("connection", "close")]
+        ctx.write(FullResponse(501, headers, f"{what}\n".encode("ascii")))
+        return True
+
+    def channel_writability_changed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if self._exchange is not None and ctx.channel.is_writable:
+            self._exchange.room()
+        ctx.fire_channel_writability_changed()
+
+    def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
+        if isinstance(event, InputEnded) and self._exchange is not None:
+            self._exchange.take_disconnect()
+        ctx.fire_user_event_triggered(event)
+
+    def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        exchange = self._exchange
+        if exchange is not None:
+            self._exchange = None
+            exchange.take_disconnect()
+        ctx.fire_channel_inactive()
+
+    def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+        exchange = self._exchange
+        if isinstance(exc, EncodeError) and exchange is not None and exchange.take_write_error(exc):
+            return  # the application that sent it gets it
+        ctx.fire_exception_caught(exc)
+
+
+def asgi_stack(
+    site: AsgiSite, *, limits: Limits = LIMITS, deadlines: Deadlines = DEADLINES, scheme: str = "http"
+) -> Stack[bytes, Never, Never, bytes]:
+    """Everything from the wire to the application.  Note ``limits.max_body``: what an upload may be.
+
+    Raises:
+        ValueError: ``limits.max_pipelined`` is not 1: an application is called for one request of a connection at a
+            time.
+    """
+    if limits.max_pipelined != 1:
+        raise ValueError(f"max_pipelined must be 1 for an ASGI application, not {limits.max_pipelined}")
+    stack: Any = server_stack(limits=limits, deadlines=deadlines, auto_continue=False)
+    whole: Stack[bytes, Never, Never, bytes] = stack >> AsgiHandler(site, scheme=scheme)
+    return whole

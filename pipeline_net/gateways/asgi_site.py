@@ -1,0 +1,128 @@
+"""AsgiSite: an ASGI application on one asyncio loop: its lifespan, its state, its tasks, the scopes of its requests.
+
+Source: ASGI 3.0, HTTP & WebSocket message format 2.5
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import unquote
+
+from ..codecs.http.messages import Request
+from ..context import ChannelHandlerContext
+from .asgi_call import AsgiCall
+from .asgi_tasks import AppTasks
+from .connection import Connection, check_root_path, forwarded, path_of
+from .lifespan import Lifespan
+from .proxies import TrustedProxies
+
+if TYPE_CHECKING:
+    from ..channel import Channel
+
+Application: TypeAlias = Callable[[dict[str, Any], Callable[..., Any], Callable[..., Any]], Awaitable[None]]
+
+_NOBODY: Final = TrustedProxies()
+
+
+class AsgiSite:
+    """An application on the running asyncio loop.
+
+    Args:
+        app: an ASGI 3 application: ``await app(scope, receive, send)``.
+        root_path: the path under which a proxy has mounted the application, if the proxy cuts it off; it is put in
+            front of every path again, and told to the application.
+        proxies: the peers whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody's by default.
+
+    Raises:
+        ValueError: a root path that does not begin with a slash, or ends with one.
+        RuntimeError: no asyncio loop is running.
+    """
+
+    def __init__(self, app: Application, *, root_path: str = "", proxies: TrustedProxies = _NOBODY) -> None:
+        if not callable(app):
+            raise TypeError(f"an ASGI application is called with scope, receive and send, which {app!r} cannot be")
+        check_root_path(root_path)
+        self._app = app
+        self._root_path = root_path
+        self._proxies = proxies
+        self._loop = asyncio.get_running_loop()
+        self.state: dict[str, Any] = {}
+        self._lifespan = Lifespan(app, self.state)
+        self.tasks = AppTasks()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is run by its asyncio loop."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False  # on a thread without one
+
+    def __repr__(self) -> str:
+        return f"<AsgiSite of {self._app!r}>"
+
+    async def startup(self) -> None:
+        """Send ``lifespan.startup``, and wait for the answer.
+
+        Raises:
+            StartupFailedError: the application cannot start.
+        """
+        await self._lifespan.startup()
+        self.tasks = AppTasks()  # with the context variables of whoever has started it
+
+    async def shutdown(self, patience: float) -> bool:
+        """Cancel what is left of the tasks, send ``lifespan.shutdown``, wait at most ``patience`` seconds for each.
+
+        Says whether all went well.
+        """
+        await self.tasks.finish(0.0, patience)
+        return await self._lifespan.shutdown(patience)
+
+    # -- for the stage ------------------------------------------------------------------------------
+
+    def connection(self, channel: Channel, scheme: str) -> Connection:
+        """Find out what all requests of a channel share."""
+        return Connection(channel, scheme, self._proxies)
+
+    def call(self, ctx: ChannelHandlerContext[Any, Any], request: Request, connection: Connection) -> AsgiCall:
+        """Prepare the call of the application for one request."""
+        return AsgiCall(self._app, self._scope(request, connection), ctx, request)
+
+    def start(self, call: AsgiCall) -> None:
+        """Run it, at once as far as it goes."""
+        self.tasks.start(call.run())
+
+    def _scope(self, request: Request, connection: Connection) -> dict[str, Any]:
+        target = request.raw_target
+        path, _, query = target.partition(b"?")
+        if path[:1] != b"/":
+            path = path_of(path)
+        text = path.decode("ascii")
+        if "%" in text:
+            # "HTTP request target excluding any query string, with percent-encoded sequences and UTF-8 byte sequences
+            # decoded into characters."
+            text = unquote(text, "utf-8", "replace")
+        headers = request.headers.raw
+        client, scheme = connection.client, connection.scheme
+        if connection.trusted:
+            client, scheme = forwarded(request, client, scheme, self._proxies)
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.5"},
+            "http_version": request.version,
+            "method": request.method.upper(),
+            "scheme": scheme,
+            "path": self._root_path + text,
+            "raw_path": path,
+            "query_string": query,
+            "root_path": self._root_path,
+            "headers": headers,
+            "client": client,
+            "server": connection.server,
+            # "The server will ensure that a shallow copy of the namespace is passed into each subsequent
+            # request/response call into the application."
+            "state": self.state.copy(),
+            "extensions": {"http.response.trailers": {}, "http.response.early_hint": {}},
+        }

@@ -1,0 +1,217 @@
+"""WsgiExchange: one call of a WSGI application, between the loop of its connection and a thread of the pool.
+
+::
+
+    thread of the pool                                       loop of the channel
+    app(environ, start_response)
+    ├─ environ["wsgi.input"].read()   ◀── RequestBody ◀───   Data, End
+    ├─ write(data), each block        ─── loop.execute ──▶   Response, Data          (WsgiReply)
+    │    waits while too much waits   ◀── credit ─────────   the peer has read some of it
+    └─ close()                        ─── loop.execute ──▶   End
+
+What may be on its way from the thread to the peer is bounded: a block is handed over when there is credit, and credit
+comes back when the channel is writable again.  A list is sent as one response, with its length.
+
+Source: PEP 3333
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from ..codecs.http.headers import Headers
+from ..codecs.http.messages import FullResponse, Request, Response
+from ..errors import EncodeError, PipelineError
+from ..file_region import FileRegion
+from .errors import ClientDisconnectedError
+from .response_head import BODYLESS, tidy_head
+from .wsgi_reply import WsgiReply
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+logger: Final = logging.getLogger("pipeline_net.wsgi")
+
+ExcInfo = tuple[type[BaseException], BaseException, "TracebackType | None"]
+
+_BLOCK: Final = 65536  # bytes of a file that are read at once, where the kernel cannot send it
+
+
+class FileWrapper:
+    """``wsgi.file_wrapper``: a file to be sent, by the kernel itself where that is possible.
+
+    Args:
+        file: anything with ``read(size)``.
+        block_size: bytes that are read at once, where it is read.
+    """
+
+    def __init__(self, file: Any, block_size: int = _BLOCK) -> None:
+        self.file = file
+        self.block_size = block_size
+        if hasattr(file, "close"):
+            self.close: Callable[[], object] = file.close
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.file.read(self.block_size):
+            yield block
+
+
+class WsgiExchange:
+    """One call of the application; everything here happens on one thread of the pool."""
+
+    def __init__(
+        self, app: Callable[..., Any], environ: dict[str, Any], request: Request, reply: WsgiReply, sends_files: bool
+    ) -> None:
+        self._app = app
+        self._environ = environ
+        self._request = request
+        self._reply = reply
+        self._sends_files = sends_files
+        self._status = 0
+        self._reason: str | None = None
+        self._headers: Headers | None = None
+        self._has_sent_head = False
+        self._left = -1  # bytes that Content-Length has promised and that have not been sent; -1: it has not
+
+    def run(self) -> None:
+        """Call the application, send what it returns, and look after what it leaves behind."""
+        try:
+            self._call()
+        except ClientDisconnectedError:
+            logger.debug("%r: the client has gone", self._request)
+            self._reply.give_up()
+        except Exception:
+            logger.exception("%r: the application raised", self._request)
+            self._reply.give_up()
+        except BaseException:
+            self._reply.give_up()
+            raise
+
+    def _call(self) -> None:
+        result = self._app(self._environ, self.start_response)
+        try:
+            if isinstance(result, (list, tuple)) and not self._has_sent_head:
+                self._send_whole(b"".join(result))
+                return
+            if isinstance(result, FileWrapper) and self._sends_files and self._send_file(result.file):
+                return
+            for block in result:
+                if block:  # "… before the first non-empty bytestring is yielded"
+                    self.write(block)
+            self._send_rest()
+        finally:
+            # "If the iterable returned by the application has a close() method, the server or gateway must call that
+            # method upon completion of the current request".
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], None]:
+        """Note the head of the response; it is sent with the first bytes of the body."""
+        if exc_info is not None:
+            try:
+                if self._has_sent_head:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # or the traceback would hold this frame, and this frame the traceback
+        elif self._headers is not None:
+            # "… it is a fatal error to call start_response without the exc_info argument if start_response has already
+            # been called".
+            raise PipelineError("start_response was called a second time, without exc_info")
+        code, reason = _take_status_apart(status)
+        if not isinstance(headers, list):
+            raise PipelineError(f"the headers of a response are a list of pairs, not {headers!r:.100}")
+        self._headers = tidy_head(code, headers)
+        self._status, self._reason = code, reason
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """Send some of the body, after the head; waits while the peer does not read."""
+        if not isinstance(data, bytes):
+            raise EncodeError(f"the body of a response is bytes, not {data!r:.100}")
+        self._send_head()
+        if self._status in BODYLESS:
+            return
+        if self._left >= 0:
+            self._left -= len(data)
+            if self._left < 0:
+                raise EncodeError(f"the body is {-self._left} bytes longer than its Content-Length")
+        # What Content-Length has promised is here: the client need not wait for close().
+        self._reply.send(data, is_last=self._left == 0)
+
+    def _head(self) -> Headers:
+        headers = self._headers
+        if headers is None:
+            # "… start_response must have been called before the iterable yields its first body bytestring".
+            raise PipelineError("the application has returned a body without calling start_response")
+        return headers
+
+    def _send_head(self) -> None:
+        if self._has_sent_head:
+            return
+        headers = self._head()
+        headers.facts()
+        self._left = headers.length if self._request.method != "HEAD" else -1
+        self._has_sent_head = True
+        self._reply.begin(Response(self._status, headers, self._reason))
+
+    def _send_rest(self) -> None:
+        if not self._has_sent_head and self._head().get("content-length") is None:
+            self._send_whole(b"")
+            return
+        self._send_head()
+        if self._left > 0 and self._status not in BODYLESS:
+            raise EncodeError(f"the body is {self._left} bytes shorter than its Content-Length")
+        self._reply.end()
+
+    def _send_whole(self, body: bytes) -> None:
+        headers = self._head()
+        self._has_sent_head = True
+        if self._status in BODYLESS:
+            body = b""
+        self._reply.send_whole(FullResponse(self._status, headers, body, reason=self._reason))
+
+    def _send_file(self, file: Any) -> bool:
+        """Let the kernel send what is left of a file; False if it is none that it could."""
+        region = _region_of(file)
+        if region is None or self._has_sent_head or self._status in BODYLESS:
+            return False
+        headers = self._head()
+        headers.facts()
+        if headers.length < 0:
+            headers["content-length"] = str(len(region))
+        elif headers.length <= len(region):
+            region = FileRegion(region.file, region.offset, headers.length)
+        else:
+            return False  # it will turn out to be too short
+        self._send_head()
+        if self._request.method != "HEAD" and len(region):
+            self._reply.send_file(region)  # and wait: the file is closed when we return
+        self._reply.end()
+        return True
+
+
+def _take_status_apart(status: Any) -> tuple[int, str | None]:
+    """Read ``"404 Not Found"``."""
+    if not isinstance(status, str):
+        raise EncodeError(f"a status is text such as '200 OK', not {status!r}")
+    code, _, reason = status.partition(" ")
+    if len(code) != 3 or not (code.isascii() and code.isdigit()):
+        raise EncodeError(f"a status begins with three digits, and not as {status!r} does")
+    return int(code), reason
+
+
+def _region_of(file: Any) -> FileRegion | None:
+    try:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        binary: BinaryIO = file
+        return FileRegion(binary, binary.tell())
+    except (AttributeError, OSError, ValueError, TypeError):
+        return None  # something that is read, and no file of the kernel's

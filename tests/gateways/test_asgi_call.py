@@ -1,0 +1,89 @@
+"""receive() and send(): who waits, who is told, and what becomes of exceptions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from .conftest import Message, Receive, Send, serving
+from .test_asgi import http_only
+
+Run = Callable[[Awaitable[Any]], Any]
+
+
+def test_several_may_wait_for_the_same_message_and_one_be_cancelled(run: Run) -> None:
+    told: list[str] = []
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await receive()
+
+        async def wait(name: str) -> None:
+            told.append(f"{name} {(await receive())['type']}")
+
+        tasks = [asyncio.create_task(wait(name)) for name in ("a", "b", "c")]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+        await asyncio.wait(tasks)
+
+    async def main() -> None:
+        async with serving(http_only(app)) as asgi:
+            await asgi.get()
+
+    run(main())
+    assert told == ["a http.disconnect", "c http.disconnect"]
+
+
+@pytest.mark.parametrize("how", ["raise", "from", "while handling", "loop"])
+def test_what_frameworks_make_of_a_disconnect_is_no_error(run: Run, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    done = asyncio.Event()
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await receive()
+        await receive()
+        while True:
+            try:
+                await send({"type": "http.response.start", "status": 200})
+                while True:
+                    await send({"type": "http.response.body", "body": b"x", "more_body": True})
+                    await asyncio.sleep(0.001)
+            except OSError as exc:
+                done.set()
+                if how == "raise":
+                    raise
+                if how == "from":
+                    raise ValueError("gone") from exc
+                raise ValueError("gone")  # noqa: B904 - as frameworks do
+
+    async def main() -> None:
+        async with serving(http_only(app)) as asgi:
+            _, writer = await asgi.open()
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            await asyncio.sleep(0.01)
+            writer.transport.abort()
+            await done.wait()
+
+    with caplog.at_level(logging.WARNING, "pipeline_net.asgi"):
+        run(main())
+    assert caplog.records == []
+
+
+def test_an_application_that_cancels_itself_is_cut_off(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(1)
+
+    async def main() -> None:
+        async with serving(http_only(app)) as asgi:
+            assert (await asgi.get()).startswith(b"HTTP/1.1 500 ")
+
+    run(main())
+    assert "was cancelled" in caplog.text

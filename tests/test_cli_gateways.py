@@ -1,0 +1,153 @@
+"""pipeline-net asgi and pipeline-net wsgi, as they are typed."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline_net import cli
+
+_APPS = """
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": (scope["root_path"] + scope["client"][0]).encode()})
+
+async def cannot_start(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "there is no database"})
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    return [(environ["SCRIPT_NAME"] + environ["REMOTE_ADDR"]).encode()]
+
+def make():
+    return wsgi
+
+number = 7
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
+    (tmp_path / "gateway_apps.py").write_text(_APPS)
+    running: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline_net", *arguments, "--address", "tcp://127.0.0.1:0"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        assert process.stdout is not None
+        return process, process.stdout.readline().strip()
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=20)
+
+
+def _ask(said: str) -> bytes:
+    host, _, port = said.removeprefix("listening on tcp://").rpartition(":")
+    request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-forwarded-for: 192.0.2.1\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(request)
+        received = b""
+        while chunk := client.recv(1000):
+            received += chunk
+    return received.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (("asgi", "gateway_apps:app"), b"127.0.0.1"),
+        (("asgi", "gateway_apps:app", "--event-loop", "asyncio", "--loops", "2"), b"127.0.0.1"),
+        (("asgi", "gateway_apps:app", "--root-path", "/x", "--forwarded-allow-ips", "127.0.0.0/8"), b"/x192.0.2.1"),
+        (("wsgi", "gateway_apps:wsgi", "--threads", "2", "--loops", "2"), b"127.0.0.1"),
+        (("wsgi", "gateway_apps:make()", "--root-path", "/x", "--forwarded-allow-ips", "*"), b"/x192.0.2.1"),
+    ],
+)
+def test_an_application_is_served_until_a_signal(
+    start: Callable[..., tuple[subprocess.Popen[str], str]],
+    arguments: tuple[str, ...],
+    answer: bytes,
+    number: signal.Signals,
+) -> None:
+    process, said = start(*arguments)
+    assert said.startswith("listening on tcp://127.0.0.1:"), process.communicate(timeout=20)
+    assert _ask(said) == answer
+    process.send_signal(number)
+    _, complaints = process.communicate(timeout=20)
+    assert (process.returncode, complaints) == (0, "")
+
+
+def test_an_application_that_cannot_start_says_so_and_ends(
+    start: Callable[..., tuple[subprocess.Popen[str], str]],
+) -> None:
+    process, said = start("asgi", "gateway_apps:cannot_start")
+    _, complaints = process.communicate(timeout=20)
+    assert (process.returncode, said) == (1, "")
+    assert complaints == "pipeline-net: gateway_apps:cannot_start: there is no database\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["asgi", "gateway_apps:number"], "expected an application"),
+        (["asgi", "gateway_apps:nothing"], "has no 'nothing'"),
+        (["asgi", "no_such_module:app"], "there is no module"),
+        (["asgi", "gateway_apps:app", "--root-path", "x"], "root path"),
+        (["wsgi", "gateway_apps:wsgi", "--forwarded-allow-ips", "nginx"], "trusted proxy"),
+        (["asgi", "gateway_apps:app", "--loops", "2", "--address", "unix:///tmp/x.sock"], "only TCP"),
+    ],
+)
+def test_what_cannot_be_served_is_explained(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    (tmp_path / "gateway_apps.py").write_text(_APPS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "gateway_apps", raising=False)
+    try:
+        assert cli.main(arguments) == 2
+    finally:
+        sys.modules.pop("gateway_apps", None)
+    assert said in capsys.readouterr().err
+
+
+def test_an_address_that_is_taken_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gateway_apps.py").write_text(_APPS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+            assert cli.main(["wsgi", "gateway_apps:wsgi", "--address", address]) == 1
+    finally:
+        sys.modules.pop("gateway_apps", None)
+    assert "pipeline-net wsgi gateway_apps:wsgi --address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("patience", ["-1", "soon", "nan"])
+def test_patience_is_a_number_of_seconds(patience: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["asgi", "x:y", "--patience", patience])
+    assert "number of seconds" in capsys.readouterr().err
