@@ -63,7 +63,9 @@ class RedisServer:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A Redis server.")
-    parser.add_argument("--address", default="tcp://127.0.0.1:6379", help="where to listen (%(default)s)")
+    parser.add_argument("--address", help="where to listen (tcp://127.0.0.1:6379)")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="encrypt with this certificate; then tls://…")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, unless it is in the same file")
     parser.add_argument("--loops", type=int, default=1, help="threads that serve clients (%(default)s)")
     parser.add_argument("--appendonly", type=Path, metavar="FILE", help="keep every change in this file")
     parser.add_argument(
@@ -73,7 +75,12 @@ def read_options() -> argparse.Namespace:
         help="when a change must be on the disk: before it is acknowledged (always), a second later (%(default)s), or"
         " whenever the kernel likes (no)",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.tls_key is not None and options.tls_cert is None:
+        parser.error("--tls-key is of no use without --tls-cert")
+    if options.address is None:
+        options.address = f"{'tcp' if options.tls_cert is None else 'tls'}://127.0.0.1:6379"
+    return options
 
 
 def main() -> None:
@@ -85,12 +92,15 @@ def main() -> None:
                 here.keep(options.appendonly, options.appendfsync)
             except (CorruptedFileError, OSError) as exc:
                 sys.exit(f"redis_server: {exc}")
-        server = ServerBootstrap(loops, initializer=here.stages).bind(options.address)
+        tls = None if options.tls_cert is None else (options.tls_cert, options.tls_key)
+        server = ServerBootstrap(loops, initializer=here.stages, tls=tls).bind(options.address)
         here.journal.on_failure = server.close
         try:
             print("listening on", *server.addresses, flush=True)
             where = server.addresses[0]
             reach = f"-s {where[7:]}" if where.startswith("unix://") else f"-p {where.rpartition(':')[2]}"
+            if tls is not None:
+                reach += f" --tls --cacert {options.tls_cert}"
             print(f"Type in another terminal:  redis-cli {reach} SET greeting hello", flush=True)
             server.wait()
         except KeyboardInterrupt:

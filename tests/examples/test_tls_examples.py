@@ -96,3 +96,20 @@ def test_mutual_tls_refuses_strangers(start_example: Start, tmp_path: Path) -> N
     client = _dial(address, ssl.create_default_context(cafile=tmp_path / "ca.pem"))
     with client, pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
         client.recv(100)
+
+
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis-cli is not installed")
+def test_the_redis_server_speaks_tls_with_redis_cli(start_example: Start, tmp_path: Path) -> None:
+    _make_certificates(tmp_path)
+    files = ("--tls-cert", str(tmp_path / "server.pem"), "--tls-key", str(tmp_path / "server.key"))
+    host, port = _place(start_example("redis_server", *files, address="tls://127.0.0.1:0"))
+    client = ["redis-cli", "-h", host, "-p", str(port)]
+
+    def say(*words: str) -> str:
+        done = subprocess.run([*client, *words], capture_output=True, text=True, timeout=20, check=False)
+        return done.stdout + done.stderr
+
+    trusting = ("--tls", "--cacert", str(tmp_path / "ca.pem"))
+    assert say(*trusting, "SET", "greeting", "hello") == "OK\n"
+    assert "OK" not in say("SET", "greeting", "plain")
+    assert say(*trusting, "GET", "greeting") == "hello\n"
