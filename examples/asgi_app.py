@@ -1,5 +1,7 @@
 """An ASGI application without a framework: hello, a stream, an upload, and what happens at start and end.
 
+    python examples/asgi_app.py
+
 Try it with ``curl -N http://127.0.0.1:8000/stream`` and ``curl -T some-file http://127.0.0.1:8000/upload``.
 """
 

@@ -285,6 +285,7 @@ class AnswersAndLooks(ChannelInboundHandler[bytes]):
     """Answers with so many bytes, and notes which of the peers have been answered by then."""
 
     def __init__(self, size: int, peers: list[socket.socket], seen: list[int], patience: float) -> None:
+        self.has_looked = threading.Event()
         self._size = size
         self._peers = peers
         self._seen = seen
@@ -293,6 +294,7 @@ class AnswersAndLooks(ChannelInboundHandler[bytes]):
     def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
         timeout = self._patience if self._seen else 0.0
         self._seen.append(len(select.select(self._peers, [], [], timeout)[0]))
+        self.has_looked.set()
         ctx.write(bytes(self._size))
 
 
@@ -305,10 +307,13 @@ def test_what_readers_of_one_turn_are_answered_leaves(
 ) -> None:
     peers: list[socket.socket] = []
     seen: list[int] = []
-    for _ in range(2):
-        patience = _PATIENCE if seen_by_the_second else 0.0
-        peers.append(connect(AnswersAndLooks(size, peers, seen, patience))[1])
+    patience = _PATIENCE if seen_by_the_second else 0.0
+    handlers = [AnswersAndLooks(size, peers, seen, patience) for _ in range(2)]
+    for handler in handlers:
+        peers.append(connect(handler)[1])
     run(lambda: [peer.send(b"?") for peer in peers])  # both are there when the loop looks next
+    for handler in handlers:
+        assert handler.has_looked.wait(_PATIENCE)  # before anybody takes the answers away
     for peer in peers:
         receive_exactly(peer, size)
     assert seen == [0, seen_by_the_second]
