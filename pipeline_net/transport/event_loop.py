@@ -69,10 +69,9 @@ _forks: Final = _Forks()
 
 
 def _settle_allocator() -> None:
-    """Let glibc learn at once what it would learn in time: that large blocks come and go here.
+    """Let glibc learn at once what it learns in time: that large blocks come and go here.
 
-    It takes blocks above 128 KiB straight from the kernel, and gives back what is free at the end of a heap, until it
-    has seen a larger block freed; up to then every frame of a megabyte costs hundreds of page faults.
+    Up to then it takes each from the kernel, and every frame of a megabyte costs hundreds of page faults.
     """
     bytes(_LARGE_BLOCK)
 
@@ -104,6 +103,7 @@ class EventLoop(Loop):
         self._listeners: set[Listener] = set()
         self._on_empty: list[ChannelFuture[Any]] = []
         self._unflushed: list[Channel] = []
+        self._postponed: list[tuple[int, int]] = []  # events that a KeyboardInterrupt came before
         self._busy = False  # inside a turn, on the way to looking for tasks: nobody needs to wake us
         self._thread_id = 0
         self._runner: threading.Thread | None = None
@@ -306,7 +306,7 @@ class EventLoop(Loop):
 
     def next_deadline(self) -> float | None:
         """When ``run_once()`` must be called at the latest, by ``time()``; ``None`` if only ``fileno()`` decides."""
-        if self._tasks or self._unflushed:
+        if self._tasks or self._unflushed or self._postponed:
             return time.monotonic()
         return self._timers.next_deadline()
 
@@ -324,7 +324,7 @@ class EventLoop(Loop):
         finally:
             if not is_nested:
                 _loop_threads.discard(get_ident())
-        if self._tasks:
+        if self._tasks or self._postponed or self._unflushed:
             self._wakeup.wake()  # whoever drives us looks at fileno()
 
     def _turn(self, timeout: float | None) -> None:
@@ -334,10 +334,13 @@ class EventLoop(Loop):
             if timeout is None or left < timeout:
                 timeout = left
         self._busy = False
-        if self._tasks or self._unflushed:  # asked after _busy was cleared: see execute()
+        if self._tasks or self._unflushed or self._postponed:  # asked after _busy was cleared: see execute()
             timeout = 0.0
         events = self._poller.poll(timeout)
         self._busy = True
+        if self._postponed:
+            events = self._postponed + events
+            self._postponed = []
         try:
             for fd, bits in events:
                 watched = self._watched.get(fd)
@@ -345,6 +348,7 @@ class EventLoop(Loop):
                     try:
                         watched.on_events(bits)
                     except KeyboardInterrupt:
+                        self._postponed = events[[of for of, _ in events].index(fd) + 1 :]  # nobody tells them twice
                         raise
                     except BaseException as exc:  # noqa: BLE001 - nothing that fails may end a loop
                         self._events_failed(fd, watched, exc)
@@ -471,11 +475,9 @@ class EventLoop(Loop):
             self._on_empty = []
 
     def adopt_listener(self, listener: Listener) -> None:
-        """A listener lives here from now on."""
         self._listeners.add(listener)
 
     def forget_listener(self, listener: Listener) -> None:
-        """A listener is closed."""
         self._listeners.discard(listener)
 
     # -- for groups that wind down: on the loop -----------------------------------------------------

@@ -136,7 +136,6 @@ class StreamChannel(Channel):
     # -- life ---------------------------------------------------------------------------------------
 
     def bind_before_connect(self, local: Address) -> None:
-        """Come from ``local`` when connecting."""
         self._bind_to = local
 
     def transport_connect(self, address: Any, promise: ChannelFuture[Any] | None) -> None:
@@ -299,6 +298,12 @@ class StreamChannel(Channel):
                 pipeline.fire_channel_read_complete()
             if eof:
                 self.end_of_input()
+        except KeyboardInterrupt:  # who goes on afterwards finds the rest unread, and the answers still to be sent
+            self._in_batch = False
+            self._look_again()
+            if self.flush_is_due:
+                self._event_loop.flush_with_others(self)
+            raise
         finally:
             self._in_batch = False
         self._ask = self._small_size if total < _FEW else self._receive_size

@@ -13,7 +13,15 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelOptions, EventLoop, PipelineError
+from pipeline_net import (
+    Channel,
+    ChannelHandlerContext,
+    ChannelInboundHandler,
+    ChannelOptions,
+    EventLoop,
+    PipelineError,
+    ServerBootstrap,
+)
 from pipeline_net.loop import Watched
 from pipeline_net.transport.event_loop import on_a_loop
 from pipeline_net.transport.poller import READ
@@ -169,3 +177,57 @@ def test_keyboard_interrupt_reaches_whoever_drives_the_loop() -> None:
         assert ran == [1]
     finally:
         loop.stop()
+
+
+class Interrupted(ChannelInboundHandler[bytes]):
+    """Answers; and while it does so for the first time, somebody types Ctrl-C."""
+
+    def __init__(self, armed: list[bool], channels: list[Channel]) -> None:
+        self._armed = armed
+        self._channels = channels
+
+    def channel_active(self, ctx: ChannelHandlerContext) -> None:
+        self._channels.append(ctx.channel)
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+        ctx.write(msg)
+        if self._armed:
+            self._armed.clear()
+            raise KeyboardInterrupt
+
+
+def test_who_goes_on_after_an_interrupt_has_lost_nothing() -> None:
+    loop = EventLoop()
+    armed = [True]
+    channels: list[Channel] = []
+    server = ServerBootstrap(loop, initializer=lambda _: [Interrupted(armed, channels)]).bind("tcp://127.0.0.1:0")
+    place = ("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))
+    peers = [socket.create_connection(place, _PATIENCE) for _ in range(4)]
+
+    def drive_until_all_have(expected: bytes) -> None:
+        waiting = set(peers)
+        deadline = time.monotonic() + _PATIENCE
+        while waiting and time.monotonic() < deadline:
+            loop.run_once(0.01)
+            for peer in select.select(waiting, [], [], 0)[0]:
+                assert peer.recv(100) == expected
+                waiting.discard(peer)
+        assert not waiting
+
+    try:
+        while len(channels) < len(peers):
+            loop.run_once(0.01)
+        for peer in peers:
+            peer.sendall(b"hi")
+        with pytest.raises(KeyboardInterrupt):
+            while True:
+                loop.run_once(0.01)
+        assert loop.next_deadline() is not None
+        drive_until_all_have(b"hi")
+        for channel in channels:
+            channel.write(b"again")
+        drive_until_all_have(b"again")
+    finally:
+        loop.stop()
+        for peer in peers:
+            peer.close()
