@@ -103,7 +103,6 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     to_close: ChannelHandlerContext[Any, Any]
 
     def __init__(self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> None:
-        self.pipeline = pipeline
         self.channel: Channel = pipeline.channel
         self.name = name
         self.handler = handler
@@ -118,6 +117,11 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.prev: ChannelHandlerContext[Any, Any] = self
         self._point_inbound_at(self)
         self._point_outbound_at(self)
+
+    @property
+    def pipeline(self) -> ChannelPipeline:
+        """The pipeline of the channel."""
+        return self.channel.pipeline
 
     @property
     def loop(self) -> Loop:
@@ -392,6 +396,18 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.prev = head
         self._point_inbound_at(tail)
         self._point_outbound_at(head)
+
+    def lead_to(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        """As the head of a pipeline that is no more, refer to its tail no longer, nor to itself."""
+        self.next = seat
+        self.prev = seat
+        self._point_inbound_at(seat)
+        self._point_outbound_at(seat)
+
+    def end_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        """As the tail of a pipeline that is no more, refer to its head only: there, operations are refused."""
+        self.next = seat
+        self._point_inbound_at(seat)
 
     def before_successor(self) -> ChannelHandlerContext[Any, Any]:
         """Find, for a removed seat, the living seat from which to fire so that its living successor comes next."""
