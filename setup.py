@@ -105,6 +105,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/transport/event_loop.py",
     "pipeline_net/transport/timers.py",
     "pipeline_net/transport/wakeup.py",
+    "pipeline_net/transport/bare_socket.py",
     "pipeline_net/transport/stream_channel.py",
     "pipeline_net/transport/server_channel.py",
     "pipeline_net/transport/opening.py",
@@ -176,6 +177,10 @@ _OWNED_LIST: Final = re.compile(
 )
 
 
+# Where mypyc puts the ``__dict__`` of a generic class's instances on CPython 3.11; those of closures are left alone.
+_DICT: Final = re.compile(r"^ *\.tp_dictoffset = sizeof\(pipeline_net_\w+(?<!_objObject)\),\n", re.MULTILINE)
+
+
 def mend_weak_references(extensions: list[Extension]) -> bool:
     """Let weak references know when a compiled object dies; whether the place for that was found.
 
@@ -183,7 +188,7 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
     1102): a callback is never called, and the reference may lead to what was freed.
     """
     mended = 0
-    for path in (Path(source) for extension in extensions for source in extension.sources):
+    for path in _sources(extensions):
         text = path.read_text()
         if "mend_weak_references" in text:
             return True  # mypyc found its own output up to date
@@ -196,6 +201,23 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
             path.write_text(_OWNED_LIST.sub("", text))
             mended += count
     return mended > 0
+
+
+def leave_out_dicts(extensions: list[Extension]) -> None:
+    """Spare instances of generic classes a ``__dict__``, which no other compiled class has.
+
+    CPython 3.11 does not learn where the methods of such an instance are, and looks them up in each call; and what
+    handlers that derive from one keep in ``self`` it looks up, too.  Later versions learn both, and get no such line.
+    """
+    for path in _sources(extensions):
+        text = path.read_text()
+        without = _DICT.sub("", text)
+        if without != text:
+            path.write_text(without)
+
+
+def _sources(extensions: list[Extension]) -> list[Path]:
+    return [Path(source) for extension in extensions for source in extension.sources]
 
 
 def compiled_extensions() -> list[Extension]:
@@ -228,6 +250,7 @@ def compiled_extensions() -> list[Extension]:
     if not mend_weak_references(extensions):
         fall_back("mypyc writes other C than was expected, in which weak references would not be safe")
         return []
+    leave_out_dicts(extensions)
     for extension in extensions:
         # mypyc makes warnings errors; a new compiler's new warning is no reason to install the slow build.
         extension.extra_compile_args = [flag for flag in extension.extra_compile_args if flag != "-Werror"]

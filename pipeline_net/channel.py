@@ -361,8 +361,8 @@ class Channel(ChannelOutput):
         self.pipeline.remove_all()
 
     def stages_have_left(self) -> None:
-        """The pipeline is empty.  A closed channel does not refer to it any more, so that both are gone as soon as nobody
-        needs them; who asks a closed channel for its pipeline gets a new one.
+        """The pipeline is empty.  A closed channel does not refer to it any more, so that both are gone as soon as
+        nobody needs them; who asks a closed channel for its pipeline gets a new one.
         """
         if self.state == CLOSED and self._pipeline is not None:
             self._pipeline.fall_apart()

@@ -198,6 +198,9 @@ class ChannelOutput(Watched):
     def progress(self, count: int) -> None:
         """The kernel has taken ``count`` more bytes: keep promises, see whether it is writable again."""
         self.sent += count
+        if self._promises is None and self._room_until >= 0:  # nearly always: open, writable, and nobody waits
+            self._room_until += count
+            return
         promises = self._promises
         if promises is not None:
             while promises and promises[0][0] <= self.sent:
