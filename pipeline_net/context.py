@@ -107,6 +107,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.name = name
         self.handler = handler
         self.is_removed = False
+        self.is_head = False  # the end next to the wire, whose business with a message is done by whoever writes to it
         # What events are called on: the handler, or what stands in for it (a pool's proxy, a removed seat's forwarder).
         self.events: ChannelHandler = handler
         self.inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
@@ -277,7 +278,10 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def write(self, msg: MayWrite, promise: ChannelFuture[Any] | None = None) -> None:
         seat = self.to_write
         try:
-            seat.outbound.write(seat, msg, promise)
+            if seat.is_head:
+                seat.channel.transport_write(msg, promise)
+            else:
+                seat.outbound.write(seat, msg, promise)
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop

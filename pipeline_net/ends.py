@@ -24,7 +24,9 @@ Seat: TypeAlias = ChannelHandlerContext[Any, Any]
 
 
 class _Head(ChannelDuplexHandler[Any, Any, Any, Any]):
-    """Turns what the stages ask for into what the transport does."""
+    """Turns what the stages ask for into what the transport does.  What is written does not come here: see
+    ``ChannelHandlerContext.write``, which spares each message a call.
+    """
 
     def bind(self, ctx: Seat, address: Any, promise: ChannelFuture[Any] | None) -> None:
         ctx.channel.transport_bind(address, promise)
@@ -34,9 +36,6 @@ class _Head(ChannelDuplexHandler[Any, Any, Any, Any]):
 
     def read(self, ctx: Seat) -> None:
         ctx.channel.transport_read()
-
-    def write(self, ctx: Seat, msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        ctx.channel.transport_write(msg, promise)
 
     def flush(self, ctx: Seat) -> None:
         ctx.channel.transport_flush()

@@ -44,6 +44,7 @@ class ChannelPipeline:
         self.channel = channel
         self._head: Seat = ChannelHandlerContext(self, "head", HEAD)
         self._tail: Seat = ChannelHandlerContext(self, "tail", TAIL)
+        self._head.is_head = True
         self._head.mask = EVERY_OUTBOUND
         self._tail.mask = EVERY_INBOUND
         self._head.next = self._tail
