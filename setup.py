@@ -177,8 +177,8 @@ _OWNED_LIST: Final = re.compile(
 )
 
 
-# Where mypyc puts the ``__dict__`` of a generic class's instances on CPython 3.11; those of closures are left alone.
-_DICT: Final = re.compile(r"^ *\.tp_dictoffset = sizeof\(pipeline_net_\w+(?<!_objObject)\),\n", re.MULTILINE)
+# Where mypyc puts the ``__dict__`` of contexts on CPython 3.11.
+_DICT: Final = re.compile(r"^ *\.tp_dictoffset = sizeof\(\w+(?:Context|_Nowhere)Object\),\n", re.MULTILINE)
 
 
 def mend_weak_references(extensions: list[Extension]) -> bool:
@@ -204,10 +204,11 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
 
 
 def leave_out_dicts(extensions: list[Extension]) -> None:
-    """Spare instances of generic classes a ``__dict__``, which no other compiled class has.
+    """Spare contexts the ``__dict__`` that mypyc gives instances of generic classes, and of no others.
 
-    CPython 3.11 does not learn where the methods of such an instance are, and looks them up in each call; and what
-    handlers that derive from one keep in ``self`` it looks up, too.  Later versions learn both, and get no such line.
+    CPython 3.11 does not learn where the methods of such an instance are, so that it would look up ``write`` whenever a
+    handler says ``ctx.write``.  Later versions learn it, and get no such line.  (Handlers keep theirs: without, Python
+    would not let one class derive from an inbound and an outbound handler.)
     """
     for path in _sources(extensions):
         text = path.read_text()
