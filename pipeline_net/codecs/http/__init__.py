@@ -18,13 +18,13 @@
     encoder     messages → bytes
     aggregator  parts → whole messages, with 413
     server      server_stack(): which response answers which request, and how long the connection lives
-    client      client_stack(): the same from the other side
+    client_handler  client_stack(): the same from the other side
 """
 
 from __future__ import annotations
 
 from .aggregator import RequestAggregator, ResponseAggregator
-from .client import HttpClientHandler, client_stack
+from .client_handler import HttpClientHandler, client_stack
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
 from .headers import Headers, HeadersLike
