@@ -19,11 +19,34 @@
     aggregator  parts → whole messages, with 413
     server      server_stack(): which response answers which request, and how long the connection lives
     client_handler  client_stack(): the same from the other side
+    client      Client: asks servers, for many threads and coroutines at once
 """
 
 from __future__ import annotations
 
 from .aggregator import RequestAggregator, ResponseAggregator
+from .client import (
+    BasicAuth,
+    BearerAuth,
+    Client,
+    ClientOptions,
+    ClientResponse,
+    ConnectError,
+    HttpClientError,
+    ProxyError,
+    RedirectError,
+    RequestTimeoutError,
+    ResponseError,
+    ResponseHead,
+    ResponseTooLargeError,
+    StatusError,
+    StreamedResponse,
+    Streaming,
+    Timeouts,
+    TooManyRedirectsError,
+    Url,
+    UrlError,
+)
 from .client_handler import HttpClientHandler, client_stack
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
@@ -87,4 +110,25 @@ __all__ = [
     "HttpDecodeError",
     "Leniency",
     "Limits",
+    # asking
+    "BasicAuth",
+    "BearerAuth",
+    "Client",
+    "ClientOptions",
+    "ClientResponse",
+    "ConnectError",
+    "HttpClientError",
+    "ProxyError",
+    "RedirectError",
+    "RequestTimeoutError",
+    "ResponseError",
+    "ResponseHead",
+    "ResponseTooLargeError",
+    "StatusError",
+    "StreamedResponse",
+    "Streaming",
+    "Timeouts",
+    "TooManyRedirectsError",
+    "Url",
+    "UrlError",
 ]
