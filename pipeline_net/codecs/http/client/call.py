@@ -144,7 +144,7 @@ class Call(ExchangeOwner):
     def _body_goes_to(self, exchange: Exchange, response: Response) -> Sink:
         if not self._request.streams:
             return WholeBody(self._request.max_body)
-        queue = BodyQueue(self._around.loop, exchange, self._around.options.stream_buffer)
+        queue = BodyQueue(self._around.loop, exchange, self._around.options.stream_buffer, self.abandon)
         if self._total is not None:
             self._total.cancel()
             self._total = None

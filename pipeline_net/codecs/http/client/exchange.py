@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ....errors import EncodeError, PipelineNetError
 from ..errors import HttpDecodeError
+from ..headers import HAS_LENGTH
 from ..messages import END, Data, End, FullRequest, InterimResponse, Request, Response
 from .body import BodyReader, BytesBody
 from .errors import HttpClientError, RequestTimeoutError, ResponseError, ResponseTooLargeError
@@ -85,6 +86,7 @@ class Exchange:
         self._is_asked = False  # for its next piece
         self._is_pumping = False
         self._waits_for_continue = False
+        self._promised = head.headers.length if head.headers.facts() & HAS_LENGTH else 0  # bytes still to come
         self._progress = 0  # bytes that had left when the timer looked last
         self._response: Response | None = None
         self._sink: Sink | None = None
@@ -199,11 +201,14 @@ class Exchange:
             return  # it was given up meanwhile
         if error is not None:
             self.fail(error)
+        elif piece is None and self._promised > 0:
+            self.fail(EncodeError(f"the body ends {self._promised} bytes before its Content-Length"))
         elif piece is None:
             self._reader = None
             self._is_sending = False
             self._write(END, self._sent)
         else:
+            self._promised -= piece.nbytes if isinstance(piece, memoryview) else len(piece)
             self._write(Data(piece))
         self.go_on_sending()
 

@@ -40,11 +40,12 @@ class BodyQueue(Sink):
     ``_written`` belongs to the loop and ``_read`` to the reader, so that neither needs a lock to count.
     """
 
-    def __init__(self, loop: EventLoop, exchange: Exchange, limit: int) -> None:
+    def __init__(self, loop: EventLoop, exchange: Exchange, limit: int, let_go: Callable[[], object]) -> None:
         self.loop = loop
         self.trailers: Headers | None = None
         self._exchange = exchange
         self._limit = limit
+        self._let_go = let_go  # ends the request
         self._parts: deque[bytes] = deque()
         self._getters: deque[ChannelFuture[bytes]] = deque()
         self._written = 0
@@ -81,7 +82,7 @@ class BodyQueue(Sink):
     def abandon(self) -> None:
         """Nobody will read the rest."""
         if not self._is_over:
-            self._exchange.abandon()
+            self._let_go()
             self._finish(ChannelClosedError(f"the response to {self._exchange.request} was closed before its end"))
 
     def _finish(self, error: BaseException | None) -> None:

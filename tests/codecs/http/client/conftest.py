@@ -166,7 +166,7 @@ class Site:
                 http.server_stack(limits=limits) >> http.RequestAggregator(max_body=10**8) >> _App(self._note)
             ),
             tls=tls,
-        ).bind(address)
+        ).bind(address if tls is None else address.replace("tcp:", "tls:"))
         self.address = self._server.addresses[0]
         self.port = int(self.address.rpartition(":")[2]) if "://127" in self.address else 0
         self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
