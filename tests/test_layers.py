@@ -49,8 +49,8 @@ _TABLE = {
     " transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
-    "codecs.http.client": "codecs.http bootstrap channel future handler context pipeline errors options loop file_region"
-    " transport.group transport.event_loop transport.address handlers.tls_context",
+    "codecs.http.client": "codecs.http bootstrap channel future handler context pipeline errors options loop"
+    " file_region transport.group transport.event_loop transport.address handlers.tls_context",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",

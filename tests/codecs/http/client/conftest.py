@@ -204,13 +204,13 @@ class Certificates:
 
     def __init__(self, folder: Path) -> None:
         ec = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+        signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
         self.authority, self.server = str(folder / "ca.pem"), str(folder / "server.pem")
         (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
         for command in (
             ("req", "-x509", *ec, "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem"),
             ("req", *ec, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"),
-            ("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
-            + ("-days", "2", "-extfile", "names", "-out", "server.crt"),
+            ("x509", "-req", "-in", "server.csr", *signed, "-days", "2", "-extfile", "names", "-out", "server.crt"),
         ):
             subprocess.run(["openssl", *command], cwd=folder, capture_output=True, timeout=30, check=True)
         (folder / "server.pem").write_text((folder / "server.crt").read_text() + (folder / "server.key").read_text())

@@ -188,7 +188,7 @@ def test_the_total_time_includes_redirects(scripted: Any, client: http.Client) -
     with pytest.raises((http.RequestTimeoutError, http.TooManyRedirectsError)):
         client.get(scripted(behaviour).url, timeouts=http.Timeouts(total=0.05))
 
-    with pytest.raises(http.RequestTimeoutError, match="'total' took more than 0.05 s"):
+    with pytest.raises(http.RequestTimeoutError, match=r"'total' took more than 0.05 s"):
         client.get(scripted(lambda peer: peer.wait_for_end()).url, timeouts=http.Timeouts(total=0.05))
 
 

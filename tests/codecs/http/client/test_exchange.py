@@ -165,7 +165,7 @@ def _drips(data: bytes, pause: float) -> Any:
 
 def test_a_head_that_drips_has_its_time_as_a_whole(scripted: Any, client: http.Client) -> None:
     server = scripted(_drips(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 100, 0.005))
-    with pytest.raises(http.RequestTimeoutError, match="the phase 'head' took more than 0.1 s"):
+    with pytest.raises(http.RequestTimeoutError, match=r"the phase 'head' took more than 0.1 s"):
         client.get(server.url, timeouts=http.Timeouts(head=0.1))
 
 
@@ -297,7 +297,8 @@ def test_a_body_that_is_not_as_long_as_was_said(site: Any, client: http.Client, 
 
 
 def test_how_it_looks(scripted: Any) -> None:
-    came, shown = threading.Event(), []
+    came = threading.Event()
+    shown: list[str] = []
 
     def behaviour(peer: Any) -> None:
         peer.head()

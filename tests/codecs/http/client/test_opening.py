@@ -63,7 +63,7 @@ def test_https(site: Any, certificates: Any) -> None:
 
 def test_a_stranger_is_not_talked_to(site: Any, certificates: Any, client: http.Client) -> None:
     server = site(_who, tls=certificates.server)
-    with pytest.raises(http.ConnectError, match="no connection: .*certificate") as caught:
+    with pytest.raises(http.ConnectError, match=r"no connection: .*certificate") as caught:
         client.get(server.url)
     assert type(caught.value.__cause__).__name__ == "TlsError"
     assert server.seen == []
@@ -119,7 +119,7 @@ def test_a_body_that_ends_without_a_goodbye_is_no_body(scripted: Any, certificat
 
 
 def test_nobody_listens(client: http.Client) -> None:
-    with pytest.raises(http.ConnectError, match="http://127.0.0.1:1/x: no connection: .*Connection refused") as caught:
+    with pytest.raises(http.ConnectError, match=r"http://127.0.0.1:1/x: no connection: .*Connection refused") as caught:
         client.get("http://127.0.0.1:1/x")
     assert caught.value.__cause__ is not None
 
@@ -178,7 +178,8 @@ def test_a_tunnel_for_https(scripted: Any, site: Any, certificates: Any) -> None
             assert text.startswith("GET /x ")
             assert "proxy-authorization" not in text.lower()
     assert behaviour.heads == [  # type: ignore[attr-defined]  # see _tunnel
-        f"CONNECT localhost:{server.port} HTTP/1.1\r\nhost: localhost:{server.port}\r\nproxy-authorization: Basic dXM6ZXI="
+        f"CONNECT localhost:{server.port} HTTP/1.1\r\n"
+        f"host: localhost:{server.port}\r\nproxy-authorization: Basic dXM6ZXI="
     ]
 
 
@@ -213,7 +214,7 @@ def test_a_proxy_that_is_silent(scripted: Any) -> None:
 def test_a_proxy_that_is_not_there() -> None:
     with http.Client(proxy="http://127.0.0.1:1") as client:
         for url in ("http://a.invalid/", "https://a.invalid/"):
-            with pytest.raises(http.ProxyError, match="no way through the proxy http://127.0.0.1:1/"):
+            with pytest.raises(http.ProxyError, match=r"no way through the proxy http://127.0.0.1:1/"):
                 client.get(url)
 
 

@@ -84,7 +84,7 @@ def test_waiting_has_a_deadline(scripted: Any, gate: Gate) -> None:
     options = http.ClientOptions(max_per_origin=1)
     with http.Client(base_url=scripted(gate).url, options=options) as client:
         first = client.execute("GET", "/1")
-        with pytest.raises(http.RequestTimeoutError, match="the phase 'pool' took more than 0.05 s"):
+        with pytest.raises(http.RequestTimeoutError, match=r"the phase 'pool' took more than 0.05 s"):
             client.get("/2", timeouts=http.Timeouts(pool=0.05))
         gate.open.set()
         assert first.result(10).text == "ok"
@@ -95,7 +95,7 @@ def test_only_so_many_may_wait(scripted: Any, gate: Gate) -> None:
     options = http.ClientOptions(max_per_origin=1, max_waiting=1)
     with http.Client(base_url=scripted(gate).url, options=options) as client:
         futures = [client.execute("GET", "/1"), client.execute("GET", "/2")]
-        with pytest.raises(PoolFullError, match="GET http://.*: 1 requests wait for a connection already"):
+        with pytest.raises(PoolFullError, match=r"GET http://.*: 1 requests wait for a connection already"):
             client.get("/3")
         gate.open.set()
         assert [future.result(10).text for future in futures] == ["ok"] * 2

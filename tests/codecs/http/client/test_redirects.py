@@ -105,7 +105,7 @@ def test_credentials_in_a_location_are_not_used() -> None:
 
 
 def test_from_https_nobody_is_led_to_http() -> None:
-    with pytest.raises(http.RedirectError, match="from https to http://a.example/"):
+    with pytest.raises(http.RedirectError, match=r"from https to http://a.example/"):
         _redirect(_request(), 302, "http://a.example/")
     there = _redirect(_request(), 302, "http://a.example/", allow_downgrade=True)
     assert (str(there.url), set(there.headers)) == ("http://a.example/", {"accept"})

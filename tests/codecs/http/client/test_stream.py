@@ -89,8 +89,8 @@ def test_a_body_that_is_cut_off_raises_behind_what_came(scripted: Any, client: h
         peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc")
 
     with client.stream("GET", scripted(behaviour).url) as response:
-        parts = []
-        with pytest.raises(http.ResponseError, match="there is no whole answer|no HTTP"):
+        parts: list[bytes] = []
+        with pytest.raises(http.ResponseError, match=r"there is no whole answer|no HTTP"):
             parts.extend(iter(response))
         with pytest.raises(http.ResponseError):
             response.next()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline_net.codecs.http.client.url import parse_url
 from pipeline_net.codecs import http
+from pipeline_net.codecs.http.client.url import parse_url
 
 
 @pytest.mark.parametrize(
