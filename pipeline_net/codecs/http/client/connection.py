@@ -120,6 +120,9 @@ class Connection(Place):
         if not may_reuse:
             self.abort()
             return
+        if not self._handler.is_reusable:
+            self.close()  # one of the two has said that this was the last one
+            return
         if response is not None:
             self.idle_limit = _announced_patience(response)
         self._channel.loop.execute(self._settle)

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -221,6 +222,24 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
     return Certificates(tmp_path_factory.mktemp("http-certificates"))
+
+
+@pytest.fixture
+def on_loop() -> Callable[[http.Client, Callable[[], Any]], Any]:
+    """``on_loop(client, look)`` runs ``look()`` on the client's loop, behind what is under way."""
+
+    def run(client: http.Client, look: Callable[[], Any]) -> Any:
+        found: SimpleQueue[Any] = SimpleQueue()
+        client.loop.execute(lambda: found.put(look()))
+        return found.get(timeout=_PATIENCE)
+
+    return run
+
+
+@pytest.fixture
+def books(on_loop: Any) -> Callable[[http.Client], tuple[int, int]]:
+    """``books(client)``: how many connections there are, and how many of them nobody uses."""
+    return lambda client: tuple(on_loop(client, lambda: (client._pool.connections, client._pool.idle)))
 
 
 @pytest.fixture

@@ -95,18 +95,18 @@ def nginx(request: pytest.FixtureRequest, folder: Path, certificates: Any) -> It
         yield client
 
 
-def test_kept_alive(nginx: http.Client) -> None:
+def test_kept_alive(nginx: http.Client, books: Any) -> None:
     for _ in range(20):
         assert nginx.get("/echo").text == "GET localhost pipeline_net"
-    assert "1 connections, 1 idle" in repr(nginx)
+    assert books(nginx) == (1, 1)
 
 
-def test_whole_and_in_parts(nginx: http.Client) -> None:
+def test_whole_and_in_parts(nginx: http.Client, books: Any) -> None:
     assert nginx.get("/big").body == _BIG
     with nginx.stream("GET", "/big") as response:
         assert response.length == len(_BIG)
         assert b"".join(response) == _BIG
-    assert "1 connections, 1 idle" in repr(nginx)
+    assert books(nginx) == (1, 1)
 
 
 def test_chunks_and_gzip(nginx: http.Client) -> None:
@@ -115,14 +115,14 @@ def test_chunks_and_gzip(nginx: http.Client) -> None:
     assert gzip.decompress(response.body) == _TEXT
 
 
-def test_ranges(nginx: http.Client) -> None:
+def test_ranges(nginx: http.Client, books: Any) -> None:
     response = nginx.get("/big", headers={"range": "bytes=1000-1999"})
     assert (response.status, response.headers["content-range"]) == (206, f"bytes 1000-1999/{len(_BIG)}")
     assert response.body == _BIG[1000:2000]
     assert nginx.get("/big", headers={"range": f"bytes={len(_BIG)}-"}).status == 416
     assert nginx.get("/big", headers={"if-none-match": response.headers["etag"]}).status == 304
     assert nginx.head("/big").headers["content-length"] == str(len(_BIG))
-    assert "1 connections, 1 idle" in repr(nginx)
+    assert books(nginx) == (1, 1)
 
 
 def test_redirects(nginx: http.Client) -> None:
@@ -151,19 +151,19 @@ def test_100_continue(nginx: http.Client, folder: Path) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("expects", [False, True])
-def test_an_upload_that_is_refused_at_once(nginx: http.Client, chunked: bool, expects: bool) -> None:
+def test_an_upload_that_is_refused_at_once(nginx: http.Client, chunked: bool, expects: bool, books: Any) -> None:
     body: Any = [b"x" * 100_000] * 500 if chunked else b"x" * 50_000_000
     response = nginx.put("/small/x", body=body, headers={"expect": "100-continue"} if expects else {})
     assert (response.status, response.reason) == (413, "Request Entity Too Large")
-    assert "0 connections" in repr(nginx)
+    assert books(nginx) == (0, 0)
     assert nginx.get("/echo").status == 200
 
 
-def test_connection_close(nginx: http.Client) -> None:
+def test_connection_close(nginx: http.Client, books: Any) -> None:
     for _ in range(3):
         response = nginx.get("/closing/text")
         assert (response.headers["connection"], response.body) == ("close", _TEXT)
-        assert "0 connections" in repr(nginx)
+        assert books(nginx) == (0, 0)
 
 
 def test_errors(nginx: http.Client) -> None:

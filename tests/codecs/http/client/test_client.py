@@ -131,7 +131,7 @@ def test_a_limit_for_the_answer(site: Any, client: http.Client) -> None:
 # -- from where -----------------------------------------------------------------------------------
 
 
-def test_from_many_threads(echoing: Any) -> None:
+def test_from_many_threads(echoing: Any, books: Any) -> None:
     found: list[str] = []
     options = http.ClientOptions(max_per_origin=3)
     with http.Client(base_url=echoing.url, options=options) as client:
@@ -145,6 +145,7 @@ def test_from_many_threads(echoing: Any) -> None:
             thread.start()
         for thread in threads:
             thread.join()
+        assert books(client) == (3, 3)
         assert repr(client) == f"<Client of {echoing.url}/: 3 connections, 3 idle>"
     assert sorted(found) == sorted(f"GET /{number}/{each}" for number in range(8) for each in range(20))
 

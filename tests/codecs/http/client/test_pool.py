@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -39,33 +39,19 @@ def gate() -> Iterator[Gate]:
     made.open.set()
 
 
-def _on_loop(client: http.Client, look: Callable[[], Any]) -> Any:
-    """Run ``look()`` on the client's loop."""
-    found: list[Any] = []
-    done = threading.Event()
-
-    def run() -> None:
-        found.append(look())
-        done.set()
-
-    client.loop.execute(run)
-    assert done.wait(10)
-    return found[0]
-
-
-def test_limits_for_an_origin_and_in_total(scripted: Any, gate: Gate) -> None:
+def test_limits_for_an_origin_and_in_total(scripted: Any, gate: Gate, on_loop: Any) -> None:
     one, two, three = (scripted(gate) for _ in range(3))
     options = http.ClientOptions(max_connections=3, max_per_origin=2)
     with http.Client(options=options) as client:
         futures = [client.execute("GET", f"{server.url}/x") for server in (one, one, one, two, two, three)]
         for _ in range(3):
             assert gate.arrived.acquire(timeout=10)
-        assert _on_loop(client, lambda: (client._pool.connections, client._pool.waiting)) == (3, 3)
+        assert on_loop(client, lambda: (client._pool.connections, client._pool.waiting)) == (3, 3)
         assert (one.connections, two.connections, three.connections) == (2, 1, 0)
         assert "3 connections, 0 idle; 0 being made, 3 requests waiting" in repr(client._pool)
         gate.open.set()
         assert [future.result(10).text for future in futures] == ["ok"] * 6
-        assert _on_loop(client, lambda: client._pool.connections) <= 3
+        assert on_loop(client, lambda: client._pool.connections) <= 3
 
 
 def test_who_has_waited_longest_is_next(scripted: Any, gate: Gate) -> None:
@@ -101,7 +87,7 @@ def test_only_so_many_may_wait(scripted: Any, gate: Gate) -> None:
         assert [future.result(10).text for future in futures] == ["ok"] * 2
 
 
-def test_an_idle_connection_goes_after_a_while(scripted: Any) -> None:
+def test_an_idle_connection_goes_after_a_while(scripted: Any, on_loop: Any) -> None:
     gone = threading.Event()
 
     def behaviour(peer: Any) -> None:
@@ -113,7 +99,7 @@ def test_an_idle_connection_goes_after_a_while(scripted: Any) -> None:
     with http.Client(options=http.ClientOptions(idle_timeout=0.05)) as client:
         client.get(scripted(behaviour).url)
         assert gone.wait(10)
-        assert _on_loop(client, lambda: (client._pool.connections, client._pool.idle)) == (0, 0)
+        assert on_loop(client, lambda: (client._pool.connections, client._pool.idle)) == (0, 0)
 
 
 def test_an_old_connection_is_not_used_again(scripted: Any, gate: Gate) -> None:
@@ -144,12 +130,12 @@ def test_one_that_the_server_has_closed_is_never_handed_out(scripted: Any, clien
     assert client.post(server.url).text == "ok", "what cannot be repeated is safe, too"
 
 
-def test_an_idle_one_makes_room_for_another_server(scripted: Any, gate: Gate) -> None:
+def test_an_idle_one_makes_room_for_another_server(scripted: Any, gate: Gate, on_loop: Any) -> None:
     servers = [scripted(gate) for _ in range(3)]
     with http.Client(options=http.ClientOptions(max_connections=2)) as client:
         for server in servers:
             client.get(f"{server.url}/now")
-        assert _on_loop(client, lambda: (client._pool.connections, client._pool.idle)) == (2, 2)
+        assert on_loop(client, lambda: (client._pool.connections, client._pool.idle)) == (2, 2)
         client.get(f"{servers[1].url}/now")
         client.get(f"{servers[0].url}/now")
     assert [server.connections for server in servers] == [2, 1, 1], "the one that was idle for longest has gone"
@@ -168,13 +154,13 @@ def test_a_connection_that_breaks_leaves_its_place_to_the_next(scripted: Any) ->
     assert outcomes == ["ResponseError", "ResponseError", "NoneType"]
 
 
-def test_who_cannot_connect_leaves_their_place_to_the_next() -> None:
+def test_who_cannot_connect_leaves_their_place_to_the_next(on_loop: Any) -> None:
     options = http.ClientOptions(max_per_origin=1)
     with http.Client(base_url="http://127.0.0.1:1", options=options) as client:
         futures = [client.execute("GET", "/") for _ in range(3)]
         for future in futures:
             assert isinstance(future.exception(10), http.ConnectError)
-        assert _on_loop(client, lambda: repr(client._pool)) == (
+        assert on_loop(client, lambda: repr(client._pool)) == (
             "<Pool: 0 connections, 0 idle; 0 being made, 0 requests waiting>"
         )
-        assert _on_loop(client, lambda: dict(client._pool._taken)) == {}
+        assert on_loop(client, lambda: dict(client._pool._taken)) == {}
