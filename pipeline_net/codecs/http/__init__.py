@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from .aggregator import RequestAggregator, ResponseAggregator
 from .client import HttpClientHandler, client_stack
+from .content import ContentDecodingError, ContentDecompression
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
 from .headers import Headers, HeadersLike
@@ -82,6 +83,9 @@ __all__ = [
     "ResponseAggregator",
     "client_stack",
     "server_stack",
+    # bodies that are compressed
+    "ContentDecodingError",
+    "ContentDecompression",
     # how much, how long, how strict
     "Deadlines",
     "HttpDecodeError",
