@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from .aggregator import RequestAggregator, ResponseAggregator
 from .client import HttpClientHandler, client_stack
-from .content import ContentDecodingError, ContentDecompression
+from .content import ContentCompression, ContentDecodingError, ContentDecompression
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
 from .headers import Headers, HeadersLike
@@ -84,6 +84,7 @@ __all__ = [
     "client_stack",
     "server_stack",
     # bodies that are compressed
+    "ContentCompression",
     "ContentDecodingError",
     "ContentDecompression",
     # how much, how long, how strict
