@@ -48,6 +48,7 @@ from .client import (
     UrlError,
 )
 from .client_handler import HttpClientHandler, client_stack
+from .content import ContentCompression, ContentDecodingError, ContentDecompression
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
 from .headers import Headers, HeadersLike
@@ -105,6 +106,10 @@ __all__ = [
     "ResponseAggregator",
     "client_stack",
     "server_stack",
+    # bodies that are compressed
+    "ContentCompression",
+    "ContentDecodingError",
+    "ContentDecompression",
     # how much, how long, how strict
     "Deadlines",
     "HttpDecodeError",

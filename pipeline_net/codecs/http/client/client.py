@@ -243,7 +243,7 @@ class Client:
         request = self._prepared(
             method, url, params, headers, (body, json, form), auth, timeouts, None, follow_redirects, True
         )
-        return Streaming(lambda: self._post(request))
+        return Streaming(lambda: self._post(request), isinstance(body, AsyncIterable))
 
     def _prepared(
         self,

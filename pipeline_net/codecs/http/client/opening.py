@@ -20,6 +20,7 @@ from ....bootstrap import Bootstrap
 from ....errors import ChannelClosedError, PipelineNetError
 from ....handler import ChannelInboundHandler
 from ..client_handler import HttpClientHandler
+from ..content import ContentDecompression
 from ..encoder import HttpRequestEncoder
 from ..messages import End, FullRequest, Response
 from ..options import Limits
@@ -80,7 +81,7 @@ class Connector:
 
     def new_stages(self) -> HttpStages:
         """Make the stages of HTTP for one connection."""
-        return HttpStages(self._limits)
+        return HttpStages(self._limits, self.options)
 
     def check_alpn(self, chosen: str | None) -> str | None:
         """Say what is wrong with the protocol that a server has chosen; ``None`` if nothing is."""
@@ -92,10 +93,18 @@ class Connector:
 class HttpStages:
     """The stages of HTTP of one connection."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, options: ClientOptions) -> None:
         self.guard = IdleGuard()
-        self.decoder = HttpResponseDecoder(limits=limits)
+        self.decoder = HttpResponseDecoder(limits=limits, leniency=options.leniency)
         self.handler = HttpClientHandler(self.decoder, HttpRequestEncoder())
+        # Sinks count what comes out, so there is no other limit; the ratio's holds for bodies in parts, too.
+        codings = options.codings
+        self.upper: list[Stage] = [ContentDecompression(codings, max_size=None)] if codings else []
+        self.upper += options.stages()
+
+    def in_order(self) -> list[Stage]:
+        """All of them, from the wire up."""
+        return [self.guard, self.decoder, self.handler, *self.upper]
 
 
 class OpeningKeeper(ConnectionKeeper):
@@ -185,12 +194,8 @@ class Opening(Place):
         if self.route.needs_tunnel:
             return [self._stages.decoder, self._stages.handler, self._stage]
         if self.route.is_tls:
-            return [self._connector.tls_stage(self.route.host), *self._http_stages(), self._stage]
-        return [*self._http_stages(), self._stage]
-
-    def _http_stages(self) -> list[Stage]:
-        stages = self._stages
-        return [stages.guard, stages.decoder, stages.handler, *self._connector.options.stages()]
+            return [self._connector.tls_stage(self.route.host), *self._stages.in_order(), self._stage]
+        return [*self._stages.in_order(), self._stage]
 
     # -- what happens -------------------------------------------------------------------------------
 
@@ -238,7 +243,7 @@ class Opening(Place):
         if self._is_over or channel is None:
             return
         self._stages = self._connector.new_stages()
-        channel.pipeline.add_before(self._stage, *self._http_stages())
+        channel.pipeline.add_before(self._stage, *self._stages.in_order())
         channel.pipeline.add_first(self._connector.tls_stage(self.route.host))
 
     def handshake_done(self, alpn: str | None) -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ....options import ChannelOptions
+from ..content import ContentDecompression
+from ..options import STRICT, Leniency
 from .timeouts import Timeouts
 
 if TYPE_CHECKING:
@@ -45,6 +47,15 @@ def _names(given: Iterable[str]) -> tuple[str, ...]:
     if isinstance(given, str):
         raise ValueError(f"secret_headers is a list of names, such as [{given!r}]")
     return tuple(name.lower() for name in given)
+
+
+def _codings(given: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise ValueError(f"codings is a list, such as [{given!r}]")
+    codings = tuple(given)
+    if codings:
+        ContentDecompression(codings)  # one that nobody knows, or that is not installed, is found here
+    return codings
 
 
 def _no_stages() -> list[Stage]:
@@ -98,6 +109,11 @@ class ClientOptions:
     """Whether to come back when a 429 or a 503 says when (Retry-After), and how many seconds that may be at most."""
     retry_pause: float = attrs.field(default=0.1, validator=_positive)
     """The pause before the first of the ``retries``; it doubles with each one, and a random half of it is left out."""
+    codings: tuple[str, ...] = attrs.field(default=("gzip", "deflate"), converter=_codings)
+    """What servers may compress bodies with, of gzip, deflate, br and zstd (see ``ContentDecompression``); an empty
+    tuple leaves bodies as they come.  Requests with an Accept-Encoding or a Range of their own keep that."""
+    leniency: Leniency = STRICT
+    """What is forgiven of servers that do not keep to the rules; nothing by default."""
     stages: Callable[[], list[Stage]] = attrs.field(default=_no_stages)
     """Makes stages of your own for each connection, between HTTP and the client; they see all parts of messages."""
     close_timeout: float = attrs.field(default=5.0, validator=_positive)

@@ -255,13 +255,16 @@ class StreamedResponse(ResponseHead):
 class Streaming:
     """A request whose answer is read in parts; a context manager, for ``with`` and ``async with``."""
 
-    def __init__(self, send: Callable[[], ChannelFuture[StreamedResponse]]) -> None:
+    def __init__(self, send: Callable[[], ChannelFuture[StreamedResponse]], must_be_awaited: bool) -> None:
         self._send = send
+        self._must_be_awaited = must_be_awaited
         self._response: StreamedResponse | None = None
 
     def __enter__(self) -> StreamedResponse:
         if on_a_loop():
             raise BlockingOperationError("a response cannot be waited for on a loop: use start() and a callback")
+        if self._must_be_awaited:
+            raise TypeError("an async iterable is read while somebody awaits: use async with")
         future = self._send()
         try:
             self._response = future.result()

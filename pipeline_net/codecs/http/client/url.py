@@ -37,7 +37,7 @@ _FORBIDDEN: Final = re.compile(
 )  # controls, blanks, and what browsers take for "/"
 _DEVIATING: Final = frozenset("ßς\u200c\u200d")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_SAFE: Final = "%/?:@!$&'()*+,;=-._~[]|^`{}\"<>"  # what may stand in a target: visible ASCII; quote() encodes the rest
+_SAFE: Final = "%/?:@!$&'()*+,;=-._~[]"  # RFC 3986 3.3, 3.4, and brackets, which everybody sends; the rest is encoded
 
 Params: TypeAlias = "Mapping[str, Any] | Iterable[tuple[str, Any]]"
 

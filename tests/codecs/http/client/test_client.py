@@ -39,6 +39,7 @@ def test_what_is_sent_without_saying_anything(echoing: Any, client: http.Client)
         ("host", f"127.0.0.1:{echoing.port}"),
         ("user-agent", "pipeline_net"),
         ("accept", "*/*"),
+        ("accept-encoding", "gzip, deflate"),
     ]
 
 

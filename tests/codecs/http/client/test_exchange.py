@@ -300,27 +300,20 @@ def test_a_body_that_is_not_as_long_as_was_said(
     assert books(client) == (0, 0)
 
 
-def test_how_it_looks(scripted: Any) -> None:
+def test_how_it_looks(scripted: Any, on_loop: Any) -> None:
     came = threading.Event()
-    shown: list[str] = []
 
     def behaviour(peer: Any) -> None:
         peer.head()
         came.set()
         peer.wait_for_end()
 
+    url = scripted(behaviour).url
     with http.Client(options=http.ClientOptions(close_timeout=0.01)) as client:
-        url = scripted(behaviour).url
         future = client.execute("GET", url)
         assert came.wait(10)
-        seen = threading.Event()
-
-        def look() -> None:
-            shown.extend(repr(call) for call in client._around.calls)
-            shown.extend(repr(call._exchange) for call in client._around.calls)
-            seen.set()
-
-        client.loop.execute(look)
-        assert seen.wait(10)
+        on_loop(client, lambda: None)  # behind the news that all is sent
+        calls = on_loop(client, lambda: list(client._around.calls))
+        assert [repr(call) for call in calls] == [f"<Call of GET {url}/>"]
+        assert [repr(call._exchange) for call in calls] == [f"<Exchange GET {url}/, head>"]
         future.cancel()
-    assert shown == [f"<Call of GET {url}/>", f"<Exchange GET {url}/, head>"]

@@ -25,11 +25,17 @@ from pipeline_net.codecs.http import ClientOptions, Timeouts
         ("retries", -1),
         ("retry_after", 0),
         ("secret_headers", "x-api-key"),
+        ("codings", "gzip"),
     ],
 )
 def test_impossible_options(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         ClientOptions(**{name: value})
+
+
+def test_a_coding_that_nobody_knows() -> None:
+    with pytest.raises(ValueError, match="a coding is one of gzip"):
+        ClientOptions(codings=["rot13"])
 
 
 def test_timeouts_are_timeouts() -> None:
