@@ -63,7 +63,8 @@ def test_nor_with_somebody_waiting_for_the_connection(scripted: Any) -> None:
     assert server.connections == 2
 
 
-def test_what_is_said_while_nobody_asks_ends_it(scripted: Any, client: http.Client) -> None:
+@pytest.mark.parametrize("said", [_EVIL, b"H", b"\n"])
+def test_what_is_said_while_nobody_asks_ends_it(scripted: Any, client: http.Client, said: bytes) -> None:
     gone, unasked = threading.Event(), threading.Event()
 
     def behaviour(peer: Any) -> None:
@@ -71,7 +72,7 @@ def test_what_is_said_while_nobody_asks_ends_it(scripted: Any, client: http.Clie
         peer.say(OK)
         if peer.number == 0:
             assert unasked.wait(10)
-            peer.say(_EVIL)
+            peer.say(said)
             peer.wait_for_end()
             gone.set()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -226,17 +227,16 @@ def test_the_body_waits_for_a_100(scripted: Any, client: http.Client) -> None:
 
 
 def test_and_is_not_sent_when_the_answer_is_no(scripted: Any, client: http.Client) -> None:
-    left: list[bytes] = []
+    left: SimpleQueue[bytes] = SimpleQueue()
 
     def behaviour(peer: Any) -> None:
         peer.head()
         peer.say(b"HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n")
-        left.append(peer.wait_for_end())
+        left.put(peer.wait_for_end())
 
     url = scripted(behaviour).url
     assert client.post(url, body=b"abc", headers={"expect": "100-continue"}).status == 417
-    client.close().result(10)
-    assert left == [b""]
+    assert left.get(timeout=10) == b""
 
 
 def test_a_server_that_knows_no_100_gets_the_body_after_a_second(scripted: Any, client: http.Client) -> None:
