@@ -194,6 +194,15 @@ class Connection(Place):
             exchange.connection_ended(error)
 
     def writability_changed(self) -> None:
+        """There is room again, perhaps.
+
+        What follows is sent in the loop's next turn: a server that does not want it may have said so by then, and hung
+        up, which the next attempt to send would meet before anybody has read the answer.
+        """
+        if self.exchange is not None and self.is_writable:
+            self._channel.loop.execute(self._go_on_sending)
+
+    def _go_on_sending(self) -> None:
         if self.exchange is not None:
             self.exchange.go_on_sending()
 

@@ -317,3 +317,19 @@ def test_how_it_looks(scripted: Any, on_loop: Any) -> None:
         assert [repr(call) for call in calls] == [f"<Call of GET {url}/>"]
         assert [repr(call._exchange) for call in calls] == [f"<Exchange GET {url}/, head>"]
         future.cancel()
+
+
+def test_a_no_that_is_followed_by_a_reset_is_heard(scripted: Any, client: http.Client) -> None:
+    def behaviour(peer: Any) -> None:
+        peer.head()
+        peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+        # and closes, with bytes unread: so the kernel sends a reset behind the answer
+
+    heard = []
+    url = scripted(behaviour).url
+    for _ in range(10):
+        try:
+            heard.append(client.post(url, body=b"x" * 20_000_000).status)
+        except http.ResponseError:
+            continue  # the reset came in the moment between looking and sending
+    assert set(heard) == {413}
