@@ -341,6 +341,10 @@ class Client:
             call.end(error)
         self._pool.abort(error)
 
+    def keep_no_connections(self) -> None:
+        """Let those go that nobody uses, now and later; on the loop."""
+        self._pool.keep_none()
+
     def _closed(self, promise: ChannelFuture[None]) -> None:
         self._pool.close()
         if self._stop_listener is not None:
@@ -372,7 +376,10 @@ class Client:
 
 
 class _EndsWithLoop(Listener):
-    """Hears when the loop takes in nobody any more; if that is because it ends, so does the client."""
+    """Hears when the loop takes in nobody any more; if that is because it ends, so does the client.
+
+    Before that it may wait for its channels to finish: those that nobody uses must not keep it waiting.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -380,3 +387,5 @@ class _EndsWithLoop(Listener):
     def stop_listening(self) -> None:
         if self._client.loop.is_stopping:
             self._client.cut_off()
+        else:
+            self._client.keep_no_connections()

@@ -34,6 +34,7 @@ class Pool(OpeningKeeper, Place):
         self._waiting: dict[Route, deque[Exchange]] = {}
         self._asked = 0  # requests for a place so far
         self._is_closed = False
+        self._keeps_idle = True
 
     def __repr__(self) -> str:
         return (
@@ -162,7 +163,7 @@ class Pool(OpeningKeeper, Place):
         patience = min(self._options.idle_timeout, age_left)
         if connection.idle_limit is not None:
             patience = min(patience, connection.idle_limit)
-        if self._is_closed or patience <= 0:
+        if self._is_closed or not self._keeps_idle or patience <= 0:
             connection.close()
             return
         route = connection.route
@@ -229,6 +230,11 @@ class Pool(OpeningKeeper, Place):
         for line in list(self._waiting.values()):
             for exchange in list(line):
                 exchange.fail(error)
+        self.keep_none()
+
+    def keep_none(self) -> None:
+        """Close what nobody uses, from now on."""
+        self._keeps_idle = False
         for idle in list(self._idle.values()):
             for connection in list(idle):
                 connection.close()

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,10 @@ def test_from_asyncio(site: Any) -> None:
                 await client.execute("POST", "/", body=broken())
             with pytest.raises(TypeError, match="use execute"):
                 client.post("/", body=pieces())
+            with pytest.raises(TypeError, match="use async with"), client.stream("POST", "/", body=pieces()):
+                raise AssertionError("nobody could read the body")
+            async with client.stream("POST", "/", body=pieces()) as response:
+                assert b"".join([part async for part in response]) == b"abcabcabc"
 
     asyncio.run(main())
 
@@ -292,6 +297,19 @@ def test_when_its_loops_end_nobody_waits_for_ever(scripted: Callable[..., Any]) 
             future.result(10)
     with pytest.raises(ChannelClosedError):
         client.execute("GET", url).result(10)
+
+
+def test_idle_connections_do_not_keep_a_group_from_ending(scripted: Callable[..., Any]) -> None:
+    def behaviour(peer: Any) -> None:
+        peer.head()
+        peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        peer.wait_for_end()
+
+    loops = EventLoopGroup(1)
+    http.Client(loops).get(scripted(behaviour).url)
+    started = time.monotonic()
+    loops.shutdown(10.0)
+    assert time.monotonic() - started < 5
 
 
 def test_cancelling_frees_the_place(scripted: Callable[..., Any]) -> None:

@@ -102,6 +102,13 @@ def test_an_answer_that_is_cut_off(scripted: Any, client: http.Client, data: byt
         client.get(scripted(_says_and_leaves(data)).url)
 
 
+def test_what_is_forgiven_must_be_named(scripted: Any) -> None:
+    server = scripted(_says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok"))
+    options = http.ClientOptions(leniency=http.Leniency(repeated_length=True))
+    with http.Client(options=options) as client:
+        assert client.get(server.url).text == "ok"
+
+
 # -- endless ones ---------------------------------------------------------------------------------
 
 
