@@ -64,7 +64,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/codecs/http/aggregator.py",
     "pipeline_net/codecs/http/deadlines.py",
     "pipeline_net/codecs/http/server.py",
-    "pipeline_net/codecs/http/client.py",
+    "pipeline_net/codecs/http/client_handler.py",
     "pipeline_net/codecs/redis/messages.py",
     "pipeline_net/codecs/redis/rules.py",
     "pipeline_net/codecs/redis/scalars.py",

@@ -50,6 +50,9 @@ _TABLE = {
     " transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
+    "codecs.http.client": "codecs.http codecs.http.content bootstrap channel future handler context pipeline errors"
+    " options loop file_region transport.group transport.event_loop transport.address handlers.tls_context",
+    "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",
@@ -69,6 +72,7 @@ _TABLE = {
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
+    "codecs.http.__init__": "codecs.http codecs.http.content codecs.http.files codecs.http.client",
     "codecs.redis.__init__": "codecs.redis codecs.redis.client",
     "handlers.__init__": "handlers",
 }

@@ -18,13 +18,37 @@
     encoder     messages → bytes
     aggregator  parts → whole messages, with 413
     server      server_stack(): which response answers which request, and how long the connection lives
-    client      client_stack(): the same from the other side
+    client_handler  client_stack(): the same from the other side
+    client      Client: asks servers, for many threads and coroutines at once
 """
 
 from __future__ import annotations
 
 from .aggregator import RequestAggregator, ResponseAggregator
-from .client import HttpClientHandler, client_stack
+from .client import (
+    BasicAuth,
+    BearerAuth,
+    Client,
+    ClientOptions,
+    ClientResponse,
+    ConnectError,
+    HttpClientError,
+    ProxyError,
+    RedirectError,
+    RequestTimeoutError,
+    ResponseError,
+    ResponseHead,
+    ResponseTooLargeError,
+    StatusError,
+    StreamedResponse,
+    Streaming,
+    Timeouts,
+    TooManyRedirectsError,
+    Url,
+    UrlError,
+)
+from .client_handler import HttpClientHandler, client_stack
+from .content import ContentCompression, ContentDecodingError, ContentDecompression
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
 from .headers import Headers, HeadersLike
@@ -82,9 +106,34 @@ __all__ = [
     "ResponseAggregator",
     "client_stack",
     "server_stack",
+    # bodies that are compressed
+    "ContentCompression",
+    "ContentDecodingError",
+    "ContentDecompression",
     # how much, how long, how strict
     "Deadlines",
     "HttpDecodeError",
     "Leniency",
     "Limits",
+    # asking
+    "BasicAuth",
+    "BearerAuth",
+    "Client",
+    "ClientOptions",
+    "ClientResponse",
+    "ConnectError",
+    "HttpClientError",
+    "ProxyError",
+    "RedirectError",
+    "RequestTimeoutError",
+    "ResponseError",
+    "ResponseHead",
+    "ResponseTooLargeError",
+    "StatusError",
+    "StreamedResponse",
+    "Streaming",
+    "Timeouts",
+    "TooManyRedirectsError",
+    "Url",
+    "UrlError",
 ]
