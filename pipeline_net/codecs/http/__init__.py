@@ -19,6 +19,8 @@
     aggregator  parts → whole messages, with 413
     server      server_stack(): which response answers which request, and how long the connection lives
     client      client_stack(): the same from the other side
+    site        a router, CORS, redirects, server-sent events, an access log
+    proxies     TrustedProxies: whose X-Forwarded-For is believed
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from .aggregator import RequestAggregator, ResponseAggregator
 from .client import HttpClientHandler, client_stack
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
+from .events import InputEnded, RequestRefused
 from .headers import Headers, HeadersLike
 from .messages import (
     CHUNKED,
@@ -45,9 +48,32 @@ from .messages import (
     ResponsePart,
 )
 from .options import Deadlines, Leniency, Limits
+from .proxies import TrustedProxies
 from .request_decoder import HttpRequestDecoder
 from .response_decoder import HttpResponseDecoder
-from .server import HttpServerHandler, InputEnded, server_stack
+from .server import HttpServerHandler, server_stack
+from .site import (
+    AccessLog,
+    AccessLogFile,
+    AccessRecord,
+    Cors,
+    CorsPolicy,
+    EventBroadcast,
+    EventStream,
+    EventStreamDecoder,
+    HttpError,
+    Redirect,
+    Router,
+    ServerSentEvent,
+    StreamedResponse,
+    combined_format,
+    common_format,
+    encode_comment,
+    encode_event,
+    json_response,
+    redirect,
+    timed_format,
+)
 from .status import PHRASES, reason_phrase
 
 __all__ = [
@@ -78,10 +104,33 @@ __all__ = [
     "HttpResponseEncoder",
     "HttpServerHandler",
     "InputEnded",
+    "RequestRefused",
     "RequestAggregator",
     "ResponseAggregator",
     "client_stack",
     "server_stack",
+    # what a site is made of
+    "AccessLog",
+    "AccessLogFile",
+    "AccessRecord",
+    "Cors",
+    "CorsPolicy",
+    "EventBroadcast",
+    "EventStream",
+    "EventStreamDecoder",
+    "HttpError",
+    "Redirect",
+    "Router",
+    "ServerSentEvent",
+    "StreamedResponse",
+    "combined_format",
+    "common_format",
+    "encode_comment",
+    "encode_event",
+    "json_response",
+    "redirect",
+    "timed_format",
+    "TrustedProxies",
     # how much, how long, how strict
     "Deadlines",
     "HttpDecodeError",

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ....context import ChannelHandlerContext
 from ....errors import ChannelError
-from ..messages import Data, End, FullRequest, FullResponse, Request, Response
+from ..headers import Headers
+from ..messages import Data, End, FullResponse, Request, Response
+from .exchanges import head_of
 
 if TYPE_CHECKING:
     from ....future import ChannelFuture
@@ -28,23 +30,23 @@ class StreamedResponse(ABC):
         """Begin to answer ``request``; ``ctx`` is the seat from which to write.  On the loop of the channel."""
 
 
-def head_of(request: Request) -> Request:
-    """Return the head that a whole request was made of: what ``to`` should name, for the body need not live on."""
-    head = request.head if isinstance(request, FullRequest) else None
-    return request if head is None else head
-
-
 def addressed(response: Response, request: Request) -> Response:
     """Say which request a response answers; one that answers another already is copied."""
+    head = head_of(request)
     if response.to is None:
-        response.to = request
-    elif response.to is not request and response.to is not head_of(request):
-        headers, reason, version = response.given_headers, response.reason, response.version
-        if isinstance(response, FullResponse):
-            body, trailers = response.body, response.trailers
-            return FullResponse(response.status, headers, body, trailers, reason=reason, to=request, version=version)
-        return Response(response.status, headers, reason, to=request, version=version)
+        response.to = head
+    elif response.to is not request and response.to is not head:
+        return with_headers(response, response.given_headers, head)
     return response
+
+
+def with_headers(response: Response, headers: Headers | None, to: Request | None) -> Response:
+    """Copy a response, with other headers: those that it has may be a constant, and serve others as well."""
+    status, reason, version = response.status, response.reason, response.version
+    if isinstance(response, FullResponse):
+        body, trailers = response.body, response.trailers
+        return FullResponse(status, headers, body, trailers, reason=reason, to=to, version=version)
+    return Response(status, headers, reason, to=to, version=version)
 
 
 class PartWriter(StreamedResponse):
@@ -69,7 +71,7 @@ class PartWriter(StreamedResponse):
 
     def begin(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
         self._ctx = ctx
-        self._request = request
+        self._request = head_of(request)
         self._go_on()
 
     def _sent(self, future: ChannelFuture[Any]) -> None:
@@ -103,36 +105,37 @@ class PartWriter(StreamedResponse):
             ctx.write(batch[-1], promise)
 
     def _next_batch(self) -> tuple[list[Any], bool]:
-        """Collect what is written at once, and say whether the response ends with it."""
+        """Collect what is written at once, and say whether the response ends with it.
+
+        What came before an exception is written all the same; only a head that has not left yet is taken back.
+        """
         batch: list[Any] = []
-        if not self._has_begun:
-            head = next(self._parts, None)
-            if not isinstance(head, Response) or isinstance(head, FullResponse):
-                raise TypeError(f"the first part of a response that is streamed is a Response, not {head!r:.100}")
-            batch.append(addressed(head, self._request))
-            self._has_begun = True
-            if self._request.method == "HEAD":
-                return [*batch, End(to=self._request)], True
+        is_first = not self._has_begun
         size = 0
-        while len(batch) < _PARTS and size < _SIZE:
-            try:
-                part = next(self._parts)
-            except StopIteration:
-                return [*batch, End(to=self._request)], True
-            except Exception:
-                for written in batch:  # what came before it was meant to be sent
-                    self._ctx.write(written)
-                raise
-            if isinstance(part, End):
-                part.to = self._request
-                return [*batch, part], True
-            part = Data(part) if isinstance(part, (bytes, bytearray, memoryview)) else part
-            if not isinstance(part, Data):
-                raise TypeError(f"the body of a response is yielded as bytes, Data and End, not {part!r:.100}")
-            part.to = self._request
-            size += len(part.data)
-            batch.append(part)
-        return batch, False
+        try:
+            if is_first:
+                batch.append(self._first_part())
+                if self._request.method == "HEAD":
+                    self._has_begun = True
+                    return [*batch, End(to=self._request)], True
+            while len(batch) < _PARTS and size < _SIZE:
+                part = _body_part(next(self._parts, None), self._request)
+                batch.append(part)
+                if isinstance(part, End):
+                    break
+                size += len(part.data)
+        except Exception:
+            for written in () if is_first else batch:
+                self._ctx.write(written)
+            raise
+        self._has_begun = True
+        return batch, isinstance(batch[-1], End)
+
+    def _first_part(self) -> Response:
+        head = next(self._parts, None)
+        if not isinstance(head, Response) or isinstance(head, FullResponse):
+            raise TypeError(f"the first part of a response that is streamed is a Response, not {head!r:.100}")
+        return addressed(head, self._request)
 
     def _failed(self, exc: Exception) -> None:
         self._stop()
@@ -150,3 +153,16 @@ class PartWriter(StreamedResponse):
             close()
         except Exception:
             _logger.exception("%r: the generator of the response raised when it was closed", self._request)
+
+
+def _body_part(part: Any, request: Request) -> Data | End:
+    """Make a part of a response of what was yielded; ``None`` stands for the end."""
+    if part is None:
+        return End(to=request)
+    if isinstance(part, (bytes, bytearray, memoryview)):
+        return Data(part, to=request)
+    if not isinstance(part, (Data, End)):
+        raise TypeError(f"the body of a response is yielded as bytes, Data and End, not {part!r:.100}")
+    if isinstance(part, Data):
+        return Data(part.data, to=request)
+    return End(part.trailers, to=request)
