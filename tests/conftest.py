@@ -9,6 +9,7 @@ import ast
 import importlib.util
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,8 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
     from pipeline_net import EventHandler
     from pipeline_net.server import RunningServer
 
@@ -272,3 +275,27 @@ def start_program() -> Iterator[Callable[..., Program]]:
     yield start
     for program in programs:
         program.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """A real browser without a window, driven by Selenium; it ends with the module's last test.
+
+    Not for the whole session: while its processes run, ``no_leaks`` cannot see a child that a test has left.
+    """
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("chromium and chromedriver are not installed")
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+    options = ChromeOptions()
+    options.binary_location = chromium
+    # No sandbox, because tests run as root in containers; no shared memory, because /dev/shm is small there.
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(argument)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('browser')}")
+    chrome = Chrome(options=options, service=ChromeService(driver))
+    try:
+        yield chrome
+    finally:
+        chrome.quit()
