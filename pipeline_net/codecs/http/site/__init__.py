@@ -23,7 +23,7 @@ from .event_broadcast import EventBroadcast
 from .event_encoding import encode_comment, encode_event
 from .event_stream import EventStream
 from .event_stream_decoder import EventStreamDecoder, ServerSentEvent
-from .redirect import Redirect
+from .redirection import Redirect
 from .router import Router
 from .streaming import StreamedResponse
 
