@@ -210,8 +210,10 @@ class EventStream(StreamedResponse):
             return
         channel = ctx.channel
         if channel.pending_write_bytes + len(event) > self._max_pending:
+            ctx.flush()  # perhaps nobody has tried yet
+        if channel.pending_write_bytes + len(event) > self._max_pending:
             self.skipped += 1
-            if self._ends_when_slow:
+            if self._ends_when_slow and channel.is_open:
                 _logger.info("%s reads too slowly: its stream of events is ended", channel.remote_address)
                 channel.abort()  # an orderly end would wait behind all that it does not read
             return
