@@ -84,8 +84,7 @@ class AccessLog(TransparentHandler[RequestPart]):
         ctx.fire_channel_read(msg)
 
     def _begin(self, ctx: ChannelHandlerContext[Any, Any], request: Request | None) -> AccessRecord:
-        record = AccessRecord(request, self._client_of(request), time.time())
-        record.duration = -ctx.channel.loop.time()  # until it is over
+        record = AccessRecord(request, self._client_of(request), time.time(), ctx.channel.loop.time())
         self._unwritten.append(record)
         return record
 
@@ -140,7 +139,7 @@ class AccessLog(TransparentHandler[RequestPart]):
 
     def _finish(self, ctx: ChannelHandlerContext[Any, Any], record: AccessRecord) -> None:
         """A request is over: write its line, and those that waited for it."""
-        record.duration += ctx.channel.loop.time()
+        record.duration = max(ctx.channel.loop.time() - record.began, 0.0)
         unwritten = self._unwritten
         while unwritten and unwritten[0].duration >= 0:
             self._write_line(unwritten.pop(0))

@@ -37,13 +37,14 @@ class AccessRecord:
     whether the response was written to its end.
     """
 
-    def __init__(self, request: Request | None, client: str, time: float) -> None:
+    def __init__(self, request: Request | None, client: str, time: float, began: float = 0.0) -> None:
         self.request: Final = request
         self.client: Final = client
         self.time: Final = time
+        self.began: Final = began  # by the clock of the loop
         self.status = 0
         self.bytes_sent = 0
-        self.duration = 0.0
+        self.duration = -1.0  # it is not over
         self.is_complete = False
 
     def __repr__(self) -> str:
