@@ -73,7 +73,12 @@ def test_a_disk_that_is_full_is_said_once(caplog: pytest.LogCaptureFixture) -> N
 
 def test_lines_of_many_threads_stay_whole(tmp_path: Path) -> None:
     with http.AccessLogFile(tmp_path / "log") as log:
-        threads = [threading.Thread(target=lambda: [log("x" * 50) for _ in range(500)]) for _ in range(4)]
+
+        def write() -> None:
+            for _ in range(500):
+                log("x" * 50)
+
+        threads = [threading.Thread(target=write) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
