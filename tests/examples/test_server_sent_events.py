@@ -80,5 +80,5 @@ def test_a_browser_hears_and_comes_back_where_it_was(site: str, browser: Chrome)
         httpx.post(f"{site}/pushes")
     expected = [f"push number {number}" for number in range(1, 5)]
     assert _pushes(browser, 4) == expected
-    assert browser.execute_script("return events.readyState") == 1  # type: ignore[no-untyped-call]  # selenium's
+    assert browser.execute_script("return events.readyState") == 1
     browser.get("about:blank")

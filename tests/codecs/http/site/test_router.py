@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
+import selectors
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipeline_net import ChannelInboundHandler, EventLoopGroup, PipelineError, PoolFullError, ServerBootstrap
+from pipeline_net import ChannelInboundHandler, EventLoopGroup, PipelineError, ServerBootstrap
 from pipeline_net.codecs import http
 from pipeline_net.future import ChannelFuture, completed, failed
 from pipeline_net.testing import EmbeddedChannel
+from pipeline_net.transport.event_loop import EventLoop
+from pipeline_net.transport.pool import WorkerPool
 
 Make = Callable[..., Any]
 
@@ -263,15 +271,29 @@ def test_what_blocks_runs_on_a_thread(make_site: Make) -> None:
     assert site.ask("GET", "/lazy").status == 500
 
 
-def test_a_pool_without_room_is_a_503(make_site: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pool_without_room_is_a_503() -> None:
+    may_go_on = threading.Event()
     router = http.Router()
-    router.add("GET", "/slow", lambda request: _full(), blocking=False)
-
-    def _full() -> http.FullResponse:
-        raise PoolFullError("no room")
-
-    response = make_site(router).ask("GET", "/slow")
-    assert (response.status, response.headers["retry-after"]) == (503, "1")
+    router.add("GET", "/slow", lambda request: _said(may_go_on.wait(10)), blocking=True)
+    with WorkerPool(1, 1) as pool:
+        loop = EventLoop(pool=pool)
+        loop.start()
+        server = ServerBootstrap(
+            loop, initializer=lambda channel: http.server_stack() >> http.RequestAggregator() >> router
+        ).bind("tcp://127.0.0.1:0")
+        host, _, port = server.addresses[0].removeprefix("tcp://").rpartition(":")
+        with ExitStack() as stack:
+            clients = [stack.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(4)]
+            for client in clients:
+                client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+            selector = stack.enter_context(selectors.DefaultSelector())
+            for client in clients:
+                selector.register(client, selectors.EVENT_READ)
+            (key, _), *_ = selector.select(10)  # nobody else can have an answer
+            refused = key.fileobj.recv(4096)  # type: ignore[union-attr]  # it is a socket
+            may_go_on.set()
+        loop.stop()
+    assert refused.startswith(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n")
 
 
 # -- how it is put together --------------------------------------------------------------------------------------------
@@ -331,7 +353,7 @@ def _generator(request: http.FullRequest) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("method", "pattern", "handler", "settings", "complaint"),
+    ("method", "pattern", "handler", "options", "complaint"),
     [
         ("GET", "/", _coroutine, {}, "is async def, and nobody would await it"),
         ("GET", "/", functools.partial(_coroutine), {}, "is async def"),
@@ -346,10 +368,10 @@ def _generator(request: http.FullRequest) -> Iterator[bytes]:
     ],
 )
 def test_a_route_that_could_not_work_is_refused(
-    method: str, pattern: str, handler: Any, settings: dict[str, Any], complaint: str
+    method: str, pattern: str, handler: Any, options: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
-        http.Router().add(method, pattern, handler, **settings)
+        http.Router().add(method, pattern, handler, **options)
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "api", "/api/"])
@@ -408,3 +430,25 @@ def test_one_router_serves_several_loops_at_once(router: http.Router, caplog: py
         with ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(ask, range(40)))
     assert [answer.endswith(b"note %d" % (number % 10)) for number, answer in enumerate(answers)] == [True] * 40
+
+
+_HOSTILE = st.text(alphabet=st.sampled_from("/%.\\aA0217notefils2Ef{}:*~;@?=&+'\"<>|[]()!,"), max_size=80)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_HOSTILE, st.sampled_from(["GET", "HEAD", "POST", "OPTIONS", "DELETE", "get", "X-Y"]))
+def test_no_path_costs_more_than_an_answer(target: str, method: str) -> None:
+    """Whatever a client asks for, it gets one answer, no exception is raised, and nobody is led away."""
+    router = http.Router()
+    router.add("GET", "/notes/{number:int}", lambda request, number: _said(number))
+    router.add("GET", "/files/{where:path}", lambda request, where: _said(where))
+    router.add("POST", "/{a}/{b}/", lambda request, a, b: _said(a, b))
+    router.add("GET", "/{name}", lambda request, name: _said(name))
+    channel = EmbeddedChannel(http.server_stack(date=False), http.RequestAggregator(), router)
+    channel.write_inbound(f"{method} /{target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    data = b"".join(channel.outbound)
+    assert data.startswith(b"HTTP/1.1 ")
+    assert data.count(b"HTTP/1.1 ") == 1
+    assert not data.startswith(b"HTTP/1.1 5")
+    assert re.search(rb"\r\nlocation: (?:/[/\\]|[^/])", data) is None
+    assert channel.exceptions == []
