@@ -18,6 +18,7 @@ from .access_log import AccessLog
 from .access_log_file import AccessLogFile
 from .access_record import AccessRecord, combined_format, common_format, timed_format
 from .answers import HttpError, json_response, redirect
+from .basic_auth import BasicAuth, basic_credentials
 from .cors import Cors, CorsPolicy
 from .event_broadcast import EventBroadcast
 from .event_encoding import encode_comment, encode_event
@@ -31,6 +32,7 @@ __all__ = [
     "AccessLog",
     "AccessLogFile",
     "AccessRecord",
+    "BasicAuth",
     "Cors",
     "CorsPolicy",
     "EventBroadcast",
@@ -41,6 +43,7 @@ __all__ = [
     "Router",
     "ServerSentEvent",
     "StreamedResponse",
+    "basic_credentials",
     "combined_format",
     "common_format",
     "encode_comment",

@@ -25,6 +25,7 @@ from ..headers import Headers
 from ..messages import Data, End, FullRequest, FullResponse, Request, RequestPart, Response
 from ..proxies import TrustedProxies
 from .origins import AllowedOrigins
+from .route_pattern import is_below
 from .streaming import with_headers
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ class Redirect(TransparentHandler[RequestPart]):
         if isinstance(msg, Request):
             if self._is_at_home(msg):
                 ctx.fire_channel_read(msg)
-            elif isinstance(msg, FullRequest):
-                self._answer(ctx, msg)
+            elif isinstance(msg, FullRequest) or msg.expects_continue:
+                self._answer(ctx, msg)  # and if it waits for leave to send a body, it need not send one
             else:
                 self._redirected = msg
         elif self._redirected is None or not isinstance(msg, (Data, End)):
@@ -125,7 +126,7 @@ class Redirect(TransparentHandler[RequestPart]):
         self._is_secure = scheme == "https"
         if request.method == "CONNECT" or request.target == "*":
             return True  # not about anything that has an address here
-        if _path_of(request).startswith(self._exempt or ("\0",)):
+        if self._exempt and is_below(_path_of(request).partition("?")[0], self._exempt):
             return True
         host = (request.headers.get("host") or "").lower().removesuffix(_PORTS[scheme])
         return scheme == self._wanted and host == self._host

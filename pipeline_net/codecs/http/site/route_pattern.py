@@ -108,6 +108,19 @@ def _decoded(segment: str) -> str:
     return text
 
 
+def is_below(path: str, beginnings: tuple[str, ...]) -> bool:
+    """Whether a path begins with one of ``beginnings``, and nobody could read it as one that does not: for rules that
+    leave paths out, which ``/open/../closed`` and ``/open/..%2Fclosed`` must not slip through.
+    """
+    if not path.startswith(beginnings):
+        return False
+    try:
+        segments = split_path(path)
+    except MalformedPathError:
+        return False
+    return not any("/" in segment or "\\" in segment for segment in segments)
+
+
 def number_of(segment: str) -> int:
     """Read the digits of an ``int``; -1 if it is none."""
     if len(segment) > _MAX_DIGITS or not (segment.isascii() and segment.isdigit()):

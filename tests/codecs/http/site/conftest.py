@@ -23,7 +23,11 @@ class Site:
     def connect(self) -> EmbeddedChannel:
         """Begin a new connection."""
         stages: list[Any] = [http.server_stack(date=False, **self._settings)]
-        before = [stage for stage in self._stages if isinstance(stage, (http.Cors, http.Redirect, http.AccessLog))]
+        before = [
+            stage
+            for stage in self._stages
+            if isinstance(stage, (http.Cors, http.Redirect, http.BasicAuth, http.AccessLog))
+        ]
         stages += before
         if self._whole:
             stages.append(http.RequestAggregator())

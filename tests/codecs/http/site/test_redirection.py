@@ -67,6 +67,12 @@ def test_paths_that_are_exempt_and_requests_without_a_path(make_site: Make) -> N
     assert site.ask("OPTIONS", "*").body == b"home"
 
 
+def test_who_waits_for_leave_to_send_a_body_is_redirected_without_it(make_site: Make) -> None:
+    site = _site(make_site)
+    site.channel.write_inbound(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+    assert site.sent().startswith(b"HTTP/1.1 308 ")
+
+
 def test_browsers_are_told_to_come_by_tls_where_they_have(make_site: Make) -> None:
     site = _site(make_site, scheme="https", hsts=60)
     assert site.ask("GET", "/", host="www.example.org").headers["strict-transport-security"] == "max-age=60"

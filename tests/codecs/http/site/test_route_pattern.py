@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from pipeline_net.codecs.http.site.route_pattern import MalformedPathError, RoutePattern, number_of, rest_of, split_path
+from pipeline_net.codecs.http.site.route_pattern import (
+    MalformedPathError,
+    RoutePattern,
+    is_below,
+    number_of,
+    rest_of,
+    split_path,
+)
 
 
 @pytest.mark.parametrize(
@@ -120,3 +127,24 @@ def test_a_number_is_digits_and_not_too_many(text: str, number: int) -> None:
 )
 def test_the_rest_of_a_path_means_joined_what_it_meant_apart(segments: list[str], rest: str | None) -> None:
     assert rest_of(["x", *segments], 1) == rest
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/open/", True),
+        ("/open/a/b", True),
+        ("/open/%C3%A4", True),
+        ("/other/", True),
+        ("/open", False),
+        ("/opens/", False),
+        ("/open/../closed", False),
+        ("/open/%2e%2e/closed", False),
+        ("/open/..%2Fclosed", False),
+        ("/open/..\\closed", False),
+        ("/open/%5c..%5cclosed", False),
+        ("/open/%zz", False),
+    ],
+)
+def test_a_path_that_could_be_read_as_another_is_below_nothing(path: str, answer: bool) -> None:
+    assert is_below(path, ("/open/", "/other/")) is answer
