@@ -8,7 +8,6 @@ Source: RFC 7617
 
 from __future__ import annotations
 
-import hmac
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
@@ -107,5 +106,7 @@ class BasicAuth(TransparentHandler[RequestPart]):
 
 def _is_right(expected: str | None, password: str) -> bool:
     """Compare passwords; whoever is not known is compared, too, so that the time does not tell who is."""
-    is_same = hmac.compare_digest((expected or "").encode(), password.encode())
+    from hmac import compare_digest  # which brings hashlib and OpenSSL: only whoever uses passwords pays for them
+
+    is_same = compare_digest((expected or "").encode(), password.encode())
     return is_same and expected is not None
