@@ -24,6 +24,7 @@ from .event_broadcast import EventBroadcast
 from .event_encoding import encode_comment, encode_event
 from .event_stream import EventStream
 from .event_stream_decoder import EventStreamDecoder, ServerSentEvent
+from .event_stream_reader import EventStreamReader
 from .redirection import Redirect
 from .router import Router
 from .streaming import StreamedResponse
@@ -38,6 +39,7 @@ __all__ = [
     "EventBroadcast",
     "EventStream",
     "EventStreamDecoder",
+    "EventStreamReader",
     "HttpError",
     "Redirect",
     "Router",

@@ -16,13 +16,11 @@ Source: WHATWG HTML, sections 9.2.5 and 9.2.6
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from ....buffer import ReceiveBuffer
-from ....context import ChannelHandlerContext
 from ....errors import DecodeError
 from ...base import ByteToMessageDecoder
-from ..messages import Data, End, InterimResponse, Response
 
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_DIGITS: Final = 18  # of a time in milliseconds
@@ -75,53 +73,42 @@ class _NextByte:
 
 
 class EventStreamDecoder(ByteToMessageDecoder[ServerSentEvent]):
-    r"""bytes → ServerSentEvent; or, behind ``client_stack()``, ``Data`` → ServerSentEvent::
+    r"""bytes → ServerSentEvent::
 
         event: news\n  data: one\n  data: two\n  id: 7\n  \n  -->  ServerSentEvent("one\ntwo", "news", "7")
 
-    Comments and unknown fields are ignored, and so is an event that the end of the stream cuts off.  ``Response`` and
-    ``End`` are passed on; whoever reads the Response makes sure that it is a 200 with ``text/event-stream``.
+    Comments and unknown fields are ignored, and so is an event that the end of the stream cuts off.  Of responses,
+    ``EventStreamReader`` makes such events.
 
     Args:
         max_event: bytes of one line, and of the data of one event.
+        last_event_id: of an earlier stream, which this one goes on with.
 
     Raises:
         DecodeError: a line or the data of an event is longer; nothing after it is decoded.
         ValueError: ``max_event`` is not above 0.
     """
 
-    def __init__(self, max_event: int = 256 * 1024) -> None:
+    def __init__(self, max_event: int = 256 * 1024, *, last_event_id: str = "") -> None:
         if max_event < 1:
             raise ValueError(f"max_event must be more than 0 bytes, not {max_event!r}")
         self._max_event: Final = max_event
-        self.last_event_id = ""
+        self.last_event_id = last_event_id
         """What to send as Last-Event-ID to go on where this stream has ended."""
         self.retry: int | None = None
         """Milliseconds to wait before that, if the server has said so."""
-        self._start_anew()
-
-    def _start_anew(self) -> None:
         self._at_start = True  # where a byte order mark may stand
         self._after_cr = False  # an LF that comes next belongs to the line before
         self._lf = _NextByte(b"\n")
         self._cr = _NextByte(b"\r")
         self._name = ""
-        self._id = self.last_event_id
+        self._id = last_event_id
         self._data: list[bytes] = []
         self._data_bytes = 0
 
     @property
     def unread_bytes(self) -> int:
         return super().unread_bytes + self._data_bytes
-
-    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        if isinstance(msg, Data):
-            super().channel_read(ctx, bytes(msg.data))  # type: ignore[arg-type]  # a FileRegion is only ever written
-            return
-        if isinstance(msg, (Response, End)) and not isinstance(msg, InterimResponse):
-            self.take_unread()  # an event that was cut off is none
-            self._start_anew()
-        super().channel_read(ctx, msg)
 
     def decode(self, buffer: ReceiveBuffer) -> ServerSentEvent | None:
         """Read lines until one of them ends an event."""

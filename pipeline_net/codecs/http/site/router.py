@@ -211,7 +211,7 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         return self._rendered(request, HttpError(405, headers=allow))
 
     def _answer_without_route(self, request: FullRequest, path: str, segments: list[str]) -> FullResponse:
-        if self._redirects_slashes and len(path) > 1:
+        if self._redirects_slashes and len(path) > 1 and path[1] != "\\":  # which browsers read as a slash
             has_slash = segments[-1] == ""
             other = self._table.find(request.method, segments[:-1] if has_slash else [*segments, ""])
             if other.route is not None or other.methods:

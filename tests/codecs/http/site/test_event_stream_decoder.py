@@ -10,7 +10,7 @@ import pytest
 from pipeline_net import DecodeError
 from pipeline_net.codecs import http
 from pipeline_net.codecs.http import EventStreamDecoder
-from pipeline_net.testing import EmbeddedChannel, check_decoder, check_limits
+from pipeline_net.testing import check_decoder, check_limits
 
 E = http.ServerSentEvent
 
@@ -93,18 +93,7 @@ def test_where_to_go_on_and_after_which_time() -> None:
     assert (decoder.last_event_id, decoder.retry) == ("7", 1500)
     decoder.feed(b"\nretry: 99999999999999999999\n\n")
     assert (decoder.last_event_id, decoder.retry) == ("8", 1500)
-
-
-def test_behind_a_client_it_reads_bodies_and_passes_the_rest_on() -> None:
-    channel = EmbeddedChannel(http.client_stack(host="a"), EventStreamDecoder())
-    channel.pipeline.write(http.FullRequest("GET", "/"))
-    channel.write_inbound(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: a\n\n\r\n5\r\ndata:\r\n")
-    channel.write_inbound(b"4\r\n b\n\n\r\n7\r\ndata: c\r\n0\r\n\r\n")
-    head, first, second, end = channel.inbound
-    assert (head.status, first, second, end) == (200, E("a"), E("b"), http.End())
-    channel.pipeline.write(http.FullRequest("GET", "/"))
-    channel.write_inbound(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n\ndata: d\n\n\n")
-    assert channel.inbound[5] == E("d")  # nothing is left of what was cut off
+    assert EventStreamDecoder(last_event_id="7").feed(b"data: a\n\n") == [E("a", "message", "7")]
 
 
 def test_an_event_has_a_face_and_equals_its_like() -> None:

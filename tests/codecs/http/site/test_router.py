@@ -143,7 +143,15 @@ def test_no_slash_leads_to_another_host(make_site: Make) -> None:
     router.add("GET", "/{rest:path}", lambda request, rest: _said(rest))
     router.add("GET", "/{a}/{b}/", lambda request, a, b: _said(a, b))
     router.add("GET", "/{a}", lambda request, a: _said(a))
-    for target in ("//evil.example", "//evil.example/", "///evil.example/x", "/%5Cevil.example/", "/%2Fevil.example/"):
+    for target in (
+        "//evil.example",
+        "//evil.example/",
+        "///evil.example/x",
+        "/%5Cevil.example/",
+        "/%2Fevil.example/",
+        "/\\evil.example/",
+        "/\\/",
+    ):
         response = make_site(router).ask("GET", target)
         location = response.headers.get("location", "/")
         assert not location.startswith(("//", "/\\")), (target, location)
