@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_net import COMPILED
 from pipeline_net.codecs.http.site.route_pattern import MalformedPathError, RoutePattern, split_path
 from pipeline_net.codecs.http.site.route_table import Route, RouteTable
 
@@ -172,6 +173,7 @@ def test_a_long_path_costs_no_more_than_its_length(path: str) -> None:
     assert time.process_time() - began < 0.5
 
 
+@pytest.mark.skipif(COMPILED, reason="compiled functions cannot be counted; they are the same")
 def test_branches_do_not_multiply() -> None:
     """Each depth offers a text, an int and a str, and only the last segment decides."""
     table = RouteTable()
