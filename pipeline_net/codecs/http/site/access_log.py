@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ....future import ChannelFuture
     from .access_log_file import AccessLogFile
 
+_logger: Final = logging.getLogger("pipeline_net.http")
+
 _NOBODY: Final = TrustedProxies()
 _CLIENT_LEFT: Final = 499  # nginx's number for it; nobody is ever sent it
 
@@ -145,8 +147,11 @@ class AccessLog(TransparentHandler[RequestPart]):
             self._write_line(unwritten.pop(0))
 
     def _write_line(self, record: AccessRecord) -> None:
-        line = self._format(record)
-        if self._take is not None:
-            self._take(line)
-        elif self._logger is not None:
-            self._logger.info("%s", line, extra={"access": record})
+        try:
+            line = self._format(record)
+            if self._take is not None:
+                self._take(line)
+            elif self._logger is not None:
+                self._logger.info("%s", line, extra={"access": record})
+        except Exception:
+            _logger.exception("%r could not be logged", record)  # which is no reason to answer nobody

@@ -211,6 +211,15 @@ def test_a_logger_gets_the_line_and_the_record(
     assert record.access.status == 200  # type: ignore[attr-defined]  # extra
 
 
+def test_a_format_that_raises_spoils_nothing_but_its_line(
+    make_site: Make, router: http.Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    logged = Logged(make_site, router, format=lambda record: 1 / 0)
+    assert logged.site.ask("GET", "/").status == 200
+    assert logged.channel.is_open
+    assert "could not be logged" in caplog.text
+
+
 def test_a_file_is_written(make_site: Make, router: http.Router, tmp_path: Any) -> None:
     with http.AccessLogFile(tmp_path / "access.log") as log:
         make_site(http.AccessLog(log), router).send("GET", "/", user_agent='a"b')
