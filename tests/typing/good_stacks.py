@@ -224,7 +224,7 @@ site = (
     >> http.AccessLog(print)
     >> http.Redirect("https://example.org")
     >> http.Cors(http.CorsPolicy("*"))
-    >> http.BasicAuth({"ada": "lovelace"}, realm="r")
+    >> http.BasicAuthentication({"ada": "lovelace"}, realm="r")
     >> http.RequestAggregator()
     >> http.Router()
 )

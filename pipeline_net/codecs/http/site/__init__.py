@@ -18,7 +18,7 @@ from .access_log import AccessLog
 from .access_log_file import AccessLogFile
 from .access_record import AccessRecord, combined_format, common_format, timed_format
 from .answers import HttpError, json_response, redirect
-from .basic_auth import BasicAuth, basic_credentials
+from .basic_authentication import BasicAuthentication, basic_credentials
 from .cors import Cors, CorsPolicy
 from .event_broadcast import EventBroadcast
 from .event_encoding import encode_comment, encode_event
@@ -27,13 +27,13 @@ from .event_stream_decoder import EventStreamDecoder, ServerSentEvent
 from .event_stream_reader import EventStreamReader
 from .redirection import Redirect
 from .router import Router
-from .streaming import StreamedResponse
+from .streaming import StreamingResponse
 
 __all__ = [
     "AccessLog",
     "AccessLogFile",
     "AccessRecord",
-    "BasicAuth",
+    "BasicAuthentication",
     "Cors",
     "CorsPolicy",
     "EventBroadcast",
@@ -44,7 +44,7 @@ __all__ = [
     "Redirect",
     "Router",
     "ServerSentEvent",
-    "StreamedResponse",
+    "StreamingResponse",
     "basic_credentials",
     "combined_format",
     "common_format",

@@ -34,7 +34,7 @@ from ..headers import Headers, HeadersLike, as_headers
 from ..messages import Data, End, Request, Response, ResponsePart
 from .event_encoding import encode_comment, encode_event, retry_line
 from .exchanges import head_of
-from .streaming import StreamedResponse
+from .streaming import StreamingResponse
 
 if TYPE_CHECKING:
     from ....loop import Loop
@@ -49,7 +49,7 @@ _OPEN: Final = 1
 _ENDED: Final = 2
 
 
-class EventStream(StreamedResponse):
+class EventStream(StreamingResponse):
     """The response of a handler that goes on telling::
 
         @router.get("/clock")

@@ -30,7 +30,7 @@ from ..messages import FullRequest, FullResponse, Request, ResponsePart
 from .answers import HttpError, redirect
 from .route_pattern import MalformedPathError, RoutePattern, split_path
 from .route_table import Match, Route, RouteTable
-from .streaming import PartWriter, StreamedResponse, addressed
+from .streaming import PartWriter, StreamingResponse, addressed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,7 +52,7 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
     * a ``FullResponse``;
     * a ``ChannelFuture`` of one, which answers when it is done;
     * an iterator, such as a generator makes: a ``Response`` first, then ``bytes``; see ``PartWriter``;
-    * a ``StreamedResponse``, such as an ``EventStream``;
+    * a ``StreamingResponse``, such as an ``EventStream``;
 
     or raises ``HttpError``.  Any other exception is logged and answered with 500, and the peer learns no more.  It runs
     on the loop, and so must not block; with ``blocking=True`` it runs on a thread of the pool, and a request that finds
@@ -242,7 +242,7 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         """Write what a handler has returned."""
         if isinstance(result, FullResponse):
             ctx.write(addressed(result, request))
-        elif isinstance(result, StreamedResponse):
+        elif isinstance(result, StreamingResponse):
             result.begin(ctx, request)
         elif isinstance(result, ChannelFuture):
             result.add_done_callback(functools.partial(self._future_is_done, ctx, request))

@@ -1,4 +1,4 @@
-"""StreamedResponse and PartWriter: responses that take longer than the call of the handler that made them."""
+"""StreamingResponse and PartWriter: responses that take longer than the call of the handler that made them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PARTS: Final = 16  # written before others have their turn
 _SIZE: Final = 65536  # bytes of parts that are written before the peer has to take some
 
 
-class StreamedResponse(ABC):
+class StreamingResponse(ABC):
     """A response that writes itself, bit by bit, once it was given a request to answer."""
 
     @abstractmethod
@@ -49,7 +49,7 @@ def with_headers(response: Response, headers: Headers | None, to: Request | None
     return Response(status, headers, reason, to=to, version=version)
 
 
-class PartWriter(StreamedResponse):
+class PartWriter(StreamingResponse):
     """Writes what an iterator yields: a ``Response``, then ``bytes`` or ``Data``, and ``End`` unless it does so itself.
 
     It is asked for more when what it gave before has been handed to the kernel, so a peer that reads slowly is waited

@@ -26,7 +26,7 @@ class Site:
         before = [
             stage
             for stage in self._stages
-            if isinstance(stage, (http.Cors, http.Redirect, http.BasicAuth, http.AccessLog))
+            if isinstance(stage, (http.Cors, http.Redirect, http.BasicAuthentication, http.AccessLog))
         ]
         stages += before
         if self._whole:

@@ -50,7 +50,7 @@ def test_what_a_request_says_about_who_sent_it(authorization: str, credentials: 
 
 
 def test_who_knows_a_password_may_pass(make_site: Make) -> None:
-    site = make_site(http.BasicAuth({"ada": "lovelace", "é": "ü"}, realm="Notes"), Who())
+    site = make_site(http.BasicAuthentication({"ada": "lovelace", "é": "ü"}, realm="Notes"), Who())
     assert site.ask("GET", "/", authorization=_basic("ada:lovelace")).body == b"('ada', 'lovelace')"
     assert site.ask("GET", "/", authorization=_basic("é:ü")).status == 200
     for wrong in ("ada:", "ada:lovelacE", "bob:lovelace", "bob:", ":", "ada:lovelace:"):
@@ -62,31 +62,31 @@ def test_who_knows_a_password_may_pass(make_site: Make) -> None:
 
 
 def test_a_function_decides(make_site: Make) -> None:
-    site = make_site(http.BasicAuth(lambda name, password: name == password, realm="r"), Who())
+    site = make_site(http.BasicAuthentication(lambda name, password: name == password, realm="r"), Who())
     assert site.ask("GET", "/", authorization=_basic("a:a")).status == 200
     assert site.ask("GET", "/", authorization=_basic("a:b")).status == 401
 
 
 def test_what_is_true_and_no_yes_lets_nobody_in(make_site: Make) -> None:
-    site = make_site(http.BasicAuth(lambda name, password: "no", realm="r"), Who())  # type: ignore[arg-type, return-value]  # the mistake
+    site = make_site(http.BasicAuthentication(lambda name, password: "no", realm="r"), Who())  # type: ignore[arg-type, return-value]  # the mistake
     assert site.ask("GET", "/", authorization=_basic("a:a")).status == 401
 
 
 def test_paths_that_are_exempt(make_site: Make) -> None:
-    site = make_site(http.BasicAuth({"a": "b"}, realm="r", exempt="/open/"), Who())
+    site = make_site(http.BasicAuthentication({"a": "b"}, realm="r", exempt="/open/"), Who())
     assert site.ask("GET", "/open/x").status == 200
     assert site.ask("GET", "/open/../closed").status == 401
     assert site.ask("GET", "/open").status == 401
 
 
 def test_who_waits_for_leave_to_send_a_body_is_refused_without_it(make_site: Make) -> None:
-    site = make_site(http.BasicAuth({"a": "b"}, realm="r"), Who())
+    site = make_site(http.BasicAuthentication({"a": "b"}, realm="r"), Who())
     site.channel.write_inbound(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
     assert site.sent().startswith(b"HTTP/1.1 401 ")
 
 
 def test_requests_that_are_whole_are_asked_too() -> None:
-    stage = http.BasicAuth({"a": "b"}, realm="r")
+    stage = http.BasicAuthentication({"a": "b"}, realm="r")
     channel = EmbeddedChannel(http.server_stack(date=False), http.RequestAggregator(), stage, Who())
     channel.write_inbound(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"".join(channel.outbound).startswith(b"HTTP/1.1 401 ")
@@ -94,7 +94,7 @@ def test_requests_that_are_whole_are_asked_too() -> None:
 
 def test_a_preflight_needs_no_password(make_site: Make) -> None:
     cors = http.Cors(http.CorsPolicy("https://a.example", allow_credentials=True))
-    site = make_site(cors, http.BasicAuth({"a": "b"}, realm="r"), Who())
+    site = make_site(cors, http.BasicAuthentication({"a": "b"}, realm="r"), Who())
     asked = {"origin": "https://a.example", "access_control_request_method": "GET"}
     assert site.ask("OPTIONS", "/", **asked).status == 204
     refused = site.ask("GET", "/", origin="https://a.example")
@@ -114,4 +114,4 @@ def test_a_preflight_needs_no_password(make_site: Make) -> None:
 )
 def test_what_could_not_work_is_refused(known: Any, options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
-        http.BasicAuth(known, **{"realm": "r", **options})
+        http.BasicAuthentication(known, **{"realm": "r", **options})

@@ -1,4 +1,4 @@
-"""BasicAuth and basic_credentials(): a name and a password with each request.
+"""BasicAuthentication and basic_credentials(): a name and a password with each request.
 
 They are sent in the clear, so this is for connections inside TLS, and for what a browser's own dialogue is good enough
 for: an inner page, a device, a test site.
@@ -37,10 +37,10 @@ def basic_credentials(request: Request) -> tuple[str, str] | None:
     return name, password
 
 
-class BasicAuth(TransparentHandler[RequestPart]):
+class BasicAuthentication(TransparentHandler[RequestPart]):
     """Passes on the requests of those who know a password; others are answered with 401.  In front of the application::
 
-        http.server_stack() >> http.BasicAuth({"ada": "lovelace"}, realm="Notes") >> http.RequestAggregator() >> …
+        http.server_stack() >> http.BasicAuthentication({"ada": "lovelace"}, realm="Notes") >> http.RequestAggregator() >> …
 
     The application may ask ``basic_credentials(request)`` who it is.  Where pages of other sites may come, ``Cors``
     stands in front of this stage: browsers ask for leave without a password.
