@@ -20,6 +20,8 @@
     server      server_stack(): which response answers which request, and how long the connection lives
     client_handler  client_stack(): the same from the other side
     client      Client: asks servers, for many threads and coroutines at once
+    site        a router, CORS, redirects, server-sent events, an access log
+    proxies     TrustedProxies: whose X-Forwarded-For is believed
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ from .client_handler import HttpClientHandler, client_stack
 from .content import ContentCompression, ContentDecodingError, ContentDecompression
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
+from .events import InputEnded, RequestRefused
 from .headers import Headers, HeadersLike
 from .messages import (
     CHUNKED,
@@ -69,9 +72,35 @@ from .messages import (
     ResponsePart,
 )
 from .options import Deadlines, Leniency, Limits
+from .proxies import TrustedProxies
 from .request_decoder import HttpRequestDecoder
 from .response_decoder import HttpResponseDecoder
-from .server import HttpServerHandler, InputEnded, server_stack
+from .server import HttpServerHandler, server_stack
+from .site import (
+    AccessLog,
+    AccessLogFile,
+    AccessRecord,
+    BasicAuthentication,
+    Cors,
+    CorsPolicy,
+    EventBroadcast,
+    EventStream,
+    EventStreamDecoder,
+    EventStreamReader,
+    HttpError,
+    Redirect,
+    Router,
+    ServerSentEvent,
+    StreamingResponse,
+    basic_credentials,
+    combined_format,
+    common_format,
+    encode_comment,
+    encode_event,
+    json_response,
+    redirect,
+    timed_format,
+)
 from .status import PHRASES, reason_phrase
 
 __all__ = [
@@ -102,6 +131,7 @@ __all__ = [
     "HttpResponseEncoder",
     "HttpServerHandler",
     "InputEnded",
+    "RequestRefused",
     "RequestAggregator",
     "ResponseAggregator",
     "client_stack",
@@ -110,6 +140,31 @@ __all__ = [
     "ContentCompression",
     "ContentDecodingError",
     "ContentDecompression",
+    # what a site is made of
+    "AccessLog",
+    "AccessLogFile",
+    "AccessRecord",
+    "BasicAuthentication",
+    "Cors",
+    "CorsPolicy",
+    "EventBroadcast",
+    "EventStream",
+    "EventStreamDecoder",
+    "EventStreamReader",
+    "HttpError",
+    "Redirect",
+    "Router",
+    "ServerSentEvent",
+    "StreamingResponse",
+    "basic_credentials",
+    "combined_format",
+    "common_format",
+    "encode_comment",
+    "encode_event",
+    "json_response",
+    "redirect",
+    "timed_format",
+    "TrustedProxies",
     # how much, how long, how strict
     "Deadlines",
     "HttpDecodeError",
