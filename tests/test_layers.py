@@ -49,6 +49,7 @@ _TABLE = {
     " transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
+    "codecs.http.forms": "codecs.http context handler errors",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",
@@ -69,6 +70,7 @@ _TABLE = {
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
     "codecs.redis.__init__": "codecs.redis codecs.redis.client",
+    "codecs.http.__init__": "codecs.http codecs.http.forms",
     "handlers.__init__": "handlers",
 }
 

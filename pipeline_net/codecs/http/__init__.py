@@ -19,6 +19,7 @@
     aggregator  parts → whole messages, with 413
     server      server_stack(): which response answers which request, and how long the connection lives
     client      client_stack(): the same from the other side
+    forms       queries, cookies, and forms with uploads that go to disk
 """
 
 from __future__ import annotations
@@ -27,6 +28,30 @@ from .aggregator import RequestAggregator, ResponseAggregator
 from .client import HttpClientHandler, client_stack
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
+from .forms import (
+    Cookies,
+    CookieSigner,
+    Fields,
+    FieldsLike,
+    FilePart,
+    FormFieldData,
+    FormFieldEnd,
+    FormFieldPart,
+    FormFieldStart,
+    FormLimits,
+    FormParts,
+    FormRequest,
+    Forms,
+    MultipartBody,
+    MultipartDecoder,
+    Query,
+    SetCookie,
+    UploadedFile,
+    UrlencodedDecoder,
+    build_query,
+    parse_query,
+    safe_filename,
+)
 from .headers import Headers, HeadersLike
 from .messages import (
     CHUNKED,
@@ -87,4 +112,27 @@ __all__ = [
     "HttpDecodeError",
     "Leniency",
     "Limits",
+    # queries, cookies, forms
+    "CookieSigner",
+    "Cookies",
+    "Fields",
+    "FieldsLike",
+    "FilePart",
+    "FormFieldData",
+    "FormFieldEnd",
+    "FormFieldPart",
+    "FormFieldStart",
+    "FormLimits",
+    "FormParts",
+    "FormRequest",
+    "Forms",
+    "MultipartBody",
+    "MultipartDecoder",
+    "Query",
+    "SetCookie",
+    "UploadedFile",
+    "UrlencodedDecoder",
+    "build_query",
+    "parse_query",
+    "safe_filename",
 ]
