@@ -67,7 +67,7 @@ class MultipartDecoder:
         self._state = _PREAMBLE
         # The first boundary needs no CRLF in front of it: there is one that never came.
         self._kept = b"\r\n"
-        self._padding = 0  # bytes of preamble and epilogue so far
+        self._padding = -len(self._kept)  # bytes of preamble and epilogue so far
         self._is_file = False
         self._is_last = False  # the boundary ended with "--"
         self._size = 0  # of the content so far
@@ -109,7 +109,8 @@ class MultipartDecoder:
     def _preamble(self, data: bytes, at: int) -> int:
         found = data.find(self._delimiter, at)
         if found >= 0:
-            self._pad(max(found - at - 2, 0))
+            self._pad(found - at)
+            self._padding = max(self._padding, 0)
             self._state = _AFTER_BOUNDARY
             return found + len(self._delimiter)
         end = self._end_of_certain(data, at)
