@@ -107,13 +107,17 @@ class MultipartDecoder:
     # Each returns where it has come to, or -1 when it needs more; then it has kept what it needs.
 
     def _preamble(self, data: bytes, at: int) -> int:
-        found = data.find(self._delimiter, at)
+        dashes = self._delimiter[2:]
+        found = data.find(dashes, at)
         if found >= 0:
-            self._pad(found - at)
+            if not data.endswith(b"\r\n", at, found):
+                # Whoever takes a lone CR or LF for the end of a line sees parts here that we would pass over.
+                raise HttpDecodeError(400, "the first boundary does not stand at the beginning of a line")
+            self._pad(found - 2 - at)
             self._padding = max(self._padding, 0)
             self._state = _AFTER_BOUNDARY
-            return found + len(self._delimiter)
-        end = self._end_of_certain(data, at)
+            return found + len(dashes)
+        end = max(at, len(data) - len(self._delimiter) + 1)
         self._pad(end - at)
         self._kept = data[end:]
         return -1
