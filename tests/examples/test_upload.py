@@ -95,7 +95,7 @@ class TestCurl:
 
 def test_requests(url: str, folder: Path, large: Path) -> None:
     with open(large, "rb") as file, requests.Session() as session:
-        files = [("file", ("é.bin", file, "a/b")), ("small", ("s.txt", b"\r\n--x"))]
+        files: Any = [("file", ("é.bin", file, "a/b")), ("small", ("s.txt", b"\r\n--x"))]
         reply = session.post(f"{url}/upload", data=[("a", "1"), ("a", "ü")], files=files, timeout=20)
         assert reply.status_code == 201
         assert reply.json()["fields"] == [["a", "1"], ["a", "ü"]]
@@ -106,7 +106,7 @@ def test_requests(url: str, folder: Path, large: Path) -> None:
 
 def test_httpx(url: str, folder: Path, large: Path) -> None:
     with open(large, "rb") as file, httpx.Client() as client:
-        files = {"file": ('a"b\\c.bin', file), "empty": ("empty.txt", b"")}
+        files: Any = {"file": ('a"b\\c.bin', file), "empty": ("empty.txt", b"")}
         reply = client.post(f"{url}/upload", data={"a": ["1", "2"]}, files=files)
         assert reply.status_code == 201
         assert reply.json()["fields"] == [["a", "1"], ["a", "2"]]
