@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _logger: Final = logging.getLogger("pipeline_net.http")
 
+_MAY_BE_EMPTY: Final = ("POST", "PUT", "PATCH")  # with these, no body at all is a form without fields
+
 _PASS: Final = 0  # the request is no form
 _READ: Final = 1  # it is one
 _DROP: Final = 2  # it was refused, and what is left of it is dropped
@@ -88,11 +90,11 @@ class FormHandler(ChannelInboundHandler[Any, Any, Any]):
 
     def _decoder_for(self, request: Request) -> FormDecoder | None:
         has_body = len(request.body) > 0 if isinstance(request, FullRequest) else request.has_body
-        if not has_body:
+        if not has_body and request.method not in _MAY_BE_EMPTY:
             return None
         decoder = decoder_for(request, self._limits)
         if decoder is None:
-            if not self._accept_others:
+            if has_body and not self._accept_others:
                 raise HttpDecodeError(415, f"expected a form, not {request.headers.get('content-type')!r:.100}")
             return None
         if request.body_length > self._limits.max_total_size:

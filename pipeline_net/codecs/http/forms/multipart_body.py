@@ -6,7 +6,6 @@ Source: RFC 7578; the HTML Standard, "Multipart form data" (how names are escape
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Final, TypeAlias
 
@@ -52,7 +51,7 @@ class MultipartBody:
     """
 
     def __init__(self, fields: FieldsLike = (), files: Iterable[FilePart] = (), *, boundary: str | None = None) -> None:
-        self.boundary = secrets.token_hex(16) if boundary is None else boundary
+        self.boundary = os.urandom(16).hex() if boundary is None else boundary
         _check_boundary(self.boundary)
         self._pieces: list[tuple[bytes, FileContent, int]] = []  # a head, what follows it, and how long that is
         for name, value in Fields(fields).items():

@@ -5,14 +5,16 @@ Source: RFC 6265, section 4.1; draft-ietf-httpbis-rfc6265bis (SameSite, prefixes
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from ....errors import EncodeError
 from ..date import http_date
 from ..grammar import is_token
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _MAX_SIZE: Final = 4096  # bytes of name and value together: browsers drop what is above
 _MAX_ATTRIBUTE: Final = 1024  # bytes; browsers pass over what is above

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _logger: Final = logging.getLogger("pipeline_net.http")
 
 BATCH: Final = 256 * 1024  # bytes that are written by one job
+_MEMORY_PER_FORM: Final = 16  # times what a file may take
 _SMALL: Final = 4096  # bytes; smaller pieces are gathered
 _DISK_IS_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
@@ -78,6 +79,7 @@ class FormSpool:
         self.request = request
         self._folder = folder
         self._memory_per_file = memory_per_file
+        self._memory_left = memory_per_file * _MEMORY_PER_FORM
         self._completed = completed
         self._fields: list[tuple[str, str]] = []
         self._uploads: list[_Upload] = []
@@ -129,9 +131,11 @@ class FormSpool:
         upload.size += len(data)
         memory = upload.memory
         if memory is not None:
-            if upload.size <= self._memory_per_file:
+            if upload.size <= self._memory_per_file and len(data) <= self._memory_left:
+                self._memory_left -= len(data)
                 memory += data
                 return
+            self._memory_left += len(memory)
             upload.memory = None
             self._enqueue(upload, bytes(memory))
         self._enqueue(upload, data)

@@ -54,13 +54,16 @@ class Forms(FormHandler):
     written, on a thread of the loop's pool, to files without a name, which are gone as soon as nobody has them open.
     While the disk is slower than the peer, the peer is not read from.
 
+    With ``max_pipelined`` above 1, a form that is in memory may overtake one that is still being written; answer
+    ``to=form.request``.
+
     A form above a limit is answered with 413, a malformed one with 400, a disk that is full with 507; then the
     connection ends, and nothing is left of it.
 
     Args:
         limits: how much a form may be.  ``server_stack(limits=http.Limits(max_body=…))`` must be as high.
         folder: where files are written; None takes ``tempfile.gettempdir()``, which often is in memory: choose a disk.
-        memory_per_file: bytes up to which a file stays in memory.
+        memory_per_file: bytes up to which a file stays in memory; those of one form together may take 16 times that.
         accept_others: whether requests whose body is no form are passed on as they are; otherwise they are answered
             with 415.  Requests without a body always pass.
 

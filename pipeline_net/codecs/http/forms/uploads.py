@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import shutil
 from typing import IO, Final
 
 _O_TMPFILE: Final = getattr(os, "O_TMPFILE", 0)
@@ -79,6 +78,8 @@ class UploadedFile:
         Raises:
             OSError: ``FileExistsError``, and what else a file system may say.
         """
+        import shutil  # here, for it brings a good deal along
+
         if not self.is_in_memory and _give_name(self.file.fileno(), path):
             return
         self.file.seek(0)

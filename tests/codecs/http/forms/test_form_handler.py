@@ -44,6 +44,23 @@ def test_a_request_without_a_body_passes(serve: Any) -> None:
     assert handler.told == []
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_form_without_fields_has_no_body_and_is_posted(serve: Any, method: str) -> None:
+    handler = Recording()
+    channel, answer = serve(handler)
+    channel.write_inbound(
+        f"{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Type: {_TYPE}\r\n\r\n".encode()
+    )
+    assert handler.told == ([] if method == "GET" else ["begins", "ends"])
+    assert len(answer.read) == (2 if method == "GET" else 0)
+
+
+def test_a_post_of_nothing_at_all_passes(serve: Any) -> None:
+    channel, answer = serve(Recording())
+    channel.write_inbound(_GET.replace(b"GET", b"POST"))
+    assert len(answer.read) == 2
+
+
 def test_a_form_is_read(serve: Any, post: Any) -> None:
     handler = Recording()
     channel, answer = serve(handler)

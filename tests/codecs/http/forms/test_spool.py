@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelFuture, PoolFullError
+from pipeline_net import ChannelFuture, ChannelHandlerContext, ChannelInboundHandler, PoolFullError
 from pipeline_net.codecs import http
 from pipeline_net.codecs.http.forms import spool
 from pipeline_net.codecs.http.forms.uploads import UnnamedFile
@@ -221,6 +221,32 @@ def test_a_disk_that_writes_less_than_it_was_given(upload: Any, monkeypatch: pyt
     up.jobs.run_all()
     assert up.answer.read[0].files[0].read() == b"y" * 100_000
     up.answer.read[0].close()
+
+
+def test_many_small_files_go_to_disk_when_they_take_too_much_memory_together(serve: Any, post: Any) -> None:
+    channel, answer = serve(http.Forms(memory_per_file=10))
+    channel.write_inbound(post((_HEAD + b"y" * 10 + b"\r\n") * 20 + b"--b--"))
+    channel.run_pending()
+    (form,) = answer.read
+    assert [file.is_in_memory for file in form.files] == [True] * 16 + [False] * 4
+    assert all(file.read() == b"y" * 10 for file in form.files)
+    form.close()
+
+
+def test_forms_that_are_pipelined_are_answered_in_order(post: Any, tmp_path: Path) -> None:
+    class Answer(ChannelInboundHandler[http.FormRequest]):
+        def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: http.FormRequest) -> None:
+            sizes = b" ".join(b"%d" % file.size for file in msg.files)
+            ctx.write(http.FullResponse(200, None, sizes, to=msg.request))
+            msg.close()
+
+    limits = http.Limits(max_pipelined=3)
+    stack = http.server_stack(date=False, limits=limits) >> http.Forms(folder=tmp_path) >> Answer()
+    channel = EmbeddedChannel(stack)
+    channel.write_inbound(b"".join(post(_HEAD + b"y" * size + _END) for size in (100_000, 5, 90_000)))
+    channel.run_pending()
+    replies = b"".join(channel.outbound)
+    assert [reply.split(b"\r\n\r\n")[1] for reply in replies.split(b"HTTP/1.1 ")[1:]] == [b"100000", b"5", b"90000"]
 
 
 def test_small_pieces_are_gathered(serve: Any, post: Any) -> None:
