@@ -201,13 +201,8 @@ class MultipartDecoder:
 
     def _end_of_certain(self, data: bytes, at: int) -> int:
         """Find where a boundary may begin that has not come wholly: the end, if there is no such place."""
-        delimiter = self._delimiter
-        start = max(at, len(data) - len(delimiter) + 1)
-        while (start := data.find(b"\r", start)) >= 0:
-            if delimiter.startswith(data[start:]):
-                return start
-            start += 1
-        return len(data)
+        found = data.find(b"\r", max(at, len(data) - len(self._delimiter) + 1))
+        return found if found >= 0 else len(data)
 
     def _pad(self, size: int) -> None:
         self._padding += size

@@ -120,13 +120,6 @@ class Forms(FormHandler):
             self._spool = None
 
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._discard_all()
-
-    def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._discard_all()
-        ctx.fire_channel_inactive()
-
-    def _discard_all(self) -> None:
         spools = self._spools()
         self._spool = None
         self._finishing = []

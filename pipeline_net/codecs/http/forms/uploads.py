@@ -108,8 +108,6 @@ def _give_name(descriptor: int, path: str | os.PathLike[str]) -> bool:
     try:
         # With a folder's descriptor Python calls linkat(AT_SYMLINK_FOLLOW), which a magic link of /proc needs.
         os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=root, follow_symlinks=True)
-    except FileExistsError:
-        raise
     except OSError:
         return False  # copying then says what is wrong, if anything is
     finally:

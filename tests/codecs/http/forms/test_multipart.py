@@ -169,6 +169,16 @@ def test_the_epilogue_is_bounded() -> None:
         decode(in_pieces(b"--b--\r\n" + b"x" * 2000, 100))
 
 
+def test_blanks_behind_a_boundary_are_bounded() -> None:
+    for blanks, is_good in ((64, True), (100, False)):
+        decoder = MultipartDecoder(b"b")
+        if is_good:
+            assert decoder.feed(b"--b" + b" " * blanks) == []
+        else:
+            with pytest.raises(HttpDecodeError, match="behind a boundary"):
+                decoder.feed(b"--b" + b" " * blanks)
+
+
 @pytest.mark.parametrize("boundary", [b"", b"x" * 71, b"a ", "é".encode(), b"a\r\n", b'a"', b"a;", b"a\0"])
 def test_boundaries_that_are_none(boundary: bytes) -> None:
     with pytest.raises(HttpDecodeError, match="a boundary is 1 to 70"):

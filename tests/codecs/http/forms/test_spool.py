@@ -144,6 +144,21 @@ def test_a_client_that_goes_leaves_nothing(upload: Any, finished: int, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_are_closed_on_the_pool_too(upload: Any) -> None:
+    before = open_files()
+    up = upload()
+    up.send(9)
+    up.jobs.run_one()
+    up.channel.abort()
+    up.channel.run_pending()
+    assert len(up.jobs.waiting) == 1  # the second batch, which is under way
+    up.jobs.run_one()
+    assert open_files() != before  # nothing was closed on the loop
+    assert len(up.jobs.waiting) == 1
+    up.jobs.run_one()
+    assert open_files() == before
+
+
 def test_a_client_that_stops_in_the_middle(upload: Any) -> None:
     before = open_files()
     up = upload()
