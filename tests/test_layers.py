@@ -54,6 +54,7 @@ _TABLE = {
     " options loop file_region transport.group transport.event_loop transport.address handlers.tls_context",
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
     "codecs.http.site": "codecs.http codecs.base buffer handler context channel errors loop future server_draining",
+    "codecs.http.forms": "codecs.http context handler errors",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",

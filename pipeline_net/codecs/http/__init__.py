@@ -22,6 +22,8 @@
     client      Client: asks servers, for many threads and coroutines at once
     site        a router, CORS, redirects, server-sent events, an access log
     proxies     TrustedProxies: whose X-Forwarded-For is believed
+    client      client_stack(): the same from the other side
+    forms       queries, cookies, and forms with uploads that go to disk
 """
 
 from __future__ import annotations
@@ -54,6 +56,30 @@ from .content import ContentCompression, ContentDecodingError, ContentDecompress
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
 from .events import InputEnded, RequestRefused
+from .forms import (
+    Cookies,
+    CookieSigner,
+    Fields,
+    FieldsLike,
+    FilePart,
+    FormFieldData,
+    FormFieldEnd,
+    FormFieldPart,
+    FormFieldStart,
+    FormLimits,
+    FormParts,
+    FormRequest,
+    Forms,
+    MultipartBody,
+    MultipartDecoder,
+    Query,
+    SetCookie,
+    UploadedFile,
+    UrlencodedDecoder,
+    build_query,
+    parse_query,
+    safe_filename,
+)
 from .headers import Headers, HeadersLike
 from .messages import (
     CHUNKED,
@@ -191,4 +217,27 @@ __all__ = [
     "TooManyRedirectsError",
     "Url",
     "UrlError",
+    # queries, cookies, forms
+    "CookieSigner",
+    "Cookies",
+    "Fields",
+    "FieldsLike",
+    "FilePart",
+    "FormFieldData",
+    "FormFieldEnd",
+    "FormFieldPart",
+    "FormFieldStart",
+    "FormLimits",
+    "FormParts",
+    "FormRequest",
+    "Forms",
+    "MultipartBody",
+    "MultipartDecoder",
+    "Query",
+    "SetCookie",
+    "UploadedFile",
+    "UrlencodedDecoder",
+    "build_query",
+    "parse_query",
+    "safe_filename",
 ]
