@@ -50,6 +50,7 @@ _TABLE = {
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
+    "codecs.http.files": "codecs.http codecs.http.content handler context errors future file_region",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",

@@ -19,13 +19,17 @@
     aggregator  parts → whole messages, with 413
     server      server_stack(): which response answers which request, and how long the connection lives
     client      client_stack(): the same from the other side
+    content     ContentCompression, ContentDecompression: bodies that are compressed on their way
+    files       StaticFiles: the files of a folder
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from .aggregator import RequestAggregator, ResponseAggregator
 from .client import HttpClientHandler, client_stack
-from .content import ContentCompression, ContentDecodingError, ContentDecompression
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
 from .headers import Headers, HeadersLike
@@ -50,6 +54,18 @@ from .request_decoder import HttpRequestDecoder
 from .response_decoder import HttpResponseDecoder
 from .server import HttpServerHandler, InputEnded, server_stack
 from .status import PHRASES, reason_phrase
+
+if TYPE_CHECKING:
+    from .content import ContentCompression, ContentDecodingError, ContentDecompression
+    from .files import StaticFiles
+
+# What not every program of HTTP needs, and the room that is opened when somebody asks for it.
+_LATER: Final = {
+    "ContentCompression": ".content",
+    "ContentDecodingError": ".content",
+    "ContentDecompression": ".content",
+    "StaticFiles": ".files",
+}
 
 __all__ = [
     # what is said
@@ -87,9 +103,19 @@ __all__ = [
     "ContentCompression",
     "ContentDecodingError",
     "ContentDecompression",
+    # files
+    "StaticFiles",
     # how much, how long, how strict
     "Deadlines",
     "HttpDecodeError",
     "Leniency",
     "Limits",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    room = _LATER.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    thing = globals()[name] = getattr(import_module(room, __name__), name)
+    return thing
