@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ....errors import EncodeError
+from ....errors import ChannelBrokenError, EncodeError
 from ....file_region import FileRegion
 from ....handler import ChannelDuplexHandler
 from ....handlers.held_writes import CLOSE, FLUSH, SHUTDOWN, WRITE, Held, HeldWrites
@@ -366,7 +366,7 @@ class ContentCompression(ChannelDuplexHandler[Any, Any, Any, Any]):
             ctx.refuse(exc, promise)
             return
         except OSError as exc:
-            ctx.channel.abort(exc)
+            ctx.channel.abort(ChannelBrokenError(str(exc)))  # the peer must not take the half for the whole
             return
         self._offset += len(piece)
         is_last = self._offset >= size

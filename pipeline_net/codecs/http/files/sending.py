@@ -6,9 +6,12 @@ little memory it takes, and more than the hard cap of it would close the channel
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from ....errors import ChannelBrokenError
 from ....file_region import FileRegion
 from ..messages import Data, End, Request
 from .ranges import Span
@@ -17,6 +20,8 @@ from .root_folder import SentFile
 if TYPE_CHECKING:
     from ....context import ChannelHandlerContext
     from ....future import ChannelFuture
+
+_logger: Final = logging.getLogger("pipeline_net.http")
 
 Piece: TypeAlias = bytes | Span
 
@@ -85,5 +90,7 @@ class Sending:
 
     def _fail(self, exc: BaseException) -> None:
         self.stop()
-        if self._ctx.channel.is_open:
-            self._ctx.channel.abort(exc)  # the peer must not take the half for the whole
+        channel = self._ctx.channel
+        if channel.is_open:
+            _logger.warning("%s: %s is not sent to its end: %s", channel, os.fsdecode(self._file.label), exc)
+            channel.abort(ChannelBrokenError(str(exc)))  # the peer must not take the half for the whole

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelDuplexHandler, ChannelFuture, ChannelHandlerContext, FileRegion
+from pipeline_net import ChannelBrokenError, ChannelDuplexHandler, ChannelFuture, ChannelHandlerContext, FileRegion
 from pipeline_net.codecs.http import Data, End, Request
 from pipeline_net.codecs.http.files.root_folder import SentFile
 from pipeline_net.codecs.http.files.sending import Sending
@@ -85,14 +85,16 @@ def test_a_region_is_written_when_the_one_before_it_has_gone(tmp_path: Path) -> 
 def test_a_write_that_fails_ends_the_connection(tmp_path: Path) -> None:
     desk = Desk(tmp_path, (0, 3 * _MIB))
     desk.wire.promises.pop().set_exception(OSError("the network is gone"))
-    desk.channel.run_pending()
+    with pytest.raises(ChannelBrokenError, match="the network is gone"):
+        desk.channel.run_pending()
     assert (desk.file.closed, desk.done, desk.channel.is_aborted) == (True, 1, True)
 
 
 def test_a_file_that_has_become_shorter_ends_the_connection(tmp_path: Path) -> None:
     desk = Desk(tmp_path, (0, 3 * _MIB))
     os.truncate(desk.path, _MIB + 5)
-    desk.peer_takes()
+    with pytest.raises(ChannelBrokenError, match="not inside a file of 1048581 bytes"):
+        desk.peer_takes()
     assert (desk.file.closed, desk.done, desk.channel.is_aborted) == (True, 1, True)
     assert End not in [type(msg) for msg in desk.wire.written]
 
