@@ -56,8 +56,8 @@ def _span_of(part: str, size: int) -> Span | None:
         return None
     start, end = _number(first), _number(last)
     if start is None:
-        if first or end is None:
-            return None
+        if first or end is None or (end > 0 and size == 0):
+            return None  # the last bytes of an empty file are the whole of it, for which 206 has no form
         return max(size - end, 0), size
     if end is None:
         return None if last else (start, max(size, start))
