@@ -302,13 +302,15 @@ class TestEnds:
             site.channel.pipeline.remove(site.files)
         site.channel.run_pending()
 
-    def test_one_that_ends_while_a_file_is_looked_for(self, root: Path) -> None:
-        for target in ("/large.bin", "/none"):
-            site = Site(root, max_open_files=1)
-            site.channel.loop.execute(site.channel.abort)  # before the pool's answer
-            site.send(target)
-            assert site.channel.outbound == []
-            assert site.files._open_files.count == 0
+    @pytest.mark.parametrize("target", ["/large.bin", "/a.css", "/none"])
+    @pytest.mark.parametrize("is_removed", [False, True])
+    def test_one_that_ends_while_a_file_is_looked_for(self, target: str, is_removed: bool, root: Path) -> None:
+        site = Site(root, max_open_files=1)
+        end = (lambda: site.channel.pipeline.remove(site.files)) if is_removed else site.channel.abort
+        site.channel.loop.execute(end)  # before the pool's answer
+        site.send(target)
+        assert site.channel.outbound == []
+        assert site.channel.loop.shared["http.files"].count == 0
 
 
 @pytest.mark.parametrize(
