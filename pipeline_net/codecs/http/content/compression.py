@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ....errors import ChannelBrokenError, EncodeError
 from ....file_region import FileRegion
-from ....handler import ChannelDuplexHandler
+from ....handler import TransparentHandler
 from ....handlers.held_writes import CLOSE, FLUSH, SHUTDOWN, WRITE, Held, HeldWrites
 from ..headers import Headers
 from ..messages import Data, End, FullRequest, FullResponse, Request, Response
@@ -45,7 +45,7 @@ class _Exchange:
         self.missing = -1  # bytes that a Content-Length has promised; -1 without one
 
 
-class ContentCompression(ChannelDuplexHandler[Any, Any, Any, Any]):
+class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whole messages whole ones
     """Responses → the same, compressed where that is worth it and the client takes it.
 
     ::

@@ -13,10 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ....errors import PoolFullError
-from ....handler import ChannelInboundHandler
+from ....handler import TransparentHandler
 from ..content.negotiation import IDENTITY, AcceptEncoding
 from ..headers import Headers, HeadersLike, as_headers
-from ..messages import Data, End, FullRequest, FullResponse, Request, RequestPart, Response, ResponsePart
+from ..messages import Data, End, FullRequest, FullResponse, Request, Response
 from ..status import reason_phrase
 from .answers import Answer, Representation
 from .finding import Finder, Found, Question
@@ -44,7 +44,7 @@ class _OpenFiles:
         self.count = 0
 
 
-class StaticFiles(ChannelInboundHandler[RequestPart, RequestPart, ResponsePart]):
+class StaticFiles(TransparentHandler[Any]):  # parts stay parts, and whole messages whole ones
     """Requests below ``prefix`` → responses with files of ``root``; all other messages → the same.
 
     ::
