@@ -55,6 +55,7 @@ _TABLE = {
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
     "codecs.http.site": "codecs.http codecs.base buffer handler context channel errors loop future server_draining",
     "codecs.http.forms": "codecs.http context handler errors",
+    "codecs.http.files": "codecs.http codecs.http.content handler context errors future file_region",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",
