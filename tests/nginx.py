@@ -109,7 +109,7 @@ class Nginx:
 
     @property
     def requests(self) -> list[str]:
-        """The lines of its access log."""
+        """The lines of its access log, which come a moment after the responses; all of them after ``stop()``."""
         return (self.folder / "access.log").read_text().splitlines()
 
     def stop(self) -> None:

@@ -15,4 +15,5 @@ def test_nginx_serves_a_file_on_a_port_that_the_kernel_chose(start_nginx: StartN
     with urllib.request.urlopen(f"{first.url}/a.txt", timeout=10) as response:
         assert (response.read(), response.headers["content-type"]) == (b"hello\n", "text/plain")
     assert first.port != second.port
+    first.stop()
     assert '"GET /a.txt HTTP/1.1" 200' in first.requests[0]
