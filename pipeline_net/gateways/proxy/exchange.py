@@ -251,7 +251,7 @@ class Exchange:
         elif is_nonsense:
             self._give_up(502, "the response of the origin is not HTTP/1.1", exc)
         elif self._may_repeat(link):
-            logger.debug("%r is sent again: the origin has closed a connection that was kept", self._request)
+            logger.debug("%s is sent again: the origin has closed a connection that was kept", self._named())
             self._waiting = [END] if self._request_ended else []
             self._turn = self._proxy.origins.next_turn()
             self._connect()
@@ -263,7 +263,7 @@ class Exchange:
 
     def _give_up(self, status: int, why: str, exc: BaseException | None) -> None:
         """Answer in the place of the origin, or cut the client off."""
-        logger.warning("%r: %s: %s", self._request, why, exc)
+        logger.warning("%s: %s%s", self._named(), why, "" if exc is None else f": {exc}")
         link = self._let_go()
         if link is not None:
             link.borrower = None
@@ -272,6 +272,10 @@ class Exchange:
             self._ctx.channel.abort()
         elif self._ctx.channel.is_open:
             self._ctx.write(refusal(status, why, closes=not self._request_ended))
+
+    def _named(self) -> str:
+        """Tell which request this is; without its headers, which hold secrets."""
+        return f"{self._request.method} {self._request.target:.200}"
 
     def write_failed(self, exc: EncodeError) -> None:
         """What the origin has said cannot be said to the client."""

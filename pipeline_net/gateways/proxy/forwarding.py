@@ -28,6 +28,7 @@ from typing import Final
 
 from ...codecs.http.headers import Headers
 from ...codecs.http.messages import CHUNKED, HTTP_1_0, Request, Response
+from ..connection import path_of
 from ..proxies import Client
 
 # RFC 9110 7.6.1 names those that "are known to be hop-by-hop" even where Connection does not list them.  Those about
@@ -140,6 +141,17 @@ def host_of(request: Request) -> bytes | None:
     if marks and not request.raw_target.startswith(b"/"):
         return rest.partition(b"/")[0].partition(b"?")[0].rpartition(b"@")[2]
     return request.headers.get_raw(b"host")
+
+
+def target_of(request: Request) -> bytes:
+    """Find out what the origin is asked for: a path, also where the client has sent a whole URL."""
+    target = request.raw_target
+    if target.startswith(b"/") or target == b"*":
+        return target
+    path, mark, query = target.partition(b"?")
+    if request.method == "OPTIONS" and not mark and b"/" not in path.partition(b"://")[2]:
+        return b"*"  # RFC 9112 3.2.4: "… with an absolute-form of request-target and an empty path" means the server
+    return path_of(path) + mark + query
 
 
 def _dropped(headers: Headers) -> set[bytes]:

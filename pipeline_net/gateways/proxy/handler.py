@@ -28,9 +28,9 @@ from ...errors import EncodeError
 from ...handler import ChannelInboundHandler
 from ...options import ChannelOptions
 from ...stack import Stack
-from ..connection import Connection, path_of
+from ..connection import Connection
 from .exchange import Exchange, refusal
-from .forwarding import MOST_HOPS, hops, host_of, request_headers, upgrade_of
+from .forwarding import MOST_HOPS, hops, host_of, request_headers, target_of, upgrade_of
 from .options import LIMITS, OPTIONS, ProxyOptions
 from .origins import Origins
 
@@ -91,7 +91,7 @@ class ReverseProxy:
         )
         if not options.preserve_host:
             headers.discard("host")
-        return Request(request.method, path_of(request.raw_target), headers)
+        return Request(request.method, target_of(request), headers)
 
 
 class ProxyHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):

@@ -1,0 +1,74 @@
+"""Connections to origins, and those that are kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline_net import AddressError
+from pipeline_net.gateways.proxy import ReverseProxy
+
+from .conftest import Place, Wire
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+def _answer(client: Wire, origin: Wire, answer: bytes = OK) -> None:
+    origin.head()
+    origin.send(answer)
+    assert client.head().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_each_origin_gets_its_turn(place: Place) -> None:
+    second = f"tcp://127.0.0.1:{place.origins[1].getsockname()[1]}"
+    place.start(place.addresses[0], second)
+    for number in (0, 1, 0, 1):
+        client = place.dial()
+        client.send(GET)
+        _answer(client, place.accept(number), OK.replace(b"200 OK", b"200 OK\r\nConnection: close"))
+
+
+@pytest.mark.parametrize(("max_idle", "is_kept"), [(1, True), (0, False)])
+def test_so_many_are_kept(place: Place, max_idle: int, is_kept: bool) -> None:
+    place.start(max_idle=max_idle)
+    pairs = [place.ask(GET) for _ in range(2)]
+    for client, origin in pairs:
+        _answer(client, origin)
+    if is_kept:
+        pairs[0][0].send(GET)
+        assert pairs[0][1].head()
+    assert pairs[1][1].rest() == b""
+
+
+def test_they_are_kept_for_a_while(place: Place) -> None:
+    place.start(idle_timeout=0.1)
+    client, origin = place.ask(GET)
+    _answer(client, origin)
+    assert origin.rest() == b""
+
+
+def test_those_that_are_kept_can_be_closed(place: Place) -> None:
+    place.start()
+    client, origin = place.ask(GET)
+    _answer(client, origin)
+    place.proxy.close()
+    assert origin.rest() == b""
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"\0"])
+def test_what_an_origin_says_unasked_ends_its_connection_and_answers_nobody(place: Place, said: bytes) -> None:
+    place.start()
+    client, origin = place.ask(GET)
+    _answer(client, origin)
+    origin.send(said)
+    origin.is_reset()  # with or without a reset: it has ended
+    client.send(GET)
+    _answer(client, place.accept())
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    with pytest.raises(ValueError, match="the address of an origin"):
+        ReverseProxy()
+    with pytest.raises(AddressError):
+        ReverseProxy("10.0.0.5:80")
+    assert repr(ReverseProxy("tcp://a:1", "unix:///b")) == "<ReverseProxy for tcp://a:1, unix:///b>"
