@@ -50,8 +50,8 @@ _TABLE = {
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
-    " server_draining",
-    "cli_gateways": "gateways codecs.http errors",
+    " server_draining handlers.tls handlers.tls_context",
+    "cli_gateways": "gateways codecs.http errors handlers.tls_context",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",

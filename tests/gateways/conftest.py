@@ -151,7 +151,7 @@ def serving_wsgi(app: Any, **keywords: Any) -> Iterator[int]:
     try:
         address = ready.get(timeout=_WAIT)
         assert isinstance(address, str), address
-        yield int(address.rpartition(":")[2]) if address.startswith("tcp") else 0
+        yield int(address.rpartition(":")[2]) if not address.startswith("unix") else 0
     finally:
         stop.put(None)
         thread.join(_WAIT)
