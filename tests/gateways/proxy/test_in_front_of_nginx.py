@@ -24,8 +24,9 @@ _TEXT = b"All work and no play makes Jack a dull boy.\n" * 500
 @pytest.fixture
 def nginx(start_nginx: Callable[..., Any]) -> Any:
     started = start_nginx(
-        "gzip on; gzip_proxied any; absolute_redirect off; gzip_types text/plain; location /upload { dav_methods PUT; create_full_put_path on;"
-        " client_max_body_size 64m; } location /moved { return 302 /text.txt; } keepalive_requests 7;"
+        "gzip on; gzip_proxied any; gzip_types text/plain; absolute_redirect off; keepalive_requests 7;"
+        " location /upload { dav_methods PUT; create_full_put_path on; client_max_body_size 64m; }"
+        " location /moved { return 302 /text.txt; }"
     )
     (started.folder / "html" / "large").write_bytes(_LARGE)
     (started.folder / "html" / "text.txt").write_bytes(_TEXT)
