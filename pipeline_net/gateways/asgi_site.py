@@ -127,5 +127,9 @@ class AsgiSite:
             # "The server will ensure that a shallow copy of the namespace is passed into each subsequent
             # request/response call into the application."
             "state": self.state.copy(),
-            "extensions": {"http.response.trailers": {}, "http.response.early_hint": {}},
+            "extensions": {
+                "http.response.trailers": {},
+                "http.response.early_hint": {},
+                "http.response.pathsend": {},
+            },
         }
