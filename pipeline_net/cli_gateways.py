@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
+from .cli_names import UsageError, load
 from .errors import PipelineNetError, TlsError
 
 _DEFAULT_PLACE: Final = "127.0.0.1:8000"
@@ -38,8 +39,6 @@ def add_gateways(
     commands: Any,
     address: Callable[[str], str],
     count: Callable[[str], int],
-    load: Callable[[str], Any],
-    usage_error: Callable[[str], Exception],
     quiet_end: Callable[[], AbstractContextManager[None]],
     another_address: Callable[[OSError], str],
 ) -> None:
@@ -47,8 +46,6 @@ def add_gateways(
 
     Args:
         address, count: turn text into an address, and into a number from 1 on.
-        load: finds what ``module:name`` means.
-        usage_error: made of a sentence that says what cannot be done.
         quiet_end: lets SIGTERM end a program as Ctrl-C does.
         another_address: suggests one for that which an error names.
     """
@@ -60,14 +57,14 @@ def add_gateways(
         if name != what:
             app = app()
         if not callable(app):
-            raise usage_error(f"{what} is {app!r}; expected an application, which is called")
+            raise UsageError(f"{what} is {app!r}; expected an application, which is called")
         try:
             with quiet_end():
                 return 0 if arguments.serve(app, arguments, _announce) else 1
         except KeyboardInterrupt:
             return 0
         except (ValueError, TlsError) as exc:
-            raise usage_error(str(exc)) from exc
+            raise UsageError(str(exc)) from exc
         except PipelineNetError as exc:
             print(f"pipeline-net: {what}: {exc}", file=sys.stderr)
             return 1

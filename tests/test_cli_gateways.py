@@ -183,7 +183,7 @@ def test_an_application_that_cannot_start_says_so_and_ends(
         (["wsgi", "gateway_apps:wsgi", "--tls-ca", "ca.pem"], "--tls-ca is of no use without --tls-cert"),
         (["wsgi", "gateway_apps:wsgi", "--tls-cert", "none.pem"], "none.pem"),
         (["wsgi", "gateway_apps:wsgi", "--tls-cert", "x", "--tls-password-file", "none"], "--tls-password-file cannot"),
-        (["asgi", "gateway_apps:app", "--address", "tls://127.0.0.1:0"], "it needs certificates"),
+        (["wsgi", "gateway_apps:wsgi", "--address", "tls://127.0.0.1:0"], "it needs certificates"),
     ],
 )
 def test_what_cannot_be_served_is_explained(
