@@ -75,6 +75,10 @@ def request_headers(
     headers = request.headers
     dropped = _dropped(headers)
     pairs: list[tuple[bytes, bytes]] = [] if host is None else [(b"host", host)]
+    left = hops_left(request)
+    if left is not None:
+        dropped.add(b"max-forwards")
+        pairs.append((b"max-forwards", b"%d" % max(left - 1, 0)))
     said: dict[bytes, list[bytes]] = {}
     for key, value in headers.raw:
         if key in dropped or key == b"host":
@@ -152,6 +156,18 @@ def target_of(request: Request) -> bytes:
     if request.method == "OPTIONS" and not mark and b"/" not in path.partition(b"://")[2]:
         return b"*"  # RFC 9112 3.2.4: "… with an absolute-form of request-target and an empty path" means the server
     return path_of(path) + mark + query
+
+
+def hops_left(request: Request) -> int | None:
+    """Find out how many more proxies an OPTIONS may pass; ``None`` for any number.
+
+    RFC 9110 7.6.2: "Each intermediary that receives a TRACE or OPTIONS request containing a Max-Forwards header field
+    MUST check and update its value prior to forwarding the request."
+    """
+    if request.method != "OPTIONS":
+        return None
+    value = request.headers.get_raw(b"max-forwards")
+    return None if value is None or not value.isdigit() or len(value) > 9 else int(value)
 
 
 def _dropped(headers: Headers) -> set[bytes]:

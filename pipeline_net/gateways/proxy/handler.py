@@ -15,6 +15,7 @@ from typing import Any, Final, Never
 
 from ...codecs.http import (
     Deadlines,
+    FullResponse,
     InputEnded,
     Limits,
     Request,
@@ -30,7 +31,7 @@ from ...options import ChannelOptions
 from ...stack import Stack
 from ..connection import Connection
 from .exchange import Exchange, refusal
-from .forwarding import MOST_HOPS, hops, host_of, request_headers, target_of, upgrade_of
+from .forwarding import MOST_HOPS, hops, hops_left, host_of, request_headers, target_of, upgrade_of
 from .options import LIMITS, OPTIONS, ProxyOptions
 from .origins import Origins
 
@@ -118,6 +119,10 @@ class ProxyHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
 
     def _begin(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
         self._exchange = None
+        if hops_left(request) == 0:
+            # RFC 9110 7.6.2: "the intermediary MUST respond as the final recipient"
+            ctx.write(FullResponse(204, {"allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}))
+            return
         refused = self._proxy.refuses(request)
         if refused is not None:
             ctx.write(refusal(*refused, closes=True))

@@ -26,6 +26,17 @@ def test_what_goes_no_further(place: Place, request_: bytes, answer: bytes) -> N
     assert answer in client.rest()
 
 
+def test_an_options_request_goes_only_as_far_as_it_may(place: Place) -> None:
+    place.start()
+    client, origin = place.ask(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 1\r\n\r\n")
+    assert b"\r\nmax-forwards: 0\r\n" in origin.head()
+    origin.send(b"HTTP/1.1 204 OK\r\n\r\n")
+    client.head()
+    client.send(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
+    assert client.head().startswith(b"HTTP/1.1 204 No Content\r\nallow: GET")
+    assert not origin.has_more
+
+
 def test_a_whole_url_becomes_a_path_and_a_host(place: Place) -> None:
     place.start()
     _, origin = place.ask(b"GET http://b.example:81/x?y HTTP/1.1\r\nHost: b.example:81\r\n\r\n")

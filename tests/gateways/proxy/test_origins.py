@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import Any, Never
+
 import pytest
 
-from pipeline_net import AddressError
-from pipeline_net.gateways.proxy import ReverseProxy
+from pipeline_net import (
+    AddressError,
+    Channel,
+    ChannelHandlerContext,
+    ChannelInboundHandler,
+    EventLoopGroup,
+    ServerBootstrap,
+)
+from pipeline_net.codecs import http
+from pipeline_net.gateways.proxy import ReverseProxy, proxy_stack
+from pipeline_net.handlers import ClientTls
 
 from .conftest import Place, Wire
 
@@ -64,6 +80,48 @@ def test_what_an_origin_says_unasked_ends_its_connection_and_answers_nobody(plac
     origin.is_reset()  # with or without a reset: it has ended
     client.send(GET)
     _answer(client, place.accept())
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_origins_that_speak_tls_must_be_who_they_are(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        (
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ),
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    with EventLoopGroup(1) as group:
+        behind = ServerBootstrap(
+            group,
+            initializer=lambda channel: http.server_stack() >> http.RequestAggregator() >> Hello(),
+            tls=(certificate, key),
+        ).bind("tls://127.0.0.1:0")
+        statuses = []
+        for trust in (ClientTls(ca=certificate), None):
+            proxy = ReverseProxy(*behind.addresses, tls=trust)
+            front = ServerBootstrap(group, initializer=partial(_stack, proxy)).bind("tcp://127.0.0.1:0")
+            with socket.create_connection(("127.0.0.1", int(front.addresses[0].rpartition(":")[2])), 10) as sock:
+                client = Wire(sock)
+                for _ in range(2):
+                    client.send(GET)
+                    head = client.head()
+                    statuses.append(int(head[9:12]))
+                    client.take(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+    assert statuses == [200, 200, 502, 502]
+
+
+class Hello(ChannelInboundHandler[http.FullRequest, Never, http.FullResponse]):
+    def channel_read(self, ctx: ChannelHandlerContext[Never, http.FullResponse], msg: http.FullRequest) -> None:
+        ctx.write(http.FullResponse(200, None, b"hello"))
+
+
+def _stack(proxy: ReverseProxy, channel: Channel) -> Any:
+    return proxy_stack(proxy)
 
 
 def test_what_makes_no_sense_is_refused() -> None:
