@@ -83,17 +83,17 @@ class Place:
         self.addresses = addresses
         self._wires: list[Wire] = []
         self.proxy: ReverseProxy
-        self._port = 0
+        self.port = 0
 
     def start(self, *addresses: str, limits: Any = None, **options: Any) -> None:
         """Begin to serve, with these options."""
         self.proxy = ReverseProxy(*(addresses or self.addresses), options=ProxyOptions(**options))
         settings = {} if limits is None else {"limits": limits}
         bootstrap = ServerBootstrap(self._group, initializer=lambda channel: proxy_stack(self.proxy, **settings))
-        self._port = int(bootstrap.bind("tcp://127.0.0.1:0").addresses[0].rpartition(":")[2])
+        self.port = int(bootstrap.bind("tcp://127.0.0.1:0").addresses[0].rpartition(":")[2])
 
     def dial(self) -> Wire:
-        return self._kept(socket.create_connection(("127.0.0.1", self._port), _WAIT))
+        return self._kept(socket.create_connection(("127.0.0.1", self.port), _WAIT))
 
     def accept(self, number: int = 0) -> Wire:
         """Wait for the proxy to ask an origin."""
