@@ -195,12 +195,12 @@ class Exchange:
             self._begin(msg)
 
     def _begin(self, response: Response) -> None:
-        self._has_begun = True
         self._status = response.status
         headers = response_headers(response, self._proxy.options.name)
         if not self._request_ended and response.status >= 400:
             headers.add("connection", "close")  # nobody reads the rest of the request
         self._ctx.write(Response(response.status, headers, response.reason))
+        self._has_begun = True
 
     def _may_switch(self, response: Response) -> bool:
         asked, given = self._head.headers.get("upgrade"), response.headers.get("upgrade")
@@ -277,10 +277,12 @@ class Exchange:
         """Tell which request this is; without its headers, which hold secrets."""
         return f"{self._request.method} {self._request.target:.200}"
 
-    def write_failed(self, exc: EncodeError) -> None:
-        """What the origin has said cannot be said to the client."""
-        if not self._is_over:
-            self._give_up(502, "the response of the origin contradicts itself", exc)
+    def write_failed(self, exc: EncodeError) -> bool:
+        """What the origin has said cannot be said to the client; False if it was not the origin who said it."""
+        if self._is_over:
+            return False
+        self._give_up(502, "the response of the origin contradicts itself", exc)
+        return True
 
     def cancel(self) -> None:
         """The client has gone."""

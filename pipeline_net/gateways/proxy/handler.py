@@ -144,10 +144,10 @@ class ProxyHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
         ctx.fire_user_event_triggered(event)
 
     def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
-        if isinstance(exc, EncodeError) and self._exchange is not None:
-            self._exchange.write_failed(exc)
-        else:
-            ctx.fire_exception_caught(exc)
+        exchange = self._exchange
+        if isinstance(exc, EncodeError) and exchange is not None and exchange.write_failed(exc):
+            return
+        ctx.fire_exception_caught(exc)
 
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         if self._exchange is not None:

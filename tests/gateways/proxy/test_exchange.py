@@ -204,6 +204,15 @@ def test_an_origin_that_dies_in_mid_body_takes_the_clients_connection_along(
     assert client.is_reset()  # in HTTP/1.0, an end in good order would be the end of the body
 
 
+def test_a_response_that_cannot_be_passed_on_breaks_off(place: Place) -> None:
+    place.start()
+    client, origin = place.ask(GET)
+    origin.head()
+    origin.send(b"HTTP/1.1 205 Reset Content\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+    assert client.is_reset()  # RFC 9110 15.3.6: "a server MUST NOT generate content in a 205 response"
+    assert origin.is_reset()
+
+
 def test_an_origin_that_answers_early(place: Place) -> None:
     place.start()
     client, origin = place.ask(POST + b"he")
