@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
 
@@ -92,6 +93,16 @@ class Nginx:
             for listener in listeners:
                 listener.close()
 
+        self._wait_until_it_heeds_signals()
+
+    def _wait_until_it_heeds_signals(self) -> None:
+        """Wait for the line that it writes when its signals are set up: before that, one could get lost."""
+        deadline = time.monotonic() + 20
+        while "start worker process " not in self.errors:
+            assert self._process.poll() is None, self.errors
+            assert time.monotonic() < deadline, self.errors
+            time.sleep(0.002)
+
     @property
     def url(self) -> str:
         """``http://127.0.0.1:<port>``, without a path."""
@@ -105,7 +116,8 @@ class Nginx:
     @property
     def errors(self) -> str:
         """What it has logged, from level info on."""
-        return (self.folder / "errors.log").read_text()
+        log = self.folder / "errors.log"
+        return log.read_text() if log.exists() else ""
 
     @property
     def requests(self) -> list[str]:
