@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ class WsgiOptions(ServingOptions):
 
 
 _OPTIONS: Final = WsgiOptions()
+
+_LOOK_AGAIN: Final = 1.0  # seconds
 
 
 def run_wsgi(
@@ -60,8 +62,16 @@ def run_wsgi(
             with _Signals(asked, options):
                 if ready is not None:
                     ready(server)
-                asked.get()
+                _wait_for(asked)
             return server.drain(options.patience)  # a second signal ends it, as it would end any program
+
+
+def _wait_for(asked: SimpleQueue[None]) -> None:
+    while True:
+        try:
+            return asked.get(timeout=_LOOK_AGAIN)
+        except Empty:
+            pass  # a signal that came when Python was just about to wait is heeded now
 
 
 def _stack(site: WsgiSite, options: ServingOptions, scheme: str) -> Any:
