@@ -49,6 +49,8 @@ _TABLE = {
     " transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
+    "codecs.websocket": "codecs.http codecs.base buffer handler context pipeline channel channel_group errors stack"
+    " options loop future server_draining",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",
