@@ -1,10 +1,10 @@
-"""Acceptance: what a server makes of a handshake, by its settings: who may come, in which subprotocol, compressed or not.
+"""Acceptance: what a server makes of a handshake, by its settings: who may come, in which subprotocol, how compressed.
 
 **Pages of other sites.**  A browser sends its cookies with the handshake of any page to any host, and lets the page
 read what comes back: the rules that keep a page from reading another site's answers do not hold for WebSocket.  So a
-server that knows its users by cookies is at the mercy of every page they look at (cross-site WebSocket hijacking).  What
-a browser does say, and a page cannot forge, is ``Origin``.  Therefore, unless it is told otherwise, a server talks to
-pages from its own host, and to programs, which send no Origin.
+server that knows its users by cookies is at the mercy of every page they look at (cross-site WebSocket hijacking).
+What a browser does say, and a page cannot forge, is ``Origin``.  Therefore, unless it is told otherwise, a server talks
+to pages from its own host, and to programs, which send no Origin.
 
 Source: RFC 6455, sections 4.2.2 and 10.2; RFC 6454
 """
@@ -33,9 +33,7 @@ _ANY: Final = "*"
 class Accepted:
     """The answer to a handshake, and what has been agreed on with it."""
 
-    def __init__(
-        self, response: FullResponse, complete: HandshakeComplete, deflate: DeflateParameters | None
-    ) -> None:
+    def __init__(self, response: FullResponse, complete: HandshakeComplete, deflate: DeflateParameters | None) -> None:
         self.response = response
         self.complete = complete
         self.deflate = deflate

@@ -2,7 +2,7 @@ r"""Sec-WebSocket-Extensions and Sec-WebSocket-Protocol: lists of names, some wi
 
 ::
 
-    extension-list  = 1#extension                            permessage-deflate; client_max_window_bits, x-other; a="b c"
+    extension-list  = 1#extension                 permessage-deflate; client_max_window_bits, x-other; a="b"
     extension       = extension-token *( ";" extension-param )
     extension-param = token [ "=" ( token | quoted-string ) ]
 

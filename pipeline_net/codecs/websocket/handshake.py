@@ -216,8 +216,8 @@ def switching(key: bytes, subprotocol: str | None, extensions: str | None, heade
 
 
 _OWN: Final = frozenset(
-    "upgrade connection content-length transfer-encoding sec-websocket-accept sec-websocket-protocol"
-    " sec-websocket-extensions sec-websocket-key sec-websocket-version".split()
+    ("upgrade", "connection", "content-length", "transfer-encoding")
+    + tuple(f"sec-websocket-{name}" for name in ("accept", "protocol", "extensions", "key", "version"))
 )
 
 

@@ -27,7 +27,7 @@ class HeldWrites:
         limit = ctx.channel.options.write_buffer_limit
         if self._size >= limit:
             error = WriteBufferOverflowError(
-                f"{self._size} bytes of messages wait for the handshake, and the limit is {limit}: the channel is closed"
+                f"{self._size} bytes of messages wait for the handshake, the limit is {limit}: the channel is closed"
             )
             ctx.channel.fail(error)
             raise error

@@ -10,9 +10,7 @@ from websockets.speedups import apply_mask as theirs
 from pipeline_net.codecs.websocket.masking import MaskKeys, apply_mask
 
 
-@pytest.mark.parametrize(
-    "size", [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 125, 126, 4095, 4096, 4097, 4098, 4099, 65537]
-)
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 125, 126, 4095, 4096, 4097, 4098, 4099, 65537])
 def test_every_size_is_masked_as_the_rfc_defines_it(size: int) -> None:
     data = bytes(index * 7 & 255 for index in range(size))
     key = b"\x01\x80\xfe\x33"
