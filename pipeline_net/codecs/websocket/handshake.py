@@ -216,9 +216,8 @@ def switching(key: bytes, subprotocol: str | None, extensions: str | None, heade
 
 
 _OWN: Final = frozenset(
-    ("upgrade", "connection", "content-length", "transfer-encoding")
-    + tuple(f"sec-websocket-{name}" for name in ("accept", "protocol", "extensions", "key", "version"))
-)
+    ["upgrade", "connection", "content-length", "transfer-encoding"]
+).union(f"sec-websocket-{name}" for name in ("accept", "protocol", "extensions", "key", "version"))
 
 
 def check_extra(headers: Headers) -> None:

@@ -198,7 +198,8 @@ class UpgradeHandler(_ServerHandshake):
         subprotocols: those that are spoken, the best first; or a function of the request and those offered, which
             returns one or ``None``.
         origins: whose pages may connect, such as ``["https://example.org"]``; ``["*"]`` for everybody's; or a function
-            of the Origin, which may be ``None``, and the request.  By default pages of the same host (see ``acceptance``).
+            of the Origin, which may be ``None``, and the request.  By default pages of the same host, and who is no
+            browser (see ``acceptance``).
         deflate: what is compressed; nothing by default, for it costs memory and time.
         headers: more headers for the answer, or a function of the request that makes them.
         on_request: looks at a proper handshake, and refuses it by returning a ``FullResponse``; or returns a
