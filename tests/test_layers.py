@@ -92,6 +92,7 @@ _OUTSIDE = {
     "attrs": "*",
     "typing_extensions": "*",
     "mypy_extensions": "_mypyc",
+    "librt": "codecs.websocket.mask_words",  # which is imported where it can be
     "uvloop": "gateways.asgi_server",  # inside the function that looks for it
     "hypothesis": "testing.strategies",  # inside the function that needs it
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -180,7 +181,9 @@ def test_messages_up_to_the_limit_pass(frame: FrameMaker, limit: int) -> None:
 def test_what_is_held_is_limited(frame: FrameMaker) -> None:
     many = Limits(max_message=1000, max_frame=100, max_fragments=10_000)
     check_limits(
-        lambda: server(limits=many), lambda n: (make_frame(1, b"x" * 100, fin=False) + make_frame(0, b"x" * 100, fin=False) * n)[:n], 1200
+        lambda: server(limits=many),
+        lambda n: (make_frame(1, b"x" * 100, fin=False) + make_frame(0, b"x" * 100, fin=False) * n)[:n],
+        1200,
     )
     check_limits(lambda: server(limits=many), lambda n: make_frame(PING, b"x" * 125)[:n], 1200)
 
@@ -245,7 +248,7 @@ class TestFragments:
         data = make_frame(TEXT, text.encode())
         points = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
         decoder = server(messages=False)
-        parts = [part for a, b in zip(points, points[1:], strict=False) for part in decoder.feed(data[a:b])]
+        parts = [part for a, b in pairwise(points) for part in decoder.feed(data[a:b])]
         assert "".join(part.data for part in parts) == text
         assert [part.final for part in parts] == [*[False] * (len(parts) - 1), True]
 
