@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,5 +52,5 @@ def test_text_comes_out_however_it_is_cut(text: str, cuts: list[int]) -> None:
     data = text.encode()
     decoder = Utf8Decoder()
     points = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
-    pieces = [data[start:end] for start, end in zip(points, points[1:], strict=False)]
+    pieces = [data[start:end] for start, end in pairwise(points)]
     assert "".join(decoder.decode(piece, False) for piece in pieces) + decoder.decode(b"", True) == text
