@@ -30,7 +30,7 @@ async def websockets(port: int) -> None:
 async def picows(port: int) -> None:
     from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
-    class Echo(WSListener):  # type: ignore[misc]  # written in Cython, without types
+    class Echo(WSListener):
         def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
             if frame.msg_type == WSMsgType.TEXT:
                 # as text, like the others: an application that reads it needs a str
