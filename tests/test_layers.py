@@ -51,7 +51,7 @@ _TABLE = {
     " server_draining",
     "codecs.websocket": "codecs.http codecs.base buffer handler context pipeline channel channel_group errors stack"
     " options loop future server_draining",
-    "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
+    "gateways": "codecs.http codecs.websocket transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",

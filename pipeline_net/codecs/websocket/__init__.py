@@ -9,18 +9,31 @@
     deflate        permessage-deflate
     closing        the closing handshake, as a table
     protocol       protocol_stages(): what sits below the application once the upgrade is done
+
+    handshake      what the request and the answer must say; HandshakeComplete, HandshakeError
+    extensions     names and parameters, taken apart
+    negotiation    Deflate: what is compressed, and how two peers agree on it
+    acceptance     what a server makes of a handshake: origins, subprotocols
+    server         server_stack(), and UpgradeHandler for where other paths are ordinary HTTP
+    client_handler client_stack()
+    url            ws:// and wss://
 """
 
 from __future__ import annotations
 
+from .client_handler import ClientHandshakeHandler, client_stack
 from .close_codes import CloseCode
 from .deflate_parameters import DeflateParameters
 from .errors import WebSocketDecodeError
 from .frame_decoder import FrameDecoder
 from .frame_encoder import FrameEncoder
+from .handshake import HandshakeComplete, HandshakeError
 from .limits import KEEP_ALIVE, LIMITS, KeepAlive, Limits
 from .messages import Close, Closed, Fragment, Ping, Pong, PreparedMessage
+from .negotiation import Deflate
 from .protocol import WebSocketHandler, protocol_stages
+from .server import ServerHandshakeHandler, UpgradeHandler, server_stack
+from .url import WebSocketUrl
 
 __all__ = [
     "Close",
@@ -40,4 +53,14 @@ __all__ = [
     "WebSocketDecodeError",
     "WebSocketHandler",
     "protocol_stages",
+    # from HTTP to WebSocket
+    "ClientHandshakeHandler",
+    "Deflate",
+    "HandshakeComplete",
+    "HandshakeError",
+    "ServerHandshakeHandler",
+    "UpgradeHandler",
+    "WebSocketUrl",
+    "client_stack",
+    "server_stack",
 ]
