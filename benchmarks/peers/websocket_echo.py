@@ -16,10 +16,14 @@ import uvloop
 
 async def websockets(port: int) -> None:
     from websockets.asyncio.server import ServerConnection, serve
+    from websockets.exceptions import ConnectionClosed
 
     async def echo(connection: ServerConnection) -> None:
-        async for message in connection:
-            await connection.send(message)
+        try:
+            async for message in connection:
+                await connection.send(message)
+        except ConnectionClosed:
+            return  # the load generator says no Close
 
     async with serve(
         echo, "127.0.0.1", port, compression=None, ping_interval=None, max_size=None, server_header=None

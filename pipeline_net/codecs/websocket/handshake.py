@@ -215,9 +215,9 @@ def switching(key: bytes, subprotocol: str | None, extensions: str | None, heade
     return FullResponse(101, answer)
 
 
-_OWN: Final = frozenset(
-    ["upgrade", "connection", "content-length", "transfer-encoding"]
-).union(f"sec-websocket-{name}" for name in ("accept", "protocol", "extensions", "key", "version"))
+_OWN: Final = frozenset(["upgrade", "connection", "content-length", "transfer-encoding"]).union(
+    f"sec-websocket-{name}" for name in ("accept", "protocol", "extensions", "key", "version")
+)
 
 
 def check_extra(headers: Headers) -> None:

@@ -226,7 +226,7 @@ class TestClosing:
     def test_writing_to_what_is_closing_fails_and_breaks_nothing(self) -> None:
         wire = Wire()
         wire.channel.close()
-        with pytest.raises(ChannelClosedError, match="the WebSocket to 'test' is closed"):
+        with pytest.raises(ChannelClosedError, match="the WebSocket to 'test' is closing"):
             wire.channel.write_outbound("late")
         wire.channel.broadcast("late, and nobody asks")
         wire.channel.run_pending()
