@@ -51,6 +51,8 @@ _TABLE = {
     " server_draining",
     "codecs.websocket": "codecs.http codecs.base buffer handler context pipeline channel channel_group errors stack"
     " options loop future server_draining",
+    "codecs.websocket.client": "codecs.http codecs.websocket bootstrap channel context future handler errors options"
+    " transport.group transport.event_loop",
     "gateways": "codecs.http codecs.websocket transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",
@@ -71,6 +73,7 @@ _TABLE = {
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
     "codecs.redis.__init__": "codecs.redis codecs.redis.client",
+    "codecs.websocket.__init__": "codecs.websocket codecs.websocket.client",
     "handlers.__init__": "handlers",
 }
 

@@ -14,16 +14,15 @@
 
 Until it is accepted, a WebSocket is a request of HTTP like any other, and refused like one; so this is an ``AsgiCall``.
 
-What the application has not received waits here, up to a limit; then the decoder pauses, and soon the peer is not read
-from.  That is also when its Close and its pings wait: an application that never receives does not learn that the client
-has gone, until it sends.
+What the application has not received waits, up to a limit; then the peer is not read from (``Inbox``).  That is also
+when its Close and its pings wait: an application that never receives does not learn that the client has gone, until it
+sends.
 
 Source: ASGI 3.0, HTTP & WebSocket message format 2.5
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Never
 
 import attrs
@@ -31,8 +30,8 @@ import attrs
 from ..codecs.http.headers import Headers
 from ..codecs.http.messages import FullResponse, Request
 from ..codecs.websocket.acceptance import agree
-from ..codecs.websocket.frame_decoder import FrameDecoder
 from ..codecs.websocket.handshake import Offer
+from ..codecs.websocket.inbox import Inbox
 from ..codecs.websocket.limits import KEEP_ALIVE, KeepAlive, Limits
 from ..codecs.websocket.messages import Close, Closed, OutMessage
 from ..codecs.websocket.negotiation import Deflate
@@ -42,14 +41,12 @@ from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PipelineError
 from ..handler import ChannelInboundHandler
 from .asgi_call import AsgiCall
-from .asgi_exchange import OVER, READ_AHEAD
+from .asgi_exchange import OVER
 
 if TYPE_CHECKING:
     from .asgi_site import Application
 
 _MAX_MESSAGE: Final = 16 * 1024 * 1024  # bytes; what applications are used to from other servers
-_OVERHEAD: Final = 64  # bytes that a waiting message costs beside its content
-_NO_STATUS: Final = 1005
 _ABNORMAL: Final = 1006
 _INTERNAL_ERROR: Final = 1011
 
@@ -103,10 +100,9 @@ class AsgiWebSocket(AsgiCall):
         self._offer = offer
         self._options = options
         self._phase = _WAITING
+        self._is_accepted = False
         self._has_asked = False  # the application has been given websocket.connect
-        self._messages: deque[str | bytes] = deque()
-        self._weight = 0  # bytes of them
-        self._decoder: FrameDecoder | None = None
+        self._inbox = Inbox()
         self._closed: Closed | None = None
 
     # -- from the wire ------------------------------------------------------------------------------
@@ -115,10 +111,7 @@ class AsgiWebSocket(AsgiCall):
         """A message came."""
         if self._phase != _OPEN:
             return  # the application has said that it is over
-        self._messages.append(msg)
-        self._weight += len(msg) + _OVERHEAD
-        if self._weight >= READ_AHEAD and self._decoder is not None:
-            self._decoder.is_paused = True
+        self._inbox.put(msg)
         self.news()
 
     def take_closed(self, closed: Closed) -> None:
@@ -140,28 +133,15 @@ class AsgiWebSocket(AsgiCall):
         if not self._has_asked:
             self._has_asked = True
             return {"type": "websocket.connect"}
-        if self._messages:
-            return self._next_received()
+        msg = self._inbox.take()
+        if msg is not None:
+            return {"type": "websocket.receive", "text" if isinstance(msg, str) else "bytes": msg}
         closed = self._closed
         if closed is not None:
             return {"type": "websocket.disconnect", "code": closed.code, "reason": closed.reason}
         if self._phase == _DENYING and (self.is_gone or self.step == OVER):
             return {"type": "websocket.disconnect", "code": _ABNORMAL, "reason": ""}
         return None
-
-    def _next_received(self) -> dict[str, Any]:
-        msg = self._messages.popleft()
-        self._weight -= len(msg) + _OVERHEAD
-        if self._weight < READ_AHEAD // 2:
-            self._resume()
-        return {"type": "websocket.receive", "text" if isinstance(msg, str) else "bytes": msg}
-
-    def _resume(self) -> None:
-        decoder = self._decoder
-        if decoder is not None and decoder.is_paused:
-            seat = self._seat.pipeline.context(decoder)
-            if seat is not None:  # the channel is open
-                decoder.resume(seat)
 
     def respond(self, message: Any) -> bool:
         kind = message["type"]
@@ -203,9 +183,10 @@ class AsgiWebSocket(AsgiCall):
         subprotocol = message.get("subprotocol")
         accepted = agree(self.request, self._offer, subprotocol, headers, deflate=options.deflate)
         stages = options.settings.stages("server", accepted.deflate)
-        self._decoder = next(stage for stage in stages if isinstance(stage, FrameDecoder))
         self._phase = _OPEN
+        self._is_accepted = True
         switch(self._seat, accepted, [*stages, AsgiWebSocketHandler(self)])
+        self._inbox.fill_from(self._seat)
 
     def _send(self, content: str | bytes) -> bool:
         self._write(content)
@@ -213,14 +194,8 @@ class AsgiWebSocket(AsgiCall):
 
     def _close(self, close: Close) -> None:
         self._phase = _OVER
-        self._drop_messages()
+        self._inbox.drop()
         self._seat.write(close)
-
-    def _drop_messages(self) -> None:
-        """The application wants no more; but the peer's Close is still to be heard."""
-        self._messages.clear()
-        self._weight = 0
-        self._resume()
 
     def has_room(self) -> bool:
         if self._closed is not None or not self._seat.channel.is_open:
@@ -233,8 +208,11 @@ class AsgiWebSocket(AsgiCall):
             self._close(Close(_INTERNAL_ERROR if self.has_raised else 1000))
             return True
         self._phase = _OVER
-        self._drop_messages()
-        return phase == _OVER or super().app_ended()
+        self._inbox.drop()
+        if self._is_accepted:
+            return True
+        is_complete = super().app_ended()
+        return is_complete or self.is_gone  # nobody is there to whom it could owe anything
 
 
 class AsgiWebSocketHandler(ChannelInboundHandler["str | bytes", Never, OutMessage]):

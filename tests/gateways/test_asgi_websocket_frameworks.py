@@ -49,15 +49,17 @@ async def _fails(ws: WebSocket) -> None:
     raise ZeroDivisionError
 
 
+_CODES: list[int] = []
+
+
 class _Endpoint(WebSocketEndpoint):
     encoding = "bytes"
-    codes: list[int] = []
 
     async def on_receive(self, websocket: WebSocket, data: bytes) -> None:
         await websocket.send_bytes(data[::-1])
 
     async def on_disconnect(self, websocket: WebSocket, close_code: int) -> None:
-        self.codes.append(close_code)
+        _CODES.append(close_code)
 
 
 STARLETTE = Starlette(
@@ -94,9 +96,9 @@ def test_starlette(run: Run) -> None:
                 await ws.send(b"abc")
                 assert await ws.recv() == b"cba"
                 await ws.close(4444)
-            while not _Endpoint.codes:
+            while not _CODES:
                 await asyncio.sleep(0)
-            assert _Endpoint.codes.pop() == 4444
+            assert _CODES.pop() == 4444
 
     run(main())
 

@@ -17,10 +17,14 @@
     server         server_stack(), and UpgradeHandler for where other paths are ordinary HTTP
     client_handler client_stack()
     url            ws:// and wss://
+    client         connect(): a WebSocket for programs that are no stages
+    broadcast      BroadcastGroup: the same to many
 """
 
 from __future__ import annotations
 
+from .broadcast import BroadcastGroup
+from .client import WebSocket, WebSocketClosedError, connect
 from .client_handler import ClientHandshakeHandler, client_stack
 from .close_codes import CloseCode
 from .deflate_parameters import DeflateParameters
@@ -53,6 +57,11 @@ __all__ = [
     "WebSocketDecodeError",
     "WebSocketHandler",
     "protocol_stages",
+    # to many, and for programs that are no stages
+    "BroadcastGroup",
+    "WebSocket",
+    "WebSocketClosedError",
+    "connect",
     # from HTTP to WebSocket
     "ClientHandshakeHandler",
     "Deflate",

@@ -52,5 +52,5 @@ def test_too_much_closes_the_channel() -> None:
     with pytest.raises(WriteBufferOverflowError, match="the limit is 1000"):
         held.hold(seat.ctx, "", None)
     with pytest.raises(WriteBufferOverflowError):  # and every stage hears of it
-        channel.check()
+        channel.run_pending()
     assert not channel.is_open

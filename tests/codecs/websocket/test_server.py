@@ -146,7 +146,7 @@ def test_settings_are_looked_at_when_they_are_given() -> None:
         {"handshake_timeout": -1.0},
     ):
         with pytest.raises(ValueError, match=r"must|token|path"):
-            websocket.server_stack(**settings)  # type: ignore[arg-type]  # a keyword at a time
+            websocket.server_stack(**settings)
     with pytest.raises(TypeError, match="application is a function"):
         websocket.UpgradeHandler(Echo())  # type: ignore[arg-type]  # the mistake that is tested
 
@@ -185,7 +185,8 @@ def test_a_bad_handshake_is_refused_and_not_passed_on() -> None:
 
 def test_a_handshake_behind_requests_that_are_unanswered_is_refused() -> None:
     class Keep(ChannelInboundHandler[Any, Any, Any]):
-        requests: list[Any] = []
+        def __init__(self) -> None:
+            self.requests: list[Any] = []
 
         def channel_read(self, ctx: Any, msg: Any) -> None:
             self.requests.append((ctx, msg))
@@ -287,8 +288,8 @@ def test_a_failing_on_request_is_a_500() -> None:
         return promise
 
     channel = EmbeddedChannel(websocket.server_stack(on_request=look) >> Echo())
+    channel.pipeline.fire_channel_read(HANDSHAKE)
     with pytest.raises(ZeroDivisionError):
-        channel.write_inbound(HANDSHAKE)
         channel.run_pending()
     assert sent(channel).startswith(b"HTTP/1.1 500")
 
