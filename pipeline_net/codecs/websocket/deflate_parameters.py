@@ -23,7 +23,7 @@ class DeflateParameters:
     """permessage-deflate as negotiated; and what each side decides alone: level, memory, threshold.
 
     A connection that compresses takes about ``2 ** (window_bits + 2) + 2 ** (mem_level + 9)`` bytes, and to inflate
-    ``2 ** window_bits``: 256 KiB and 32 KiB at most, 24 KiB and 4 KiB with windows of 12 bits and ``mem_level=4``.
+    ``2 ** window_bits``: 144 KiB and 32 KiB as it stands here, 32 KiB and 4 KiB with windows of 12 bits.
     Without context takeover this is given back between messages.
 
     Raises:

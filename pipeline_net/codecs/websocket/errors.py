@@ -11,7 +11,7 @@ class WebSocketDecodeError(DecodeError):
     """The peer's bytes break the rules, or a limit; nothing after them can be trusted.
 
     Args:
-        code: of the Close frame that says so: 1002, 1007, 1008 or 1009.
+        code: of the Close frame that says so: 1002, 1007, 1008 or 1009; 1006 when the input ended too early.
     """
 
     def __init__(self, code: int, message: str) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..._mypyc import i64
 from ...buffer import ReceiveBuffer
 from ...errors import DecodeError
-from ..base import ByteToMessageDecoder, default_unfinished
+from ..base import ByteToMessageDecoder
 from .close_codes import may_travel
 from .deflate import Inflater, inflater_for
 from .deflate_parameters import DeflateParameters
@@ -57,7 +57,8 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
             message.
 
     Raises:
-        WebSocketDecodeError: 1002 for broken rules, 1007 for text that is no UTF-8, 1008 and 1009 for limits.
+        WebSocketDecodeError: 1002 for broken rules, 1007 for text that is no UTF-8, 1008 and 1009 for limits; 1006 when
+            the input ends in the middle of something.
         ValueError: a role that there is not.
     """
 
@@ -161,9 +162,9 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         return self._read_payload(buffer)
 
     def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
-        if self._in_frame and not self._has_ended:
-            return WebSocketDecodeError(1006, f"the input ended in a frame of which {self._missing} bytes are missing")
-        return default_unfinished(buffer)
+        if self._has_ended or (buffer.left == 0 and not self._in_frame and self._opcode == CONTINUATION):
+            return None
+        return WebSocketDecodeError(1006, "the input ended in the middle of a message, or of a control frame")
 
     # -- headers ------------------------------------------------------------------------------------
 

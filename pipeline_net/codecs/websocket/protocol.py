@@ -11,10 +11,10 @@ Source: RFC 6455, sections 5.5, 7.1 and 7.2
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from ..._mypyc import i64
-from ...errors import ChannelClosedError, CorruptedFrameError
+from ...errors import ChannelClosedError
 from ...handler import ChannelDuplexHandler
 from ...server_draining import ServerDraining
 from ...stack import Stack, wire
@@ -131,13 +131,17 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
         if self.state != OPEN or not ctx.channel.is_open:
             if promise is not None:
-                promise.fail_if_pending(
-                    ChannelClosedError(f"the WebSocket to {ctx.channel.remote_address!r} is closed")
-                )
+                promise.fail_if_pending(self._closed_error(ctx))
         elif isinstance(msg, Close):
             self._happens(ctx, WE_CLOSE, msg, promise)
         else:
             self._send(ctx, msg, promise)
+
+    def _closed_error(self, ctx: ChannelHandlerContext[Any, Any]) -> BaseException:
+        channel = ctx.channel
+        if not channel.is_open:
+            return channel.closed_error()
+        return ChannelClosedError(f"the WebSocket to {channel.remote_address!r} is closing")
 
     def _send(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
         data = self._encoder.encode(msg)
@@ -185,7 +189,9 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
         if isinstance(exc, WebSocketDecodeError) and exc.code != _ABNORMAL:
             _logger.info("%s was refused: %s", ctx.channel.remote_address, exc)
             self._happens(ctx, FAILED, Close(exc.code, _reason(str(exc))))
-        elif not isinstance(exc, (WebSocketDecodeError, CorruptedFrameError)):  # these: the end of input, which follows
+        elif not isinstance(
+            exc, WebSocketDecodeError
+        ):  # else it is the end of input, an event of its own, which follows
             ctx.fire_exception_caught(exc)
 
     def _happens(
@@ -282,6 +288,26 @@ def _reason(text: str) -> str:
     return text.encode("utf-8")[:MAX_REASON].decode("utf-8", "ignore")
 
 
+@overload
+def protocol_stages(
+    role: str,
+    *,
+    limits: Limits = LIMITS,
+    deflate: DeflateParameters | None = None,
+    keepalive: KeepAlive | None = KEEP_ALIVE,
+    close_timeout: float = 10.0,
+    messages: Literal[True] = True,
+) -> Stack[bytes, str | bytes, OutMessage, bytes]: ...
+@overload
+def protocol_stages(
+    role: str,
+    *,
+    limits: Limits = LIMITS,
+    deflate: DeflateParameters | None = None,
+    keepalive: KeepAlive | None = KEEP_ALIVE,
+    close_timeout: float = 10.0,
+    messages: bool,
+) -> Stack[bytes, Any, OutMessage, bytes]: ...
 def protocol_stages(
     role: str,
     *,
@@ -290,7 +316,7 @@ def protocol_stages(
     keepalive: KeepAlive | None = KEEP_ALIVE,
     close_timeout: float = 10.0,
     messages: bool = True,
-) -> Stack[bytes, str | bytes | Fragment, OutMessage, bytes]:
+) -> Any:
     """Make the stages that sit down when the upgrade is done, for one connection.
 
     Args:

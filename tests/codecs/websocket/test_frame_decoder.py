@@ -152,6 +152,17 @@ def test_what_breaks_the_rules_is_refused_however_it_is_cut(name: str) -> None:
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    "data", [b"\x81", make_frame(TEXT, b"abc")[:-1], make_frame(TEXT, b"abc", fin=False), make_frame(PING, b"a")[:-1]]
+)
+def test_the_end_of_input_is_too_early_in_the_middle_of_something(data: bytes) -> None:
+    decoder = server()
+    assert decoder.feed(data) == []
+    with pytest.raises(WebSocketDecodeError, match="the input ended in the middle of a message") as caught:
+        decoder.finish()
+    assert caught.value.code == 1006
+
+
 def test_a_server_must_not_mask(frame: FrameMaker) -> None:
     with pytest.raises(WebSocketDecodeError, match="a server must not mask its frames"):
         FrameDecoder("client").feed(frame(TEXT, b"x"))
