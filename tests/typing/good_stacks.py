@@ -28,6 +28,7 @@ from pipeline_net import (
     TransparentHandler,
     wire,
 )
+from pipeline_net.codecs import http, websocket
 from pipeline_net.handlers import (
     ChunkedWriteHandler,
     FlowControlHandler,
@@ -261,3 +262,17 @@ def waits(future: ChannelFuture[str]) -> str:
 
 async def awaits(future: ChannelFuture[str]) -> str:
     return await future
+
+
+class WebSocketEcho(ChannelInboundHandler[str | bytes, Never, str | bytes]): ...
+
+
+class WebSocketParts(ChannelInboundHandler[websocket.Fragment, Never, websocket.Fragment]): ...
+
+
+websocket_stacks: list[Stack] = [
+    websocket.server_stack() >> WebSocketEcho(),
+    websocket.client_stack("ws://a/") >> WebSocketEcho(),
+    websocket.server_stack(messages=False) >> WebSocketParts(),
+    http.server_stack() >> websocket.UpgradeHandler(lambda channel: [WebSocketEcho()]),
+]
