@@ -189,6 +189,23 @@ def test_messages_up_to_the_limit_pass(frame: FrameMaker, limit: int) -> None:
         check_decoder(lambda: server(limits=limits), [(data, [b"x" * limit])])
 
 
+def test_each_message_has_the_limits_to_itself(frame: FrameMaker) -> None:
+    parts = frame(BINARY, b"x" * 40, fin=False) + frame(0, fin=False) * 3 + frame(0, b"y" * 40)
+    assert server(limits=SMALL).feed(parts * 5) == [b"x" * 40 + b"y" * 40] * 5
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        make_frame(BINARY, b"x" * 101)[:8],
+        make_frame(TEXT, b"x" * 60, fin=False) + make_frame(0, b"x" * 41)[:6],
+    ],
+)
+def test_a_message_over_the_limit_is_refused_before_its_bytes_come(frames: bytes) -> None:
+    with pytest.raises(WebSocketDecodeError, match="a message of 101 bytes is over the limit of 100"):
+        server(limits=SMALL).feed(frames)
+
+
 def test_what_is_held_is_limited(frame: FrameMaker) -> None:
     many = Limits(max_message=1000, max_frame=100, max_fragments=10_000)
     check_limits(
