@@ -322,7 +322,7 @@ def test_a_peer_that_breaks_the_rules_while_we_close_gets_no_second_close() -> N
     wire = Wire()
     wire.channel.close()
     wire.say(3, b"x")
-    assert wire.sent == [Close(1000)]
+    assert wire.channel.outbound == [b"\x88\x02\x03\xe8"]
     assert [closed.code for closed in wire.closed] == [1002]
     assert not is_open(wire)
 
