@@ -13,7 +13,7 @@ Redirects are not followed, and credentials are not asked for: the answer, if it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from ...context import ChannelHandlerContext
 from ...handler import ChannelDuplexHandler
@@ -207,6 +207,34 @@ class ClientHandshakeHandler(ChannelDuplexHandler[ResponsePart, Any, Any, Reques
             self._timer = None
 
 
+@overload
+def client_stack(
+    url: str | WebSocketUrl,
+    *,
+    subprotocols: Sequence[str] = (),
+    headers: HeadersLike | None = None,
+    origin: str | None = None,
+    deflate: Deflate | None = None,
+    handshake_timeout: float = 10.0,
+    limits: Limits = LIMITS,
+    keepalive: KeepAlive | None = KEEP_ALIVE,
+    close_timeout: float = 10.0,
+    messages: Literal[True] = True,
+) -> Stack[bytes, str | bytes, OutMessage, bytes]: ...
+@overload
+def client_stack(
+    url: str | WebSocketUrl,
+    *,
+    subprotocols: Sequence[str] = (),
+    headers: HeadersLike | None = None,
+    origin: str | None = None,
+    deflate: Deflate | None = None,
+    handshake_timeout: float = 10.0,
+    limits: Limits = LIMITS,
+    keepalive: KeepAlive | None = KEEP_ALIVE,
+    close_timeout: float = 10.0,
+    messages: Literal[False],
+) -> Stack[bytes, Fragment, OutMessage, bytes]: ...
 def client_stack(
     url: str | WebSocketUrl,
     *,
@@ -219,7 +247,7 @@ def client_stack(
     keepalive: KeepAlive | None = KEEP_ALIVE,
     close_timeout: float = 10.0,
     messages: bool = True,
-) -> Stack[bytes, str | bytes | Fragment, OutMessage, bytes]:
+) -> Stack[bytes, Any, OutMessage, bytes]:
     """Everything below the program of a client: ``client_stack("ws://127.0.0.1:9000/chat") >> Mine()``.
 
     Args:
@@ -246,5 +274,5 @@ def client_stack(
         timeout=handshake_timeout,
     )
     stack: Any = http_stack()
-    whole: Stack[bytes, str | bytes | Fragment, OutMessage, bytes] = stack >> handler
+    whole: Stack[bytes, Any, OutMessage, bytes] = stack >> handler
     return whole

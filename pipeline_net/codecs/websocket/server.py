@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, overload
 
 from ...channel import Channel
 from ...context import ChannelHandlerContext
@@ -297,6 +297,36 @@ def _is_under(path: Path, request: Request) -> bool:
     return path(asked) if callable(path) else asked == path
 
 
+@overload
+def server_stack(
+    *,
+    path: Path = None,
+    subprotocols: Subprotocols = (),
+    origins: Origins = None,
+    deflate: Deflate | None = None,
+    headers: MoreHeaders = None,
+    on_request: OnRequest = None,
+    handshake_timeout: float = 10.0,
+    limits: Limits = LIMITS,
+    keepalive: KeepAlive | None = KEEP_ALIVE,
+    close_timeout: float = 10.0,
+    messages: Literal[True] = True,
+) -> Stack[bytes, str | bytes, OutMessage, bytes]: ...
+@overload
+def server_stack(
+    *,
+    path: Path = None,
+    subprotocols: Subprotocols = (),
+    origins: Origins = None,
+    deflate: Deflate | None = None,
+    headers: MoreHeaders = None,
+    on_request: OnRequest = None,
+    handshake_timeout: float = 10.0,
+    limits: Limits = LIMITS,
+    keepalive: KeepAlive | None = KEEP_ALIVE,
+    close_timeout: float = 10.0,
+    messages: Literal[False],
+) -> Stack[bytes, Fragment, OutMessage, bytes]: ...
 def server_stack(
     *,
     path: Path = None,
@@ -310,7 +340,7 @@ def server_stack(
     keepalive: KeepAlive | None = KEEP_ALIVE,
     close_timeout: float = 10.0,
     messages: bool = True,
-) -> Stack[bytes, str | bytes | Fragment, OutMessage, bytes]:
+) -> Stack[bytes, Any, OutMessage, bytes]:
     """Everything below the application of a server that speaks WebSocket only: ``server_stack() >> Chat()``.
 
     Requests that are no handshake, not for ``path``, or not welcome are refused, and their connections end.  What the
@@ -329,5 +359,5 @@ def server_stack(
         on_request,
     )
     stack: Any = http_stack(deadlines=deadlines)
-    whole: Stack[bytes, str | bytes | Fragment, OutMessage, bytes] = stack >> handshake
+    whole: Stack[bytes, Any, OutMessage, bytes] = stack >> handshake
     return whole
