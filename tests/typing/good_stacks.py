@@ -28,6 +28,7 @@ from pipeline_net import (
     TransparentHandler,
     wire,
 )
+from pipeline_net.codecs import websocket
 from pipeline_net.handlers import (
     ChunkedWriteHandler,
     FlowControlHandler,
@@ -261,3 +262,13 @@ def waits(future: ChannelFuture[str]) -> str:
 
 async def awaits(future: ChannelFuture[str]) -> str:
     return await future
+
+
+class WebSocketEcho(ChannelInboundHandler[str | bytes, Never, str | bytes | websocket.Close]): ...
+
+
+class WebSocketParts(ChannelInboundHandler[websocket.Fragment, Never, websocket.Fragment]): ...
+
+
+whole_messages = websocket.protocol_stages("server") >> WebSocketEcho()
+messages_in_parts = websocket.protocol_stages("server", messages=False) >> WebSocketParts()
