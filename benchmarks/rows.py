@@ -118,7 +118,8 @@ _ASGI_HELLO: Final = (
 _WEBSOCKET: Final = (
     Contender(OURS, ("servers/websocket_echo.py",)),
     Contender(PURE, ("servers/websocket_echo.py",), "pure"),
-    Contender("websockets", ("peers/websocket_echo.py", "--server", "websockets")),
+    Contender("websockets", ("peers/websocket_echo.py", "--server", "websockets", "--loop", "asyncio")),
+    Contender("websockets on uvloop", ("peers/websocket_echo.py", "--server", "websockets")),
     Contender("picows", ("peers/websocket_echo.py", "--server", "picows")),
 )
 
@@ -191,6 +192,13 @@ ROWS: Final = (
         Load("websocket", size=1024),
         _WEBSOCKET,
         (Target("websockets", 3.0, 5.0), Target("picows", 0.8, 1.0)),
+        prime_size=256 * 1024,
+    ),
+    Row(
+        "WebSocket echo, 1 KiB text x 50, 16 in flight",
+        Load("websocket", size=1024, in_flight=16),
+        _WEBSOCKET,
+        (Target("websockets on uvloop", 5.0, 8.0), Target("picows", 2.0, 3.0)),
         prime_size=256 * 1024,
     ),
     Row("ASGI hello x 64", WrkLoad(), _ASGI_HELLO, (Target("uvicorn", 1.2, 1.6),)),

@@ -1,7 +1,7 @@
-"""WebSocket echo servers of others, on uvloop, each as its own documentation makes it quick.
+"""WebSocket echo servers of others, as their documentation makes them quick.
 
-websockets    its asyncio server; no compression, no pings, which costs it nothing
-picows        a listener that sends a frame's payload straight back
+``websockets`` is its asyncio server, without compression and pings; ``picows`` a listener that sends the text of each
+frame back.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ async def picows(port: int) -> None:
     class Echo(WSListener):
         def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
             if frame.msg_type == WSMsgType.TEXT:
-                # as text, like the others: an application that reads it needs a str
+                # through str, as with the others: that is what an application reads
                 transport.send(WSMsgType.TEXT, frame.get_payload_as_utf8_text().encode())
             elif frame.msg_type == WSMsgType.CLOSE:
                 transport.send_close(frame.get_close_code(), frame.get_close_message())
@@ -60,9 +60,11 @@ _SERVERS: Final[dict[str, Callable[[int], Coroutine[Any, Any, None]]]] = {"webso
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--server", choices=sorted(_SERVERS), required=True)
+    options.add_argument("--loop", choices=["uvloop", "asyncio"], default="uvloop")
     options.add_argument("--port", type=int, default=0)
     chosen = options.parse_args()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    loop_factory = uvloop.new_event_loop if chosen.loop == "uvloop" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(_SERVERS[chosen.server](chosen.port))
 
 

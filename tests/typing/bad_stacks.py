@@ -61,6 +61,9 @@ class TakesBigFrames(ChannelInboundHandler[BigFrame, Never, Never]): ...
 class TakesAndWritesFrames(ChannelInboundHandler[Frame, Never, Frame]): ...
 
 
+class ReadsFragments(ChannelInboundHandler[websocket.Fragment, Never, Never]): ...
+
+
 class SendsFiles(ChannelInboundHandler[bytes, Never, FileRegion]): ...
 
 
@@ -100,6 +103,8 @@ use(wire() >> TextDecoder() >> Watches() >> Chat())  # E: nobody turns its str i
 use(wire() >> TextDecoder() >> WatchesBytes())  # E: it watches bytes, and str comes
 use(wire() >> TextDecoder() >> TrafficShapingHandler(read=1e6))  # E: it shapes bytes, and str comes
 use(wire() >> LineDecoder() >> IdleStateHandler(reader=60) >> Chat())  # E: whoever is idle, bytes are not str
+use(websocket.protocol_stages("server") >> Chat())  # E: it reads str, and bytes may come as well
+use(websocket.protocol_stages("server") >> ReadsFragments())  # E: it reads fragments, and whole messages come
 
 not_what_it_is: Stack[bytes, Never, bytes, bytes] = wire() >> TextEncoder()  # E: it takes str, and hands up bytes
 sees_all_types: Stack[bytes, BigFrame, Never, bytes] = wire() >> FrameDecoder()  # E: hands up any Frame

@@ -264,13 +264,15 @@ async def awaits(future: ChannelFuture[str]) -> str:
     return await future
 
 
-class WebSocketEcho(ChannelInboundHandler[str | bytes, Never, str | bytes]): ...
+class WebSocketEcho(ChannelInboundHandler[str | bytes, Never, str | bytes | websocket.Close]): ...
 
 
 class WebSocketParts(ChannelInboundHandler[websocket.Fragment, Never, websocket.Fragment]): ...
 
 
 websocket_stacks: list[Stack] = [
+    websocket.protocol_stages("server") >> WebSocketEcho(),
+    websocket.protocol_stages("server", messages=False) >> WebSocketParts(),
     websocket.server_stack() >> WebSocketEcho(),
     websocket.client_stack("ws://a/") >> WebSocketEcho(),
     websocket.server_stack(messages=False) >> WebSocketParts(),

@@ -95,8 +95,7 @@ class Deflater:
         if ends:
             if self._forgets:
                 self._stream = None
-            # zlib flushes once where two flushes have nothing between them; 7.2.3.6 shows the empty block as one byte
-            deflated = deflated.removesuffix(_TAIL) or b"\x00"
+            deflated = deflated.removesuffix(_TAIL)
         return deflated
 
 

@@ -231,7 +231,6 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
             self._close_tcp(ctx)
 
     def _tell(self, ctx: ChannelHandlerContext[Any, Any], closed: Closed) -> None:
-        self._stop_timer()
         self._owed_pong = None
         ctx.fire_user_event_triggered(closed)
 

@@ -25,7 +25,16 @@ from pipeline_net.codecs import websocket
 from pipeline_net.codecs.websocket import Closed, Deflate, HandshakeError, Limits, Ping
 from pipeline_net.handlers import ClientTls
 
-MESSAGES: list[str | bytes] = ["", "hello", "ä€𝄞" * 10_000, b"", bytes(range(256)), os.urandom(200_000), "x" * 126, b"y" * 65_536]
+MESSAGES: list[str | bytes] = [
+    "",
+    "hello",
+    "ä€𝄞" * 10_000,
+    b"",
+    bytes(range(256)),
+    os.urandom(200_000),
+    "x" * 126,
+    b"y" * 65_536,
+]
 PARAMETERS = [
     None,
     Deflate(),

@@ -20,6 +20,7 @@ from pipeline_net.codecs.websocket import (
     Limits,
     Ping,
     Pong,
+    WebSocketDecodeError,
     WebSocketHandler,
     protocol_stages,
 )
@@ -322,16 +323,16 @@ def test_a_peer_that_breaks_the_rules_while_we_close_gets_no_second_close() -> N
     wire = Wire()
     wire.channel.close()
     wire.say(3, b"x")
-    assert wire.sent == [Close(1000)]
+    assert wire.channel.outbound == [b"\x88\x02\x03\xe8"]
     assert [closed.code for closed in wire.closed] == [1002]
     assert not is_open(wire)
 
 
 def test_a_long_reason_is_cut_to_what_a_frame_holds() -> None:
     wire = Wire()
-    wire.say(CLOSE, b"\x03\xe8" + b"\xff")
-    (close,) = wire.sent
-    assert (close.code, len(close.reason.encode()) <= 123) == (1007, True)
+    wire.channel.pipeline.fire_exception_caught(WebSocketDecodeError(1008, "ä" * 100))
+    wire.channel.run_pending()
+    assert wire.sent == [Close(1008, "ä" * 61)]
 
 
 def test_what_cannot_be_encoded_fails_alone() -> None:
