@@ -124,8 +124,6 @@ class ClientHandshakeHandler(ChannelDuplexHandler[ResponsePart, Any, Any, Reques
     # -- the answer ---------------------------------------------------------------------------------
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        if self._has_failed:
-            return
         if isinstance(msg, Response):
             self._response = msg
         elif isinstance(msg, Data):
@@ -154,7 +152,6 @@ class ClientHandshakeHandler(ChannelDuplexHandler[ResponsePart, Any, Any, Reques
             error.__cause__ = exc
             self._fail(ctx, error)
             return
-        self._stop_timer()
         ctx.pipeline.replace(self, *self._protocol.stages("client", deflate))
         self._held.release(ctx)  # what a seat that was replaced still writes goes through the new ones
         ctx.fire_user_event_triggered(
