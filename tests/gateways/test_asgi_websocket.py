@@ -121,6 +121,25 @@ def test_the_scope(run: Run) -> None:
     run(main())
 
 
+def test_what_the_lifespan_has_prepared_is_there(run: Run) -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            scope["state"]["greeting"] = "hello"
+            for step in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{step}.complete"})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": scope["state"]["greeting"]})
+
+    async def main() -> None:
+        async with serving(app) as asgi, client(asgi) as ws:
+            assert await ws.recv() == "hello"
+
+    run(main())
+
+
 def test_accept_with_a_subprotocol_and_headers(run: Run) -> None:
     @websocket_only
     async def app(scope: Message, receive: Receive, send: Send) -> None:

@@ -22,6 +22,7 @@ from ...errors import PipelineError
 from ...future import ChannelFuture
 from ...handler import ChannelDuplexHandler, ChannelHandler
 from ...pipeline import Stage
+from ...server_draining import ServerDraining
 from ...stack import Stack
 from ..http.messages import Data, End, FullRequest, FullResponse, Request, RequestPart, ResponsePart
 from ..http.options import Deadlines
@@ -81,7 +82,7 @@ class _ServerHandshake(ChannelDuplexHandler[RequestPart, Any, Any, ResponsePart]
         self._protocol = protocol
         self._on_request = on_request
         self._request: Request | None = None  # a handshake whose End has not come
-        self._is_considering = False  # whether to let somebody in
+        self._is_draining = False
 
     def is_mine(self, request: Request) -> bool:
         """Whether a request is for us, and not for the stages behind."""
@@ -118,19 +119,19 @@ class _ServerHandshake(ChannelDuplexHandler[RequestPart, Any, Any, ResponsePart]
             refuse(ctx, request, exc)
             return
         if isinstance(verdict, ChannelFuture):
-            self._is_considering = True
             _Deliberation(self, ctx, request, offer, verdict).begin()
         else:
             self.decide(ctx, request, offer, verdict)
 
     def decide(self, ctx: ChannelHandlerContext[Any, Any], request: Request, offer: Offer, verdict: Any) -> None:
         """Answer a proper handshake."""
-        self._is_considering = False
         if ctx.is_removed or not ctx.channel.is_open:
             return
         try:
             if isinstance(verdict, HandshakeError):
                 raise verdict
+            if self._is_draining:
+                raise HandshakeError("the server is about to end", 503)
             if verdict is not None:
                 self._answer_otherwise(ctx, request, verdict)
                 return
@@ -140,6 +141,11 @@ class _ServerHandshake(ChannelDuplexHandler[RequestPart, Any, Any, ResponsePart]
             return
         accepted.response.to = request
         self.take_seats(ctx, accepted)
+
+    def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
+        if isinstance(event, ServerDraining):
+            self._is_draining = True  # a WebSocket that began now would not hear of it
+        ctx.fire_user_event_triggered(event)
 
     def _answer_otherwise(self, ctx: ChannelHandlerContext[Any, Any], request: Request, verdict: Any) -> None:
         if not isinstance(verdict, FullResponse) or verdict.status < 200:
@@ -277,7 +283,7 @@ class ServerHandshakeHandler(_ServerHandshake):
 
     def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
         if not isinstance(event, InputEnded):  # HTTP's own
-            ctx.fire_user_event_triggered(event)
+            super().user_event_triggered(ctx, event)
 
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._held.fail(ctx.channel.closed_error())

@@ -44,8 +44,8 @@ def test_pages_of_the_same_host_are_welcome_and_others_are_not(host: str, origin
 
 def test_origins_that_are_named() -> None:
     acceptance = Acceptance(origins=["https://Example.org"])
-    acceptance.consider(request({"Origin": "https://example.org"}))
-    acceptance.consider(request())
+    for origin in ("https://example.org", "HTTPS://EXAMPLE.ORG", None):
+        acceptance.consider(request({"Origin": origin}))
     with pytest.raises(HandshakeError):
         acceptance.consider(request({"Host": "other.org", "Origin": "https://other.org"}))
     Acceptance(origins=["*"]).consider(request({"Origin": "https://evil.org"}))

@@ -302,6 +302,21 @@ def test_a_server_that_drains_says_going_away() -> None:
     assert sent(channel) == b"\x88\x02\x03\xe9"
 
 
+def test_a_server_that_drains_lets_nobody_in_any_more() -> None:
+    promises: list[ChannelFuture[Any]] = []
+
+    def look(request: http.Request) -> ChannelFuture[Any]:
+        promises.append(channel.new_promise())
+        return promises[0]
+
+    channel = EmbeddedChannel(websocket.server_stack(on_request=look) >> Echo())
+    channel.write_inbound(HANDSHAKE)
+    channel.pipeline.fire_user_event_triggered(ServerDraining(5.0))
+    promises[0].set_result(None)
+    assert sent(channel).startswith(b"HTTP/1.1 503 ")
+    assert not channel.is_open
+
+
 def test_a_client_that_half_closes_behind_its_handshake() -> None:
     echo = Echo()
     channel = EmbeddedChannel(websocket.server_stack() >> echo)
