@@ -96,8 +96,7 @@ def choose(offers: list[Extension], ours: Deflate) -> tuple[str, DeflateParamete
 
 def _meet(wanted: dict[str, int | bool], ours: Deflate) -> tuple[str, DeflateParameters]:
     server_bits = min(int(wanted.get(_SERVER_BITS, _MOST)), ours.server_max_window_bits)
-    knows_client_bits = _CLIENT_BITS in wanted
-    client_bits = min(int(wanted.get(_CLIENT_BITS, _MOST)), ours.client_max_window_bits) if knows_client_bits else _MOST
+    client_bits = min(int(wanted[_CLIENT_BITS]), ours.client_max_window_bits) if _CLIENT_BITS in wanted else _MOST
     server_fresh = _SERVER_FRESH in wanted or ours.server_no_context_takeover
     client_fresh = _CLIENT_FRESH in wanted or ours.client_no_context_takeover
     answer: list[tuple[str, str | None]] = []
@@ -109,7 +108,7 @@ def _meet(wanted: dict[str, int | bool], ours: Deflate) -> tuple[str, DeflatePar
         answer.append((_SERVER_BITS, str(server_bits)))
     # RFC 7692 7.1.2.2: "If a received extension negotiation offer doesn't have the "client_max_window_bits" extension
     # parameter, the corresponding extension negotiation response to the offer MUST NOT include" it.
-    if knows_client_bits and client_bits < _MOST:
+    if client_bits < _MOST:  # so it has it
         answer.append((_CLIENT_BITS, str(client_bits)))
     agreed = ours.parameters(
         server_bits=server_bits, client_bits=client_bits, server_fresh=server_fresh, client_fresh=client_fresh

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelInboundHandler, EventLoopGroup, ServerBootstrap
+from pipeline_net import ChannelInboundHandler, ChannelOptions, EventLoopGroup, ServerBootstrap
 from pipeline_net.codecs import websocket
 from pipeline_net.testing import EmbeddedChannel
 
@@ -52,6 +52,19 @@ def test_who_has_closed_is_not_written_to() -> None:
     assert list(channel.outbound) == []
     assert len(group) == 1
     assert repr(group) == "<BroadcastGroup of 1 channels, slow='skip', skipped=0>"
+
+
+@pytest.mark.parametrize(("slow", "stays"), [("skip", True), ("close", False)])
+def test_who_is_too_slow_is_left_out_or_leaves(slow: Any, stays: bool) -> None:
+    options = ChannelOptions(write_buffer_high=10, write_buffer_low=5)
+    channel = EmbeddedChannel(websocket.protocol_stages("server", keepalive=None), options=options)
+    group = websocket.BroadcastGroup([channel], slow=slow)
+    channel.peer_window = 0  # it reads nothing
+    group.write_and_flush("x" * 20)
+    group.write_and_flush("y" * 20)
+    assert group.skipped == 1
+    assert (channel in group) is stays
+    assert channel.is_open
 
 
 def test_a_policy_that_there_is_not() -> None:

@@ -90,7 +90,8 @@ def test_a_server_that_hangs_up(loops: EventLoopGroup) -> None:
 def test_who_does_not_want_to_wait_gives_up(loops: EventLoopGroup, dial: Callable[[str], socket.socket]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(10)
-        connecting = websocket.connect(loops, f"ws://127.0.0.1:{silent.getsockname()[1]}/")
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}/"
+        connecting = websocket.connect(loops, url, handshake_timeout=60)
         connection, _ = silent.accept()
         with connection:
             connection.settimeout(10)

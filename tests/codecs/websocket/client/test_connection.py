@@ -10,7 +10,11 @@ import pytest
 
 from pipeline_net import ChannelInboundHandler, EventLoopGroup, ServerBootstrap
 from pipeline_net.codecs import websocket
+from pipeline_net.codecs.http import Headers
 from pipeline_net.codecs.websocket import Close, HandshakeComplete, WebSocket, WebSocketClosedError
+from pipeline_net.codecs.websocket.client.connection import WebSocketKeeper
+from pipeline_net.codecs.websocket.inbox import Inbox
+from pipeline_net.testing import EmbeddedChannel
 
 
 class Server(ChannelInboundHandler[Any, Any, Any]):
@@ -95,6 +99,26 @@ def test_who_waits_first_is_served_first(ws: WebSocket) -> None:
     assert given_up.cancel()
     ws.send("count 2")
     assert [future.result(10) for future in waiting] == ["welcome", "0", "1"]
+
+
+def test_who_gives_up_before_it_was_served_takes_nothing_along() -> None:
+    channel = EmbeddedChannel()
+    ws = WebSocket(channel, HandshakeComplete("/", Headers()), Inbox())
+    ws.deliver("a")
+    given_up, other = ws.receive(), ws.receive()
+    assert given_up.cancel()
+    channel.run_pending()
+    assert other.result(0) == "a"
+
+
+def test_a_handshake_for_which_nobody_waits_any_more() -> None:
+    channel = EmbeddedChannel()
+    promise = channel.new_promise()
+    channel.pipeline.add_last(WebSocketKeeper(promise))
+    assert promise.cancel()
+    channel.pipeline.fire_user_event_triggered(HandshakeComplete("/", Headers()))
+    channel.run_pending()
+    assert not channel.is_open
 
 
 def test_who_does_not_receive_slows_the_server_down(ws: WebSocket) -> None:
