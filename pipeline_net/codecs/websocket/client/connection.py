@@ -73,7 +73,10 @@ class WebSocket:
             ValueError: a code that must not travel, or a reason that is too long.
         """
         self.channel.write_and_flush(Close(code, reason))
-        self.channel.loop.execute(self._inbox.drop)  # nobody will read it, and the peer's Close is behind it
+        try:
+            self.channel.loop.execute(self._inbox.drop)  # nobody will read it, and the peer's Close is behind it
+        except ChannelClosedError:
+            return self.channel.close_future  # its loop has stopped, which has closed it
         return self.channel.close_future
 
     def __iter__(self) -> WebSocket:

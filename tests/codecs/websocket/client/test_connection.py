@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelInboundHandler, EventLoopGroup, ServerBootstrap
+from pipeline_net import ChannelClosedError, ChannelInboundHandler, EventLoopGroup, ServerBootstrap
 from pipeline_net.codecs import websocket
 from pipeline_net.codecs.http import Headers
 from pipeline_net.codecs.websocket import Close, HandshakeComplete, WebSocket, WebSocketClosedError
@@ -140,6 +140,16 @@ def test_closing_does_not_wait_for_what_nobody_reads(ws: WebSocket) -> None:
     assert ws.closed is not None
     assert ws.closed.code == 4000
     ws.close().result(10)
+
+
+def test_closing_after_everything_has_ended() -> None:
+    with EventLoopGroup(1) as loops:
+        stack = lambda channel: websocket.server_stack() >> Server()  # noqa: E731 - as short as in a program
+        ServerBootstrap(loops, initializer=stack).bind("local://ended")
+        ws = websocket.connect(loops, "ws://a/", address="local://ended").result(10)
+    ws.close().result(10)
+    assert isinstance(ws.receive().exception(10), ChannelClosedError)
+    assert isinstance(ws.send("late").exception(10), ChannelClosedError)
 
 
 def test_codes_that_must_not_travel(ws: WebSocket) -> None:
