@@ -24,9 +24,10 @@ from ...handler import ChannelDuplexHandler, ChannelHandler
 from ...pipeline import Stage
 from ...server_draining import ServerDraining
 from ...stack import Stack
+from ..http import InputEnded
 from ..http.messages import Data, End, FullRequest, FullResponse, Request, RequestPart, ResponsePart
 from ..http.options import Deadlines
-from ..http.server import HttpServerHandler, InputEnded
+from ..http.server import HttpServerHandler
 from ..http.server import server_stack as http_stack
 from .acceptance import Acceptance, Accepted, MoreHeaders, Origins, Subprotocols
 from .handshake import HandshakeError, Offer, is_handshake
