@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ....errors import ChannelClosedError
 from ..messages import Closed
 
@@ -27,5 +29,10 @@ class WebSocketClosedError(ChannelClosedError):
     def clean(self) -> bool:
         return self.closed.clean
 
-    def __reduce__(self) -> tuple[type[WebSocketClosedError], tuple[Closed]]:
-        return type(self), (self.closed,)
+    def __reduce__(self) -> tuple[Callable[..., WebSocketClosedError], tuple[int, str, bool, bool]]:
+        closed = self.closed  # compiled, and so nothing that pickle knows how to make
+        return _closed_with, (closed.code, closed.reason, closed.clean, closed.by_peer)
+
+
+def _closed_with(code: int, reason: str, clean: bool, by_peer: bool) -> WebSocketClosedError:
+    return WebSocketClosedError(Closed(code, reason, clean, by_peer))
