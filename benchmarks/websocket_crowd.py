@@ -1,7 +1,7 @@
 """Ten thousand WebSockets that say nothing: ``python -m benchmarks.websocket_crowd [--connections 10000]``.
 
-All shake hands and stay, with keep-alive on.  It prints what each has cost the server in memory, then sends a message on
-every one and must get it back; and fails when a connection does, or when something is left behind.
+All shake hands and stay, with keep-alive on.  It prints what each has cost the server in memory, then sends a message
+on every one and must get it back; and fails when a connection does, or when something is left behind.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ _TABLE = {
     " options loop future server_draining",
     "codecs.websocket.client": "codecs.http codecs.websocket bootstrap channel context future handler errors options"
     " transport.group transport.event_loop",
-    "gateways": "codecs.http codecs.websocket transport bootstrap channel context handler errors options stack file_region"
-    " server_draining",
+    "gateways": "codecs.http codecs.websocket transport bootstrap channel context handler errors options stack"
+    " file_region server_draining",
     "cli_gateways": "gateways codecs.http errors",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
