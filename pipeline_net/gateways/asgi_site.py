@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote
 
 from ..codecs.http.messages import Request
+from ..codecs.http.proxies import TrustedProxies
 from ..codecs.websocket.handshake import check_request
 from ..context import ChannelHandlerContext
 from .asgi_call import AsgiCall
@@ -18,7 +19,6 @@ from .asgi_tasks import AppTasks
 from .asgi_websocket import WEBSOCKET_OPTIONS, AsgiWebSocket, WebSocketOptions
 from .connection import Connection, check_root_path, forwarded, path_of
 from .lifespan import Lifespan
-from .proxies import TrustedProxies
 
 if TYPE_CHECKING:
     from ..channel import Channel

@@ -11,11 +11,11 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from pipeline_net.codecs.http.proxies import TrustedProxies
 from pipeline_net.codecs.websocket import Deflate, KeepAlive
 from pipeline_net.gateways.asgi_server import AsgiOptions
 from pipeline_net.gateways.asgi_websocket import WebSocketOptions
 from pipeline_net.gateways.errors import ClientDisconnectedError
-from pipeline_net.gateways.proxies import TrustedProxies
 
 from .conftest import Asgi, Message, Receive, Send, serving
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 from ...context import ChannelHandlerContext
 from ...handler import ChannelDuplexHandler
 from ...stack import Stack
-from ..http import client_stack as http_stack
+from ..http.client_handler import client_stack as http_stack
 from ..http.errors import HttpDecodeError
 from ..http.headers import Headers, HeadersLike
 from ..http.messages import Data, End, FullRequest, RequestPart, Response, ResponsePart

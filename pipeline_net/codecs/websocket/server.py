@@ -24,7 +24,7 @@ from ...handler import ChannelDuplexHandler, ChannelHandler
 from ...pipeline import Stage
 from ...server_draining import ServerDraining
 from ...stack import Stack
-from ..http import InputEnded
+from ..http.events import InputEnded
 from ..http.messages import Data, End, FullRequest, FullResponse, Request, RequestPart, ResponsePart
 from ..http.options import Deadlines
 from ..http.server import HttpServerHandler
