@@ -24,7 +24,7 @@ from ...handler import ChannelDuplexHandler, ChannelHandler
 from ...pipeline import Stage
 from ...server_draining import ServerDraining
 from ...stack import Stack
-from ..http.events import InputEnded
+from ..http.events import InputEnded, RequestRefused
 from ..http.messages import Data, End, FullRequest, FullResponse, Request, RequestPart, ResponsePart
 from ..http.options import Deadlines
 from ..http.server import HttpServerHandler
@@ -283,7 +283,7 @@ class ServerHandshakeHandler(_ServerHandshake):
         self._held.hold(ctx, msg, promise)
 
     def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
-        if not isinstance(event, InputEnded):  # HTTP's own
+        if not isinstance(event, (InputEnded, RequestRefused)):  # HTTP's own
             super().user_event_triggered(ctx, event)
 
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
