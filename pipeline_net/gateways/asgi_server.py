@@ -18,52 +18,40 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Final
 
 import attrs
 
-from ..bootstrap import Server, ServerBootstrap
-from ..codecs.http.options import DEADLINES, Deadlines, Limits
-from ..codecs.http.proxies import TrustedProxies
-from ..options import ChannelOptions
+from ..bootstrap import Server
 from ..server_draining import ServerDraining
 from ..transport.address import parse_address
 from ..transport.host import AsyncioHost
 from .asgi import asgi_stack
 from .asgi_site import Application, AsgiSite
 from .asgi_websocket import WEBSOCKET_OPTIONS, WebSocketOptions
-from .connection import check_root_path
+from .serving import DEFAULT_MAX_BODY, HANGUP, ServingOptions, bootstrap, reload_certificates
 
-DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024  # bytes of one upload; the application may well want less
+__all__ = ["DEFAULT_MAX_BODY", "AsgiOptions", "loop_factory", "run_asgi", "serve_asgi"]
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _CLEANING: Final = 10.0  # seconds that an application has for its shutdown
 
 
 @attrs.frozen(kw_only=True)
-class AsgiOptions:
-    """How an application is served.
+class AsgiOptions(ServingOptions):
+    """How an ASGI application is served: ``ServingOptions``, and what concerns WebSockets."""
 
-    Raises:
-        ValueError: an option makes no sense.
-    """
-
-    root_path: str = attrs.field(default="", validator=lambda _, __, value: check_root_path(value))
-    """Where a proxy that cuts this off has mounted the application."""
-    proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
-    """Whose X-Forwarded-For and X-Forwarded-Proto are believed."""
-    limits: Limits = attrs.field(factory=lambda: Limits(max_body=DEFAULT_MAX_BODY))
-    deadlines: Deadlines = DEADLINES
     websocket: WebSocketOptions = WEBSOCKET_OPTIONS
-    max_connections: int | None = None
-    channel: ChannelOptions = ChannelOptions()
-    patience: float = 10.0
-    """Seconds that requests have to finish when the server is asked to end."""
+
+
+_OPTIONS: Final = AsgiOptions()
 
 
 async def serve_asgi(
     app: Application,
     *addresses: str,
-    options: AsgiOptions = AsgiOptions(),
+    options: AsgiOptions = _OPTIONS,
     ready: Callable[[Server], object] | None = None,
     stop: asyncio.Event | None = None,
     hurry: asyncio.Event | None = None,
@@ -88,13 +76,9 @@ async def serve_asgi(
     went_well = True
     try:
         async with AsyncioHost("asgi") as host:
-            server = ServerBootstrap(
-                host.loop,
-                initializer=lambda channel: asgi_stack(site, limits=options.limits, deadlines=options.deadlines),
-                max_connections=options.max_connections,
-                options=options.channel,
-                reuse_port=reuse_port,
-            ).bind(*addresses)
+            server = bootstrap(host.loop, options, partial(_stack, site, options), reuse_port=reuse_port).bind(
+                *addresses
+            )
             if ready is not None:
                 ready(server)
             try:
@@ -105,6 +89,10 @@ async def serve_asgi(
     finally:
         went_well = await site.shutdown(_CLEANING)
     return went_well
+
+
+def _stack(site: AsgiSite, options: ServingOptions, scheme: str) -> Any:
+    return asgi_stack(site, limits=options.limits, deadlines=options.deadlines, scheme=scheme, stages=options.stages())
 
 
 async def _drain(
@@ -182,7 +170,7 @@ def run_asgi(
     app: Application,
     *addresses: str,
     loops: int = 1,
-    options: AsgiOptions = AsgiOptions(),
+    options: AsgiOptions = _OPTIONS,
     event_loop: str = "auto",
     ready: Callable[[list[str]], object] | None = None,
 ) -> bool:
@@ -232,7 +220,7 @@ async def _run(
         for other in others:
             other.stop(hurry=late)
 
-    with _Signals(ask):
+    with _Signals(ask, options):
         await asyncio.wait((mine, bound), return_when=asyncio.FIRST_COMPLETED)
         if not bound.done():
             return await mine  # raises
@@ -287,17 +275,21 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 class _Signals:
-    """While it is entered on the main thread, SIGINT and SIGTERM call ``ask`` on the asyncio loop."""
+    """While it is entered on the main thread, SIGINT and SIGTERM call ``ask`` on the asyncio loop, and SIGHUP has
+    certificates read again.
+    """
 
-    def __init__(self, ask: Callable[[], None]) -> None:
-        self._ask = ask
+    def __init__(self, ask: Callable[[], None], options: ServingOptions) -> None:
+        self._answers: dict[signal.Signals, Callable[[], None]] = dict.fromkeys(_SIGNALS, ask)
+        if HANGUP is not None and options.tls is not None:
+            self._answers[HANGUP] = partial(reload_certificates, options)
         self._loop = asyncio.get_running_loop()
         self._taken: list[signal.Signals] = []
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                self._loop.add_signal_handler(number, self._ask)
+            for number, answer in self._answers.items():
+                self._loop.add_signal_handler(number, answer)
                 self._taken.append(number)
 
     def __exit__(self, *exc: object) -> None:
