@@ -10,15 +10,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .cli_names import UsageError, load
 from .errors import PipelineNetError, TlsError
+
+if TYPE_CHECKING:
+    from .codecs.http.site.access_log_file import AccessLogFile
 
 _DEFAULT_PLACE: Final = "127.0.0.1:8000"
 DEFAULT_ADDRESS: Final = f"tcp://{_DEFAULT_PLACE}"
@@ -113,6 +117,7 @@ def _add_common(parser: argparse.ArgumentParser, address: Callable[[str], str], 
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, unless it is in the same file")
     parser.add_argument("--tls-password-file", type=Path, metavar="FILE", help="the password of the key, in a line")
     parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="clients must show a certificate of one of these")
+    parser.add_argument("--access-log", metavar="FILE", help="append a line for each request; - is standard output")
     parser.add_argument("--max-body", type=count, metavar="BYTES", help="what one request may carry (64 MiB)")
     parser.add_argument("--max-connections", type=count, metavar="N", help="further ones wait to be accepted")
     parser.add_argument(
@@ -130,18 +135,41 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _options(arguments: argparse.Namespace, kind: Any, default_max_body: int) -> Any:
+def _options(arguments: argparse.Namespace, kind: Any, default_max_body: int, log: AccessLogFile | None) -> Any:
     from .codecs.http.options import Limits
     from .codecs.http.proxies import TrustedProxies
+    from .codecs.http.site.access_log import AccessLog
 
+    proxies = TrustedProxies(arguments.forwarded_allow_ips)
     return kind(
         root_path=arguments.root_path,
-        proxies=TrustedProxies(arguments.forwarded_allow_ips),
+        proxies=proxies,
+        stages=(lambda: ()) if log is None else (lambda: (AccessLog(log, proxies=proxies),)),
         limits=Limits(max_body=arguments.max_body or default_max_body),
         max_connections=arguments.max_connections,
         patience=arguments.patience,
         tls=_tls(arguments),
     )
+
+
+@contextlib.contextmanager
+def _access_log(arguments: argparse.Namespace) -> Iterator[AccessLogFile | None]:
+    """Open the log of requests, if there is to be one; what is left of it is written at the end.
+
+    Raises:
+        ValueError: it cannot be opened.
+    """
+    if arguments.access_log is None:
+        yield None
+        return
+    from .codecs.http.site.access_log_file import AccessLogFile
+
+    try:
+        log = AccessLogFile(sys.stdout if arguments.access_log == "-" else arguments.access_log)
+    except OSError as exc:
+        raise ValueError(f"--access-log cannot be opened: {exc}") from exc
+    with log:
+        yield log
 
 
 def _tls(arguments: argparse.Namespace) -> Any:
@@ -181,14 +209,15 @@ def serve_asgi(app: Any, arguments: argparse.Namespace, announce: Callable[[list
     """
     from .gateways.asgi_server import DEFAULT_MAX_BODY, AsgiOptions, run_asgi
 
-    return run_asgi(
-        app,
-        *_addresses(arguments),
-        loops=arguments.loops,
-        options=_options(arguments, AsgiOptions, DEFAULT_MAX_BODY),
-        event_loop=arguments.event_loop,
-        ready=announce,
-    )
+    with _access_log(arguments) as log:
+        return run_asgi(
+            app,
+            *_addresses(arguments),
+            loops=arguments.loops,
+            options=_options(arguments, AsgiOptions, DEFAULT_MAX_BODY, log),
+            event_loop=arguments.event_loop,
+            ready=announce,
+        )
 
 
 def serve_wsgi(app: Any, arguments: argparse.Namespace, announce: Callable[[list[str]], object]) -> bool:
@@ -199,12 +228,13 @@ def serve_wsgi(app: Any, arguments: argparse.Namespace, announce: Callable[[list
     """
     from .gateways.wsgi_server import DEFAULT_MAX_BODY, WsgiOptions, run_wsgi
 
-    run_wsgi(
-        app,
-        *_addresses(arguments),
-        loops=arguments.loops,
-        threads=arguments.threads,
-        options=_options(arguments, WsgiOptions, DEFAULT_MAX_BODY),
-        ready=lambda server: announce(server.addresses),
-    )
+    with _access_log(arguments) as log:
+        run_wsgi(
+            app,
+            *_addresses(arguments),
+            loops=arguments.loops,
+            threads=arguments.threads,
+            options=_options(arguments, WsgiOptions, DEFAULT_MAX_BODY, log),
+            ready=lambda server: announce(server.addresses),
+        )
     return True

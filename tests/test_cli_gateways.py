@@ -223,3 +223,32 @@ def test_patience_is_a_number_of_seconds(patience: str, capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         cli.main(["asgi", "x:y", "--patience", patience])
     assert "number of seconds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
+def test_a_log_of_requests(start: Callable[..., tuple[subprocess.Popen[str], str]], tmp_path: Path, kind: str) -> None:
+    app = "gateway_apps:app" if kind == "asgi" else "gateway_apps:wsgi"
+    process, said = start(kind, app, "--access-log", "requests.log", "--forwarded-allow-ips", "127.0.0.1")
+    _ask(said)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    (line,) = (tmp_path / "requests.log").read_text().splitlines()
+    assert line.startswith("192.0.2.1 - - [")
+    assert '"GET / HTTP/1.1" 200 ' in line
+
+
+def test_a_log_of_requests_on_standard_output(start: Callable[..., tuple[subprocess.Popen[str], str]]) -> None:
+    process, said = start("asgi", "gateway_apps:app", "--access-log", "-")
+    _ask(said)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=20)
+    assert '"GET / HTTP/1.1" 200 ' in output
+
+
+def test_a_log_of_requests_that_cannot_be_opened(
+    start: Callable[..., tuple[subprocess.Popen[str], str]],
+) -> None:
+    process, _ = start("wsgi", "gateway_apps:wsgi", "--access-log", "/nowhere/requests.log")
+    assert process.wait(20) == 2
+    assert process.stderr is not None
+    assert "--access-log cannot be opened" in process.stderr.read()

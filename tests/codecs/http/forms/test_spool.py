@@ -88,7 +88,7 @@ def upload(serve: Any, post: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         @property
         def is_read(self) -> bool:
-            return bool(self.channel._read_holds == 0)
+            return bool(self.channel.read_holds == 0)
 
         @property
         def reply(self) -> bytes:
