@@ -149,3 +149,10 @@ class TakesNoPromise(ChannelOutboundHandler[bytes, bytes]):
 class InventsAContext(ChannelOutboundHandler[bytes, bytes]):
     def write(self, ctx: ChannelHandlerContext, msg: bytes, promise: ChannelFuture[Any] | None) -> None:
         ctx.write_later(msg)  # E: there is no such thing
+
+
+class ReadsOnlyText(ChannelInboundHandler[str, Never, str]): ...
+
+
+websocket.server_stack() >> ReadsOnlyText()  # E: a binary message may come
+websocket.server_stack(messages=False) >> ReadsOnlyText()  # E: parts come

@@ -28,7 +28,7 @@ from pipeline_net import (
     TransparentHandler,
     wire,
 )
-from pipeline_net.codecs import websocket
+from pipeline_net.codecs import http, websocket
 from pipeline_net.handlers import (
     ChunkedWriteHandler,
     FlowControlHandler,
@@ -264,11 +264,16 @@ async def awaits(future: ChannelFuture[str]) -> str:
     return await future
 
 
-class WebSocketEcho(ChannelInboundHandler[str | bytes, Never, str | bytes | websocket.Close]): ...
+class WebSocketEcho(ChannelInboundHandler[str | bytes, Never, str | bytes]): ...
 
 
 class WebSocketParts(ChannelInboundHandler[websocket.Fragment, Never, websocket.Fragment]): ...
 
 
-whole_messages = websocket.protocol_stages("server") >> WebSocketEcho()
-messages_in_parts = websocket.protocol_stages("server", messages=False) >> WebSocketParts()
+websocket_stacks: list[Stack] = [
+    websocket.protocol_stages("server") >> WebSocketEcho(),
+    websocket.server_stack() >> WebSocketEcho(),
+    websocket.client_stack("ws://a/") >> WebSocketEcho(),
+    websocket.server_stack(messages=False) >> WebSocketParts(),
+    http.server_stack() >> websocket.UpgradeHandler(lambda channel: [WebSocketEcho()]),
+]

@@ -56,9 +56,9 @@ class HandshakeError(ProtocolError):
 
     def response(self) -> FullResponse:
         """What a server answers; the connection ends after it."""
-        headers = Headers([("content-type", "text/plain; charset=utf-8")])
-        for name, value in self.headers.items():
-            headers.add(name, value)
+        headers = self.headers.copy()
+        if "content-type" not in headers:
+            headers.add("content-type", "text/plain; charset=utf-8")
         if "connection" not in headers:
             headers.add("connection", "close")
         body = self.body or f"{self}\n".encode()

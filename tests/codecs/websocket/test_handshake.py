@@ -194,3 +194,9 @@ def test_an_error_without_a_status_is_answered_with_400() -> None:
     error = HandshakeError("why")
     assert (error.status, error.body, error.response().status) == (None, b"", 400)
     assert error.response().body == b"why\n"
+
+
+def test_an_error_says_what_the_program_wants_it_to() -> None:
+    page = HandshakeError("full", 503, {"content-type": "text/html", "retry-after": "5"}, b"<h1>full</h1>").response()
+    assert page.headers.items() == [("content-type", "text/html"), ("retry-after", "5"), ("connection", "close")]
+    assert page.body == b"<h1>full</h1>"
