@@ -1,4 +1,4 @@
-"""What drives the servers: load generators of our own (``load.c``, ``load_tls.c``), ``redis-benchmark`` and ``wrk``."""
+"""What drives the servers: load generators of our own (``load….c``), ``redis-benchmark`` and ``wrk``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from benchmarks.rows import CERTIFICATE, Load, RedisLoad, Row, WrkLoad
 
 _BINARY: Final = HERE / "bin" / "load"
 _TLS_BINARY: Final = HERE / "bin" / "load_tls"
+_WEBSOCKET_BINARY: Final = HERE / "bin" / "load_websocket"
+_BINARIES: Final = {"tls": _TLS_BINARY, "websocket": _WEBSOCKET_BINARY}  # of modes that have one of their own
 _CERTIFICATE: Final = HERE / CERTIFICATE
 _CERTIFICATE_DAYS: Final = 30
 _SLACK: Final = 30.0  # seconds a load may take beyond its own time before it is given up
@@ -53,6 +55,7 @@ def build() -> None:
         BenchmarkError: no C compiler, or it does not like the source.
     """
     _compile("load.c", _BINARY)
+    _compile("load_websocket.c", _WEBSOCKET_BINARY)
 
 
 def build_tls() -> None:
@@ -137,9 +140,11 @@ class Driver:
         if load.mode == "tls":
             options["ca"] = str(_CERTIFICATE)
         else:
-            options |= {"mode": load.mode, "in-flight": load.in_flight}
+            options["in-flight"] = load.in_flight
+        if load.mode not in _BINARIES:
+            options["mode"] = load.mode
         command = [
-            str(_TLS_BINARY if load.mode == "tls" else _BINARY),
+            str(_BINARIES.get(load.mode, _BINARY)),
             *(f"--{name}={value}" for name, value in options.items()),
         ]
         said = json.loads(self._pinned(command, seconds))

@@ -11,7 +11,7 @@ PURE: Final = "pipeline_net, pure"
 PORT: Final = "{port}"  # in a command: where the harness puts the port that the server must take
 
 Interpreter = Literal["compiled", "pure", "none"]
-Mode = Literal["raw", "frame", "line", "churn", "tls"]
+Mode = Literal["raw", "frame", "line", "churn", "tls", "websocket"]
 
 CERTIFICATE: Final = "bin/tls.pem"  # relative to benchmarks/: what the TLS servers show, and its key
 
@@ -34,7 +34,7 @@ class Contender:
 
 @frozen
 class Load:
-    """What the load generator does to each contender (``benchmarks/load.c``; ``load_tls.c`` for ``"tls"``)."""
+    """What the load generator does to each contender (``benchmarks/load.c``, ``load_tls.c``, ``load_websocket.c``)."""
 
     mode: Mode
     size: int = 64  # bytes of payload
@@ -115,6 +115,14 @@ _ASGI_HELLO: Final = (
     _HELLO[3],
 )
 
+_WEBSOCKET: Final = (
+    Contender(OURS, ("servers/websocket_echo.py",)),
+    Contender(PURE, ("servers/websocket_echo.py",), "pure"),
+    Contender("websockets", ("peers/websocket_echo.py", "--server", "websockets", "--loop", "asyncio")),
+    Contender("websockets on uvloop", ("peers/websocket_echo.py", "--server", "websockets")),
+    Contender("picows", ("peers/websocket_echo.py", "--server", "picows")),
+)
+
 ROWS: Final = (
     Row(
         "raw echo, 64 B x 50, 1 in flight",
@@ -178,6 +186,20 @@ ROWS: Final = (
         WrkLoad(),
         _HELLO,
         (Target("uvicorn", 2.2, 3.0), Target("granian", 1.8, 2.5)),
+    ),
+    Row(
+        "WebSocket echo, 1 KiB text x 50",
+        Load("websocket", size=1024),
+        _WEBSOCKET,
+        (Target("websockets", 3.0, 5.0), Target("picows", 0.8, 1.0)),
+        prime_size=256 * 1024,
+    ),
+    Row(
+        "WebSocket echo, 1 KiB text x 50, 16 in flight",
+        Load("websocket", size=1024, in_flight=16),
+        _WEBSOCKET,
+        (Target("websockets on uvloop", 5.0, 8.0), Target("picows", 2.0, 3.0)),
+        prime_size=256 * 1024,
     ),
     Row("ASGI hello x 64", WrkLoad(), _ASGI_HELLO, (Target("uvicorn", 1.2, 1.6),)),
     Row("redis GET x 50", RedisLoad("get"), _REDIS, (Target("redis-server", 0.9, 1.1),)),

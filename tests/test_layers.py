@@ -55,9 +55,13 @@ _TABLE = {
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
     "codecs.http.site": "codecs.http codecs.base buffer handler context channel errors loop future server_draining",
     "codecs.http.forms": "codecs.http context handler errors",
+    "codecs.websocket": "codecs.http codecs.base buffer handler context pipeline channel channel_group errors stack"
+    " options loop future server_draining",
+    "codecs.websocket.client": "codecs.http codecs.websocket bootstrap channel context future handler errors options"
+    " transport.group transport.event_loop",
     "codecs.http.files": "codecs.http codecs.http.content handler context errors future file_region",
-    "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
-    " server_draining handlers.tls handlers.tls_context",
+    "gateways": "codecs.http codecs.websocket transport bootstrap channel context handler errors options stack"
+    " file_region server_draining handlers.tls handlers.tls_context",
     "cli_names": "",
     "cli_check": "cli_names testing __init__ errors",
     "cli_gateways": "cli_names gateways codecs.http codecs.http.site errors handlers.tls_context",
@@ -80,6 +84,7 @@ _TABLE = {
     "codecs.redis.__init__": "codecs.redis codecs.redis.client",
     "codecs.http.__init__": "codecs.http codecs.http.content codecs.http.files codecs.http.client codecs.http.forms"
     " codecs.http.site",
+    "codecs.websocket.__init__": "codecs.websocket codecs.websocket.client",
     "handlers.__init__": "handlers",
 }
 
@@ -102,6 +107,7 @@ _OUTSIDE = {
     "attrs": "*",
     "typing_extensions": "*",
     "mypy_extensions": "_mypyc",
+    "librt": "codecs.websocket.mask_words",  # which is imported where it can be
     "uvloop": "gateways.asgi_server",  # inside the function that looks for it
     "hypothesis": "testing.strategies",  # inside the function that needs it
 }

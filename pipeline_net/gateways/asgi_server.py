@@ -21,12 +21,15 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final
 
+import attrs
+
 from ..bootstrap import Server
 from ..server_draining import ServerDraining
 from ..transport.address import parse_address
 from ..transport.host import AsyncioHost
 from .asgi import asgi_stack
 from .asgi_site import Application, AsgiSite
+from .asgi_websocket import WEBSOCKET_OPTIONS, WebSocketOptions
 from .serving import DEFAULT_MAX_BODY, HANGUP, ServingOptions, bootstrap, reload_certificates
 
 __all__ = ["DEFAULT_MAX_BODY", "AsgiOptions", "loop_factory", "run_asgi", "serve_asgi"]
@@ -35,8 +38,11 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _CLEANING: Final = 10.0  # seconds that an application has for its shutdown
 
 
+@attrs.frozen(kw_only=True)
 class AsgiOptions(ServingOptions):
-    """How an ASGI application is served: ``ServingOptions``."""
+    """How an ASGI application is served: ``ServingOptions``, and what concerns WebSockets."""
+
+    websocket: WebSocketOptions = WEBSOCKET_OPTIONS
 
 
 _OPTIONS: Final = AsgiOptions()
@@ -45,7 +51,7 @@ _OPTIONS: Final = AsgiOptions()
 async def serve_asgi(
     app: Application,
     *addresses: str,
-    options: ServingOptions = _OPTIONS,
+    options: AsgiOptions = _OPTIONS,
     ready: Callable[[Server], object] | None = None,
     stop: asyncio.Event | None = None,
     hurry: asyncio.Event | None = None,
@@ -65,7 +71,7 @@ async def serve_asgi(
         StartupFailedError: the application cannot start.
         AddressError, OSError: an address cannot be listened on.
     """
-    site = AsgiSite(app, root_path=options.root_path, proxies=options.proxies)
+    site = AsgiSite(app, root_path=options.root_path, proxies=options.proxies, websocket=options.websocket)
     await site.startup()
     went_well = True
     try:
@@ -164,7 +170,7 @@ def run_asgi(
     app: Application,
     *addresses: str,
     loops: int = 1,
-    options: ServingOptions = _OPTIONS,
+    options: AsgiOptions = _OPTIONS,
     event_loop: str = "auto",
     ready: Callable[[list[str]], object] | None = None,
 ) -> bool:
@@ -189,7 +195,7 @@ async def _run(
     app: Application,
     addresses: tuple[str, ...],
     loops: int,
-    options: ServingOptions,
+    options: AsgiOptions,
     make_loop: Callable[[], asyncio.AbstractEventLoop],
     ready: Callable[[list[str]], object] | None,
 ) -> bool:
@@ -241,7 +247,7 @@ async def _run(
 
 
 def _server_of(
-    app: Application, addresses: list[str], options: ServingOptions
+    app: Application, addresses: list[str], options: AsgiOptions
 ) -> Callable[..., Coroutine[Any, Any, bool]]:
     def serve(**events: Any) -> Coroutine[Any, Any, bool]:
         return serve_asgi(app, *addresses, options=options, reuse_port=True, **events)

@@ -22,6 +22,7 @@ from pipeline_net import (
     TransparentHandler,
     wire,
 )
+from pipeline_net.codecs import websocket
 from pipeline_net.handlers import IdleStateHandler, TrafficShapingHandler
 
 
@@ -58,6 +59,9 @@ class TakesBigFrames(ChannelInboundHandler[BigFrame, Never, Never]): ...
 
 
 class TakesAndWritesFrames(ChannelInboundHandler[Frame, Never, Frame]): ...
+
+
+class ReadsFragments(ChannelInboundHandler[websocket.Fragment, Never, Never]): ...
 
 
 class SendsFiles(ChannelInboundHandler[bytes, Never, FileRegion]): ...
@@ -99,6 +103,8 @@ use(wire() >> TextDecoder() >> Watches() >> Chat())  # E: nobody turns its str i
 use(wire() >> TextDecoder() >> WatchesBytes())  # E: it watches bytes, and str comes
 use(wire() >> TextDecoder() >> TrafficShapingHandler(read=1e6))  # E: it shapes bytes, and str comes
 use(wire() >> LineDecoder() >> IdleStateHandler(reader=60) >> Chat())  # E: whoever is idle, bytes are not str
+use(websocket.protocol_stages("server") >> Chat())  # E: it reads str, and bytes may come as well
+use(websocket.protocol_stages("server") >> ReadsFragments())  # E: it reads fragments, and whole messages come
 
 not_what_it_is: Stack[bytes, Never, bytes, bytes] = wire() >> TextEncoder()  # E: it takes str, and hands up bytes
 sees_all_types: Stack[bytes, BigFrame, Never, bytes] = wire() >> FrameDecoder()  # E: hands up any Frame
@@ -143,3 +149,10 @@ class TakesNoPromise(ChannelOutboundHandler[bytes, bytes]):
 class InventsAContext(ChannelOutboundHandler[bytes, bytes]):
     def write(self, ctx: ChannelHandlerContext, msg: bytes, promise: ChannelFuture[Any] | None) -> None:
         ctx.write_later(msg)  # E: there is no such thing
+
+
+class ReadsOnlyText(ChannelInboundHandler[str, Never, str]): ...
+
+
+websocket.server_stack() >> ReadsOnlyText()  # E: a binary message may come
+websocket.server_stack(messages=False) >> ReadsOnlyText()  # E: parts come

@@ -28,7 +28,7 @@ from pipeline_net import (
     TransparentHandler,
     wire,
 )
-from pipeline_net.codecs import http
+from pipeline_net.codecs import http, websocket
 from pipeline_net.handlers import (
     ChunkedWriteHandler,
     FlowControlHandler,
@@ -273,3 +273,19 @@ def waits(future: ChannelFuture[str]) -> str:
 
 async def awaits(future: ChannelFuture[str]) -> str:
     return await future
+
+
+class WebSocketEcho(ChannelInboundHandler[str | bytes, Never, str | bytes | websocket.Close]): ...
+
+
+class WebSocketParts(ChannelInboundHandler[websocket.Fragment, Never, websocket.Fragment]): ...
+
+
+websocket_stacks: list[Stack] = [
+    websocket.protocol_stages("server") >> WebSocketEcho(),
+    websocket.protocol_stages("server", messages=False) >> WebSocketParts(),
+    websocket.server_stack() >> WebSocketEcho(),
+    websocket.client_stack("ws://a/") >> WebSocketEcho(),
+    websocket.server_stack(messages=False) >> WebSocketParts(),
+    http.server_stack() >> websocket.UpgradeHandler(lambda channel: [WebSocketEcho()]),
+]
