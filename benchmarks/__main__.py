@@ -90,6 +90,8 @@ def main(arguments: list[str]) -> int:
         "size_problems": problems,
     }
     print(f"\nwritten: {report.write_json(facts, outcomes, sizes)}, after {time.monotonic() - started:.0f} s")
+    if len(rows) == len(ROWS):
+        print("`make bench-pages` takes this run, and the last one of `make bench-scale`, into README and manual")
     failed = [name for outcome in outcomes for name in outcome.problems if name.startswith("pipeline_net")]
     return 1 if problems or failed else 0
 

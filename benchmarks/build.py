@@ -1,4 +1,4 @@
-"""What must be compiled before it can be measured: load generators, the certificate of TLS servers, peers in Java and Go.
+"""What must be made before anything is measured: load generators, a certificate, peers in Java and Go.
 
 Everything lands in ``benchmarks/bin`` and is made anew when its source is newer.
 """

@@ -2,11 +2,11 @@
 
 Times differ between machines and hours; the number of instructions that a path takes hardly does.  Each path of
 ``guard_paths.py`` runs under valgrind's callgrind, a few times and some more times: the difference, by the number of
-messages, is what one message costs, without what starting costs.  That is compared with ``guard.json``, and growth of more
-than 5 % fails.
+messages, is what one message costs, without what starting costs.  That is compared with ``guard.json``, and growth of
+more than 5 % fails.
 
-Instructions are those of one interpreter, one compiler and one C library.  With others than the recorded ones nothing can
-be said, and nothing is said but that; ``--record`` then records what is there.
+Instructions are those of one interpreter, one compiler and one C library.  With others than the recorded ones nothing
+can be said, and nothing is said but that; ``--record`` then records what is there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One hot path, a fixed number of times: ``python guard_paths.py frames-16 2000``; what ``guard.py`` counts instructions of.
+"""One hot path, a fixed number of times, for ``guard.py`` to count: ``python guard_paths.py frames-16 2000``.
 
-A real server on a real loop, which this thread drives itself, and a client that is a plain socket of the same thread: so
-everything happens in one order.  The collector of cycles is off, because a collection costs what the heap is large.
+A real server on a real loop, which this thread drives itself, and a client that is a plain socket of the same thread:
+so everything happens in one order.  The collector of cycles is off, because a collection costs what the heap is large.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, Never
 
@@ -89,7 +90,7 @@ class Bench:
         while self._loop.channels > self._listeners:
             self._loop.run_once(1.0)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._loop.stop()
 
 
@@ -103,28 +104,25 @@ def exchange(
     """One connection; each time the same request, and an answer that is looked at."""
 
     def run(times: int) -> None:
-        bench = Bench(initializer)
-        with bench.connect() as client:
+        with closing(Bench(initializer)) as bench, bench.connect() as client:
             if before:
                 bench.ask(client, before)
             for _ in range(times):
                 answer = bench.ask(client, request)
                 if not is_answered(answer):
                     raise SystemExit(f"a wrong answer: {answer[:80]!r}")
-        bench.stop()
 
     return run
 
 
 def churn(times: int) -> None:
     """Connect, 64 bytes, close."""
-    bench = Bench(lambda loop: lambda channel: wire() >> Echo())
-    for _ in range(times):
-        with bench.connect() as client:
-            if bench.ask(client, _LINE) != _LINE:
-                raise SystemExit("a wrong answer")
-        bench.see_the_end()
-    bench.stop()
+    with closing(Bench(lambda loop: lambda channel: wire() >> Echo())) as bench:
+        for _ in range(times):
+            with bench.connect() as client:
+                if bench.ask(client, _LINE) != _LINE:
+                    raise SystemExit("a wrong answer")
+            bench.see_the_end()
 
 
 def client_alone(times: int) -> None:

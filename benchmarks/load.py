@@ -143,8 +143,8 @@ class Driver:
             rate=float(rate[1]),
             megabytes=0.0,
             total=int(total[1]),
-            p50_us=_percentile(said, "50%"),
-            p99_us=_percentile(said, "99%"),
+            p50_us=microseconds(said, "50%"),
+            p99_us=microseconds(said, "99%"),
             p99_9_us=0.0,  # it does not tell
             busy=busy,
             per_read=0.0,
@@ -155,7 +155,7 @@ class Driver:
         return run(("taskset", "--cpu-list", str(self._core), *command), seconds + _SLACK)
 
 
-def _percentile(said: str, which: str) -> float:
+def microseconds(said: str, which: str) -> float:
     """A line of wrk's distribution, such as ``99%   12.34ms``, in microseconds."""
     found = re.search(rf"{which}\s+([\d.]+)(us|ms|s)\b", said)
     return float(found[1]) * _UNITS[found[2]] if found else 0.0

@@ -88,7 +88,6 @@ class ServerProcess:
         self.port = 0
         if contender.needs is not None:
             BUILDS[contender.needs]()
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - stop() closes it
         if contender.is_given_port:
             self.port = _free_port()
         arguments = [argument.replace(PORT, str(self.port)) for argument in contender.command]
@@ -100,6 +99,7 @@ class ServerProcess:
             environment = python.environment
         # taskset becomes the server: it is pinned before its first instruction, and counts the cores that it has
         pinned = [_program("taskset"), "--cpu-list", str(core), *command]
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - stop() closes it
         self._process = subprocess.Popen(pinned, stdout=subprocess.PIPE, stderr=self._errors, env=environment, cwd=HERE)
         try:
             if contender.is_given_port:

@@ -103,9 +103,7 @@ def condense(document: dict[str, Any]) -> dict[str, Any]:
                         "rate": median(one["rate"] for one in found),
                         "low": min(one["rate"] for one in found),
                         "high": max(one["rate"] for one in found),
-                        **{
-                            key: _rounded(median(one[key] for one in found)) for key in ("cpu_us", "p50_us", "p99_us")
-                        },
+                        **{key: _rounded(median(one[key] for one in found)) for key in ("cpu_us", "p50_us", "p99_us")},
                         "waited": _rounded(median(max(one["waited"], one["load_waited"]) for one in found)),
                     }
                     for name, found in samples.items()

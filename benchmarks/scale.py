@@ -1,8 +1,8 @@
 """How cost, memory and latency grow: ``python benchmarks/run.py scale``, or ``make bench-scale``.
 
 Each curve (``curves.py``) is measured in interleaved rounds, as the rows of the speed table are.  A closed loop always
-keeps a server busy, so with n connections a reply takes about n times what one message costs: latencies are compared with
-those of the others at the same point, not with those of the point before.
+keeps a server busy, so with n connections a reply takes about n times what one message costs: latencies are compared
+with those of the others at the same point, not with those of the point before.
 """
 
 from __future__ import annotations

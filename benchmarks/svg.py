@@ -1,4 +1,4 @@
-"""Drawing by numbers: bars and curves as SVG, readable on light and on dark pages, and the same bytes for the same figures.
+"""Bars and curves as SVG, readable on light and on dark pages; the same bytes for the same figures.
 
 A drawing carries its own colours for both (``prefers-color-scheme``) and paints its own ground, so that it can be read
 wherever it is shown.  It uses the reader's fonts, and loads nothing.
@@ -20,8 +20,9 @@ svg { --ground: #ffffff; --ink: #1f2328; --soft: #59636e; --grid: #d8dee4; --oth
   svg { --ground: #0d1117; --ink: #e6edf3; --soft: #9198a1; --grid: #30363d; --other: #4d5661;
     --c0: #58a6ff; --c1: #f0883e; --c2: #bc8cff; --c3: #3fb950; --c4: #f778ba; } }
 text { font: 12px system-ui, sans-serif; fill: var(--ink); }
-.soft { fill: var(--soft); font-size: 11px; } .head { font-weight: 600; font-size: 13px; } .end { text-anchor: end; }
-.middle { text-anchor: middle; } .ours { font-weight: 600; } .grid { stroke: var(--grid); } .one { stroke: var(--soft); }
+.soft { fill: var(--soft); font-size: 11px; stroke: var(--ground); stroke-width: 3px; paint-order: stroke; }
+.head { font-weight: 600; font-size: 13px; } .end { text-anchor: end; } .middle { text-anchor: middle; }
+.ours { font-weight: 600; } .grid { stroke: var(--grid); } .one { stroke: var(--soft); }
 """
 _COLOURS: Final = 5
 _BAR: Final = 17  # height of a bar with its gap
@@ -64,15 +65,13 @@ class Plot:
 def bars(title: str, description: str, panels: Sequence[Panel], *, columns: int = 2) -> str:
     """Horizontal bars, in panels; each panel's bars share a scale that ends at its longest one, or at 1.25."""
     width, name_width, gap = 440, 170, 18
-    heights = [sum(34 + _BAR * len(panel.bars) for panel in panels[at::columns]) for at in range(columns)]
     drawn: list[str] = []
     tops = [34] * columns
-    for number, panel in enumerate(panels):
-        column = number % columns
-        left, top = column * (width + gap) + 10, tops[column]
-        drawn += _panel(panel, left, top, width, name_width)
-        tops[column] = top + 34 + _BAR * len(panel.bars)
-    return _document(columns * (width + gap), max(heights) + 44, title, description, drawn)
+    for panel in panels:
+        column = tops.index(min(tops))
+        drawn += _panel(panel, column * (width + gap) + 10, tops[column], width, name_width)
+        tops[column] += 34 + _BAR * len(panel.bars)
+    return _document(columns * (width + gap), max(tops) + 10, title, description, drawn)
 
 
 def _panel(panel: Panel, left: int, top: int, width: int, name_width: int) -> list[str]:
@@ -81,6 +80,9 @@ def _panel(panel: Panel, left: int, top: int, width: int, name_width: int) -> li
     zero = left + name_width
     drawn = [_text(left, top + 12, panel.title, "head")]
     bottom = top + 22 + _BAR * len(panel.bars)
+    one = _number(zero + room / most)
+    line = f'<line class="one" stroke-dasharray="2 3" x1="{one}" y1="{top + 20}" x2="{one}" y2="{bottom}"/>'
+    values = []
     for row, bar in enumerate(panel.bars):
         y = top + 22 + row * _BAR
         end = zero + room * bar.value / most
@@ -89,11 +91,9 @@ def _panel(panel: Panel, left: int, top: int, width: int, name_width: int) -> li
             _text(zero - 6, y + 11, bar.name, "end ours" if bar.is_ours else "end"),
             f'<rect x="{zero}" y="{y + 1}" width="{_number(end - zero)}" height="{_BAR - 5}" fill="{colour}"/>',
             _whisker(zero + room * bar.low / most, zero + room * bar.high / most, y + 1 + (_BAR - 5) / 2),
-            _text(max(end, zero + room * bar.high / most) + 5, y + 11, f"{bar.value:.2f}", "soft"),
         ]
-    one = _number(zero + room / most)
-    drawn.append(f'<line class="one" stroke-dasharray="2 3" x1="{one}" y1="{top + 20}" x2="{one}" y2="{bottom}"/>')
-    return drawn
+        values.append(_text(max(end, zero + room * bar.high / most) + 5, y + 11, f"{bar.value:.2f}", "soft"))
+    return [*drawn, line, *values]
 
 
 def _whisker(low: float, high: float, y: float) -> str:
@@ -118,7 +118,7 @@ def curves(title: str, description: str, plots: Sequence[Plot]) -> str:
 
 def _plot(plot: Plot, names: list[str], left: float, top: float, width: float, height: float) -> list[str]:
     x0, x1 = left + 62, left + width - 18
-    y0, y1 = top + height - 42, top + 26
+    y0, y1 = top + height - 42, top + 38
     across = Scale.over([x for line in plot.lines for x, _ in line.points], x0, x1)
     up = Scale.over([y for line in plot.lines for _, y in line.points], y0, y1)
     drawn = [_text(left + 14, top + 10, plot.title, "head"), _text((x0 + x1) / 2, y0 + 34, plot.across, "soft middle")]
@@ -163,7 +163,7 @@ class Scale:
     def ticks(self) -> list[float]:
         """Powers of ten, or more of them where there are few."""
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-        for steps in ((1,), (1, 3), (1, 2, 5)):
+        for steps in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)):
             found = [step * 10.0**power for power in range(first, last + 1) for step in steps]
             found = [value for value in found if self.low <= value <= self.high]
             if len(found) >= 4:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from benchmarks.charts import scale_description, speed_description
@@ -41,7 +42,7 @@ def _alt(text: str) -> str:
     return text.replace("[", "(").replace("]", ")")
 
 
-def _table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], lines: Sequence[tuple[str, ...]]) -> str:
     drawn = [head, ("---",) * len(head), *lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in drawn)
 
