@@ -30,24 +30,26 @@ class BenchmarkError(Exception):
 
 @frozen
 class Generator:
-    """A load generator in C: its source in ``benchmarks/``, and the libraries that it is linked with."""
+    """A load generator in C: its source in ``benchmarks/``, the libraries that it is linked with, and what it is told
+    besides where, how much, how many and how long.
+    """
 
     source: str
     libraries: tuple[str, ...] = ()
+    options: tuple[Literal["mode", "in-flight", "ca"], ...] = ("mode", "in-flight")
 
     @property
     def binary(self) -> Path:
         return _BIN / Path(self.source).stem
 
 
-# A new kind of load is a line here, and its name in contenders.Mode; the generator takes the options of load.c that it
-# needs, and prints load.h's figures.
+# A new kind of load is a line here, and its name in contenders.Mode; its generator prints load.h's figures.
 GENERATORS: Final[dict[Mode, Generator]] = {
     "raw": Generator("load.c"),
     "frame": Generator("load.c"),
     "line": Generator("load.c"),
     "churn": Generator("load.c"),
-    "tls": Generator("load_tls.c", ("-lssl", "-lcrypto")),
+    "tls": Generator("load_tls.c", ("-lssl", "-lcrypto"), options=("ca",)),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
-from benchmarks.build import HERE, BenchmarkError, generator, run
+from benchmarks.build import GENERATORS, HERE, BenchmarkError, generator, run
 from benchmarks.contenders import CERTIFICATE
 from benchmarks.rows import Load, RedisLoad, Row, WrkLoad
 
@@ -81,10 +81,8 @@ class Driver:
             "connections": load.connections,
             "seconds": seconds,
         }
-        if load.mode == "tls":
-            options["ca"] = str(_CERTIFICATE)
-        else:
-            options |= {"mode": load.mode, "in-flight": load.in_flight}
+        special = {"ca": str(_CERTIFICATE), "mode": load.mode, "in-flight": load.in_flight}
+        options |= {name: special[name] for name in GENERATORS[load.mode].options}
         command = [str(generator(load.mode)), *(f"--{name}={value}" for name, value in options.items())]
         said = json.loads(self._pinned(command, seconds))
         return Figures(
