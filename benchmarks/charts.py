@@ -65,12 +65,13 @@ def scale(document: dict[str, Any]) -> dict[str, str]:
     for curve in document["curves"]:
         plots = [
             _plot(curve, "CPU time of the server", "µs per message", "cpu_us"),
+            _plot(curve, "Rate", "messages per second", "rate"),
             _plot(curve, "Latency, p99", "µs", "p99_us"),
         ]
         if _has_memory(curve):
             plots.append(_plot(curve, "Memory", "KiB per connection", "kib"))
         else:
-            plots.append(_plot(curve, "Rate", "messages per second", "rate"))
+            plots.append(_plot(curve, "Latency, p99.9", "µs", "p99_9_us"))
         drawings[f"scale-{curve['key']}"] = curves(curve["title"], scale_description(curve), plots)
     return drawings
 

@@ -102,9 +102,9 @@ def _whisker(low: float, high: float, y: float) -> str:
     return f'<path class="one" d="M{_number(low)} {_number(y)}H{_number(high)}"/>'
 
 
-def curves(title: str, description: str, plots: Sequence[Plot]) -> str:
-    """Curves side by side, with one legend for all of them."""
-    width, height, top = 420, 300, 64
+def curves(title: str, description: str, plots: Sequence[Plot], *, columns: int = 2) -> str:
+    """Plots in rows of ``columns``, with one legend for all of them."""
+    width, height, top = 420, 290, 64
     names = list(dict.fromkeys(line.name for plot in plots for line in plot.lines))
     drawn = []
     x = 14.0
@@ -112,8 +112,10 @@ def curves(title: str, description: str, plots: Sequence[Plot]) -> str:
         drawn += [_mark(at, x + 5, 42), _text(x + 15, 46, name, "ours" if at == 0 else "")]
         x += 34 + 7 * len(name)
     for number, plot in enumerate(plots):
-        drawn += _plot(plot, names, number * width, top, width, height)
-    return _document(width * len(plots), top + height + 12, title, description, drawn)
+        down, right = divmod(number, columns)
+        drawn += _plot(plot, names, right * width, top + down * height, width, height)
+    rows = -(-len(plots) // columns)
+    return _document(width * columns, top + rows * height + 4, title, description, drawn)
 
 
 def _plot(plot: Plot, names: list[str], left: float, top: float, width: float, height: float) -> list[str]:

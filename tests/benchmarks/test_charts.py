@@ -24,7 +24,7 @@ _SPEED = Speed(
 
 
 def _point(at: int, kib: float | None = None, cpu_us: float = 5.0) -> dict[str, Any]:
-    return {"at": at, "rate": 100.0, "cpu_us": cpu_us, "p99_us": 50.0, "kib": kib}
+    return {"at": at, "rate": 100.0, "cpu_us": cpu_us, "p99_us": 50.0, "p99_9_us": 60.0, "kib": kib}
 
 
 def _curve(*points: dict[str, Any]) -> dict[str, Any]:
