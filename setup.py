@@ -64,6 +64,15 @@ COMPILED_MODULES: Final = (
     "pipeline_net/codecs/http/deadlines.py",
     "pipeline_net/codecs/http/server.py",
     "pipeline_net/codecs/http/client.py",
+    "pipeline_net/codecs/websocket/opcodes.py",
+    "pipeline_net/codecs/websocket/messages.py",
+    "pipeline_net/codecs/websocket/masking.py",
+    "pipeline_net/codecs/websocket/utf8.py",
+    "pipeline_net/codecs/websocket/deflate.py",
+    "pipeline_net/codecs/websocket/frame_decoder.py",
+    "pipeline_net/codecs/websocket/frame_encoder.py",
+    "pipeline_net/codecs/websocket/closing.py",
+    "pipeline_net/codecs/websocket/protocol.py",
     "pipeline_net/codecs/redis/messages.py",
     "pipeline_net/codecs/redis/rules.py",
     "pipeline_net/codecs/redis/scalars.py",
@@ -112,6 +121,9 @@ COMPILED_MODULES: Final = (
     "pipeline_net/gateways/asgi.py",
     "pipeline_net/gateways/asgi_exchange.py",
 )
+
+# Compiled into a library of its own, which may fail to be imported: it needs librt at run time.
+COMPILED_ALONE: Final = "pipeline_net/codecs/websocket/mask_words.py"
 
 _PURE: Final = os.environ.get("PIPELINE_NET_PURE", "") not in ("", "0")
 _REQUIRED: Final = os.environ.get("PIPELINE_NET_REQUIRE_COMPILED", "") not in ("", "0")
@@ -218,6 +230,7 @@ def compiled_extensions() -> list[Extension]:
         # No configuration file: how strict to be is the test run's business, and must not decide what gets installed.
         options = ["--config-file=", "--ignore-missing-imports"]
         extensions: list[Extension] = mypycify([*options, *modules], opt_level="3", debug_level="0")
+        extensions += mypycify([*options, COMPILED_ALONE], opt_level="3", debug_level="0")
     except SystemExit as exc:  # mypyc's way to say that the source has errors, which it has printed
         fall_back(f"mypyc refused the source: {exc.code if isinstance(exc.code, str) else 'see its messages above'}")
         return []

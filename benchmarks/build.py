@@ -50,6 +50,7 @@ GENERATORS: Final[dict[Mode, Generator]] = {
     "line": Generator("load.c"),
     "churn": Generator("load.c"),
     "tls": Generator("load_tls.c", ("-lssl", "-lcrypto"), options=("ca",)),
+    "websocket": Generator("load_websocket.c", options=("in-flight",)),
 }
 
 

@@ -11,7 +11,7 @@ PURE: Final = "pipeline_net, pure"
 PORT: Final = "{port}"  # in a command: where the harness puts the port that the server must take
 
 Interpreter = Literal["compiled", "pure", "none"]
-Mode = Literal["raw", "frame", "line", "churn", "tls"]
+Mode = Literal["raw", "frame", "line", "churn", "tls", "websocket"]
 Build = Literal["netty", "go", "certificate"]
 
 # Relative to benchmarks/, where every server is started:
@@ -117,4 +117,12 @@ ASGI_HELLO: Final = (
     Contender(f"{OURS} in asyncio", (*_GATEWAY, "--event-loop", "asyncio")),
     UVICORN,
     GRANIAN,
+)
+
+WEBSOCKET: Final = (
+    Contender(OURS, ("servers/websocket_echo.py",)),
+    Contender(PURE, ("servers/websocket_echo.py",), "pure"),
+    Contender("websockets", ("peers/websocket_echo.py", "--server", "websockets", "--loop", "asyncio")),
+    Contender("websockets on uvloop", ("peers/websocket_echo.py", "--server", "websockets")),
+    Contender("picows", ("peers/websocket_echo.py", "--server", "picows")),
 )

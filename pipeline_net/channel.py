@@ -62,7 +62,7 @@ class Channel(ChannelOutput):
         self.was_registered = False
         self.is_aborted = False
         self.close_reason: BaseException | None = None
-        self._is_given_up = False  # an exception that nobody handled has led to close()
+        self.is_given_up = False  # an exception that nobody handled has led to close()
         self._close_promises: list[ChannelFuture[Any]] | None = None
         self._close_timer: TimerHandle | None = None
         self._attrs: dict[Any, Any] | None = None
@@ -383,8 +383,8 @@ class Channel(ChannelOutput):
                 self.pipeline,
                 exc_info=exc,
             )
-        if self.state < CLOSING and not self._is_given_up:
-            self._is_given_up = True  # a stage whose close() raises brings us here again
+        if self.state < CLOSING and not self.is_given_up:
+            self.is_given_up = True  # a stage whose close() raises brings us here again
             self.pipeline.close()
 
     def message_reached_tail(self, msg: Any) -> None:

@@ -49,7 +49,11 @@ _TABLE = {
     " transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
-    "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
+    "codecs.websocket": "codecs.http codecs.base buffer handler context pipeline channel channel_group errors stack"
+    " options loop future server_draining",
+    "codecs.websocket.client": "codecs.http codecs.websocket bootstrap channel context future handler errors options"
+    " transport.group transport.event_loop",
+    "gateways": "codecs.http codecs.websocket transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
@@ -69,6 +73,7 @@ _TABLE = {
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
     "codecs.redis.__init__": "codecs.redis codecs.redis.client",
+    "codecs.websocket.__init__": "codecs.websocket codecs.websocket.client",
     "handlers.__init__": "handlers",
 }
 
@@ -90,6 +95,7 @@ _OUTSIDE = {
     "attrs": "*",
     "typing_extensions": "*",
     "mypy_extensions": "_mypyc",
+    "librt": "codecs.websocket.mask_words",  # which is imported where it can be
     "uvloop": "gateways.asgi_server",  # inside the function that looks for it
     "hypothesis": "testing.strategies",  # inside the function that needs it
 }

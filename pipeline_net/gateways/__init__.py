@@ -10,6 +10,7 @@
     asgi           AsgiHandler, asgi_stack(): a request becomes a call of the application
     asgi_exchange  one request and its response: HTTP ⇄ messages of ASGI, without waiting
     asgi_call      receive() and send(), which wait; what becomes of exceptions
+    asgi_websocket one WebSocket: the same for connections that stay
     asgi_tasks     the coroutine begins at once, as a real task
     asgi_site      the application on one loop: scopes, state, tasks
     lifespan       startup and shutdown

@@ -5,6 +5,9 @@
     bytes ─▶ HttpRequestDecoder ─▶ HttpServerHandler ─▶ AsgiHandler ─▶ the application
     bytes ◀──────────────────────── HttpServerHandler ◀── AsgiHandler ◀─ its send()
 
+A request for WebSocket is a call, too, until the application accepts it (``asgi_websocket``); then other stages take
+the place of this one.
+
 The application begins when the head of a request with a body is here, or when a request without one is complete; it
 runs at once, inside this event (``asgi_tasks``).  HttpServerHandler lets one request through at a time, so there is
 one exchange.
@@ -19,6 +22,8 @@ from .._mypyc import mypyc_attr
 from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart, ResponsePart
 from ..codecs.http.options import DEADLINES, LIMITS, Deadlines, Limits
 from ..codecs.http.server import InputEnded, server_stack
+from ..codecs.websocket.handshake import HandshakeError, is_handshake
+from ..codecs.websocket.server import refuse
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PipelineError
 from ..handler import ChannelInboundHandler
@@ -26,6 +31,7 @@ from ..stack import Stack
 from .asgi_exchange import AsgiExchange
 
 if TYPE_CHECKING:
+    from .asgi_call import AsgiCall
     from .asgi_site import AsgiSite
     from .connection import Connection
 
@@ -79,25 +85,26 @@ class AsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
         connection = self._connection
         if connection is None:
             connection = self._connection = self._site.connection(ctx.channel, self._scheme)
-        if (request.wants_upgrade or request.method == "CONNECT") and self._refuses(ctx, request):
-            self._exchange = None
+        self._exchange = None
+        if request.method == "CONNECT":
+            self._refuse_tunnel(ctx, request)
             return
-        call = self._site.call(ctx, request, connection)
+        if request.wants_upgrade and is_handshake(request):  # other upgrades are offers, and not taken up
+            try:
+                call: AsgiCall = self._site.websocket_call(ctx, request, connection)
+            except HandshakeError as exc:
+                refuse(ctx, request, exc)
+                return
+        else:
+            call = self._site.call(ctx, request, connection)
         self._exchange = call
         self._site.start(call)
 
-    def _refuses(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> bool:
-        """Answer what no HTTP application can: tunnels, and WebSocket.  Other upgrades are offers, and not taken up."""
-        if request.method == "CONNECT":
-            what = "tunnels (CONNECT) are not made here"
-        elif request.headers.has_token("upgrade", "websocket"):
-            what = "WebSocket is not spoken here"
-        else:
-            return False
-        _logger.warning("%s asked for %s, and was refused: %s", ctx.channel.remote_address, request.target, what)
+    def _refuse_tunnel(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
+        """Answer what no application can."""
+        _logger.warning("%s asked for a tunnel to %s, and was refused", ctx.channel.remote_address, request.target)
         headers = [("content-type", "text/plain"), ("connection", "close")]
-        ctx.write(FullResponse(501, headers, f"{what}\n".encode("ascii")))
-        return True
+        ctx.write(FullResponse(501, headers, b"tunnels (CONNECT) are not made here\n"))
 
     def channel_writability_changed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         if self._exchange is not None and ctx.channel.is_writable:

@@ -59,12 +59,14 @@ class AsgiCall(AsgiExchange):
             await self._app(self._scope, self.receive, self.send)
         except asyncio.CancelledError:
             logger.warning("%s was cancelled", self.request)
+            self.has_raised = True
             self.app_ended()
             raise
         except (KeyboardInterrupt, SystemExit):
             self.app_ended()
             raise
         except BaseException as exc:
+            self.has_raised = True
             if _came_of_a_disconnect(exc):
                 logger.debug("%s: the client has gone", self.request)
             else:

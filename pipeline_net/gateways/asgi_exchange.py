@@ -55,6 +55,8 @@ class AsgiExchange:
         self.step: i64 = IDLE
         self.is_gone = False
         """Whether the client has gone."""
+        self.has_raised = False
+        """Whether the application has ended with an exception."""
         self._pieces: list[bytes] = []
         self._waiting: i64 = 0  # bytes of them
         self._is_complete = request.body_length == 0  # all of the body has come

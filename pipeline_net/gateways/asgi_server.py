@@ -30,6 +30,7 @@ from ..transport.address import parse_address
 from ..transport.host import AsyncioHost
 from .asgi import asgi_stack
 from .asgi_site import Application, AsgiSite
+from .asgi_websocket import WEBSOCKET_OPTIONS, WebSocketOptions
 from .connection import check_root_path
 from .proxies import TrustedProxies
 
@@ -52,6 +53,7 @@ class AsgiOptions:
     """Whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     limits: Limits = attrs.field(factory=lambda: Limits(max_body=DEFAULT_MAX_BODY))
     deadlines: Deadlines = DEADLINES
+    websocket: WebSocketOptions = WEBSOCKET_OPTIONS
     max_connections: int | None = None
     channel: ChannelOptions = ChannelOptions()
     patience: float = 10.0
@@ -81,7 +83,7 @@ async def serve_asgi(
         StartupFailedError: the application cannot start.
         AddressError, OSError: an address cannot be listened on.
     """
-    site = AsgiSite(app, root_path=options.root_path, proxies=options.proxies)
+    site = AsgiSite(app, root_path=options.root_path, proxies=options.proxies, websocket=options.websocket)
     await site.startup()
     went_well = True
     try:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote
 
 from ..codecs.http.messages import Request
+from ..codecs.websocket.handshake import check_request
 from ..context import ChannelHandlerContext
 from .asgi_call import AsgiCall
 from .asgi_tasks import AppTasks
+from .asgi_websocket import WEBSOCKET_OPTIONS, AsgiWebSocket, WebSocketOptions
 from .connection import Connection, check_root_path, forwarded, path_of
 from .lifespan import Lifespan
 from .proxies import TrustedProxies
@@ -34,19 +36,28 @@ class AsgiSite:
         root_path: the path under which a proxy has mounted the application, if the proxy cuts it off; it is put in
             front of every path again, and told to the application.
         proxies: the peers whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody's by default.
+        websocket: how WebSockets are spoken.
 
     Raises:
         ValueError: a root path that does not begin with a slash, or ends with one.
         RuntimeError: no asyncio loop is running.
     """
 
-    def __init__(self, app: Application, *, root_path: str = "", proxies: TrustedProxies = _NOBODY) -> None:
+    def __init__(
+        self,
+        app: Application,
+        *,
+        root_path: str = "",
+        proxies: TrustedProxies = _NOBODY,
+        websocket: WebSocketOptions = WEBSOCKET_OPTIONS,
+    ) -> None:
         if not callable(app):
             raise TypeError(f"an ASGI application is called with scope, receive and send, which {app!r} cannot be")
         check_root_path(root_path)
         self._app = app
         self._root_path = root_path
         self._proxies = proxies
+        self._websocket = websocket
         self._loop = asyncio.get_running_loop()
         self.state: dict[str, Any] = {}
         self._lifespan = Lifespan(app, self.state)
@@ -89,6 +100,23 @@ class AsgiSite:
     def call(self, ctx: ChannelHandlerContext[Any, Any], request: Request, connection: Connection) -> AsgiCall:
         """Prepare the call of the application for one request."""
         return AsgiCall(self._app, self._scope(request, connection), ctx, request)
+
+    def websocket_call(
+        self, ctx: ChannelHandlerContext[Any, Any], request: Request, connection: Connection
+    ) -> AsgiWebSocket:
+        """Prepare the call of the application for one WebSocket.
+
+        Raises:
+            HandshakeError: the request is no proper handshake.
+        """
+        offer = check_request(request)
+        scope = self._scope(request, connection)
+        del scope["method"]
+        scope["type"] = "websocket"
+        scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
+        scope["subprotocols"] = offer.subprotocols
+        scope["extensions"] = {"websocket.http.response": {}}
+        return AsgiWebSocket(self._app, scope, ctx, request, offer, self._websocket)
 
     def start(self, call: AsgiCall) -> None:
         """Run it, at once as far as it goes."""

@@ -324,22 +324,12 @@ def test_trailers_and_early_hints_travel(run: Run) -> None:
     run(main())
 
 
-@pytest.mark.parametrize(
-    ("request_head", "said"),
-    [
-        (
-            b"GET /ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
-            b"WebSocket is not spoken here",
-        ),
-        (b"CONNECT x:80 HTTP/1.1\r\nhost: x:80\r\n\r\n", b"tunnels"),
-    ],
-)
-def test_websocket_and_tunnels_are_refused(run: Run, request_head: bytes, said: bytes) -> None:
+def test_tunnels_are_refused(run: Run) -> None:
     async def main() -> None:
         async with serving(hello) as asgi:
-            answer = await asgi.ask(request_head)
+            answer = await asgi.ask(b"CONNECT x:80 HTTP/1.1\r\nhost: x:80\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 501 Not Implemented\r\n")
-            assert said in answer
+            assert b"tunnels" in answer
 
     run(main())
 

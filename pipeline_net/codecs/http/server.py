@@ -113,6 +113,11 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         self._early_bytes: i64 = 0
         self._is_releasing = False
 
+    @property
+    def unanswered(self) -> int:
+        """How many requests the application has whose responses have not ended."""
+        return len(self._unanswered)
+
     # -- life ---------------------------------------------------------------------------------------
 
     def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
@@ -314,9 +319,8 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             self._note_phase(ctx)
 
     def _resume(self) -> None:
-        seat = self._seat_of_decoder
-        if seat is not None:
-            self._decoder.resume(seat)
+        if self._seat_of_decoder is not None:
+            self._decoder.resume(self._seat_of_decoder)
 
     def _begin_next(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """The next request is the one to answer; what was written early goes now."""
@@ -439,10 +443,9 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         """Leave the pipeline to the stages of the other protocol; the decoder hands over what it has not read."""
         if ctx.is_removed or not ctx.channel.is_open:
             return
-        pipeline = ctx.pipeline
-        pipeline.remove(self)
-        if self._decoder in pipeline:
-            pipeline.remove(self._decoder)
+        ctx.pipeline.remove(self)
+        if self._decoder in ctx.pipeline:
+            ctx.pipeline.remove(self._decoder)
         if self._input_ended:
             ctx.fire_channel_eof()  # what we have kept to ourselves
 
@@ -467,9 +470,7 @@ def _size_of(msg: Any) -> i64:
     """Count what a part of a response weighs while it is held back."""
     if isinstance(msg, Data):
         return len(msg.data)
-    if isinstance(msg, FullResponse):
-        return len(msg.body)
-    return 0
+    return len(msg.body) if isinstance(msg, FullResponse) else 0
 
 
 def server_stack(

@@ -1,0 +1,133 @@
+"""A WebSocket for a program that is no stage: from threads and from asyncio, to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pipeline_net import ChannelInboundHandler, EventLoopGroup, ServerBootstrap
+from pipeline_net.codecs import websocket
+from pipeline_net.codecs.websocket import Close, HandshakeComplete, WebSocket, WebSocketClosedError
+
+
+class Server(ChannelInboundHandler[Any, Any, Any]):
+    """Does what it is told: counts, closes, breaks off."""
+
+    def channel_read(self, ctx: Any, msg: Any) -> None:
+        what, _, count = msg.partition(" ")
+        if what == "count":
+            for number in range(int(count)):
+                ctx.write(str(number))
+        elif what == "blow":
+            for _ in range(int(count)):
+                ctx.write(bytes(10_000))
+        elif what == "close":
+            ctx.write(Close(int(count), "as you like"))
+        elif what == "abort":
+            ctx.channel.abort()
+
+    def user_event_triggered(self, ctx: Any, event: Any) -> None:
+        if isinstance(event, HandshakeComplete):
+            ctx.write("welcome")
+
+
+@pytest.fixture
+def loops() -> Iterator[EventLoopGroup]:
+    with EventLoopGroup(2) as group:
+        yield group
+
+
+@pytest.fixture
+def ws(loops: EventLoopGroup) -> Iterator[WebSocket]:
+    stack = lambda channel: websocket.server_stack() >> Server()  # noqa: E731 - as short as in a program
+    with ServerBootstrap(loops, initializer=stack).bind("tcp://127.0.0.1:0") as server:
+        connection = websocket.connect(loops, server.addresses[0].replace("tcp", "ws")).result(10)
+        yield connection
+        connection.channel.abort()
+
+
+def test_messages_come_in_order(ws: WebSocket) -> None:
+    ws.send("count 100")
+    assert [ws.receive().result(10) for _ in range(101)] == ["welcome", *map(str, range(100))]
+
+
+def test_an_iteration_ends_when_the_peer_closes(ws: WebSocket) -> None:
+    ws.send("count 3")
+    ws.send("close 4321")
+    assert list(ws) == ["welcome", "0", "1", "2"]
+    assert ws.closed is not None
+    assert (ws.closed.code, ws.closed.reason, ws.closed.clean) == (4321, "as you like", True)
+    assert list(ws) == []
+    error = ws.receive().exception(10)
+    assert isinstance(error, WebSocketClosedError)
+    assert isinstance(ws.send("late").exception(10), Exception)
+
+
+def test_an_iteration_raises_when_the_connection_is_lost(ws: WebSocket) -> None:
+    ws.send("abort")
+    assert next(ws) == "welcome"
+    with pytest.raises(WebSocketClosedError, match="closed with 1006"):
+        next(ws)
+
+
+def test_asyncio(ws: WebSocket) -> None:
+    async def main() -> None:
+        await ws.send("count 2")
+        assert await ws.receive() == "welcome"
+        assert [await anext(ws), await anext(ws)] == ["0", "1"]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(ws), 0.01)
+        await ws.send("count 1")
+        assert await anext(ws) == "0", "who has stopped waiting takes nothing along"
+        await ws.send("abort")
+        with pytest.raises(WebSocketClosedError):
+            await anext(ws)
+
+    asyncio.run(main())
+
+
+def test_who_waits_first_is_served_first(ws: WebSocket) -> None:
+    waiting = [ws.receive() for _ in range(4)]
+    given_up = waiting.pop(2)
+    assert given_up.cancel()
+    ws.send("count 2")
+    assert [future.result(10) for future in waiting] == ["welcome", "0", "1"]
+
+
+def test_who_does_not_receive_slows_the_server_down(ws: WebSocket) -> None:
+    ws.send("blow 3000")  # 30 MB: more than fits between two sockets
+    assert ws.receive().result(10) == "welcome"
+    total = 0
+    for _ in range(3000):
+        assert len(ws._inbox) < 10  # 64 KiB, and one message
+        message = ws.receive().result(10)
+        assert isinstance(message, bytes)
+        total += len(message)
+    assert total == 30_000_000
+
+
+def test_closing_does_not_wait_for_what_nobody_reads(ws: WebSocket) -> None:
+    ws.send("blow 3000")
+    assert ws.receive().result(10) == "welcome"
+    ws.close(4000, "enough").result(10)
+    assert ws.closed is not None
+    assert ws.closed.code == 4000
+    ws.close().result(10)
+
+
+def test_codes_that_must_not_travel(ws: WebSocket) -> None:
+    with pytest.raises(ValueError, match="1006"):
+        ws.close(1006)
+
+
+def test_a_block_closes_it(loops: EventLoopGroup) -> None:
+    stack = lambda channel: websocket.server_stack() >> Server()  # noqa: E731 - as short as in a program
+    with ServerBootstrap(loops, initializer=stack).bind("local://block") as server:
+        with websocket.connect(loops, "ws://a/", address=server.addresses[0]).result(10) as ws:
+            assert "open" in repr(ws)
+        assert ws.closed is not None
+        assert ws.closed.clean
+        assert "Closed(1000" in repr(ws)
