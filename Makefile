@@ -47,6 +47,7 @@ bench-scale: compiled-env  ## how cost, memory and latency grow with connections
 bench-guard: compiled-env  ## has a hot path become longer?  counts instructions; RECORD=1 records them
 	@tools/system-packages
 	.venv-compiled/bin/python benchmarks/run.py guard $(COMPILED) $(if $(RECORD),--record)
+	$(if $(RECORD),.venv-compiled/bin/python benchmarks/run.py pages)
 
 bench-pages: env  ## the last whole runs of bench and bench-scale, as figures and charts of README and manual
 	.venv/bin/python benchmarks/run.py pages --take

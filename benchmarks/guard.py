@@ -39,13 +39,14 @@ _MANY: Final = 1300
 _TIMEOUT: Final = 110.0  # seconds for one run; all of them take less than two minutes
 
 _TOOLCHAIN: Final = """
-import json, platform, sysconfig
+import importlib.metadata, json, platform
 print(json.dumps({
     "python": f"{platform.python_implementation()} {platform.python_version()}",
     "build": " ".join(platform.python_build()),
     "python_compiler": platform.python_compiler(),
     "libc": " ".join(platform.libc_ver()),
     "machine": platform.machine(),
+    "mypy": next((one.version for one in importlib.metadata.distributions(name="mypy")), "none"),
 }))
 """
 

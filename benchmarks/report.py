@@ -93,7 +93,7 @@ def print_summary(outcomes: Sequence[Outcome], sizes: Sequence[tuple[str, Size]]
             figures = f"{target.must:>6.2f}{target.aim:>6.2f}{ratio:>7}{by_cpu:>8}"
             print(f"{outcome.row.name:37}{pair:46}{figures}  {_judged(found)}")
     for name, size in sizes:
-        print(f"{name:48}{size.figure:58}<= {size.must:g}: {size.value.middle:.2f} {size.unit}  {size.verdict}")
+        print(f"{name:50}{size.figure:58}<= {size.must:g}: {size.value.middle:.2f} {size.unit}  {size.verdict}")
 
 
 def print_missing(outcomes: Sequence[Outcome]) -> None:

@@ -135,7 +135,7 @@ ROWS: Final = (
     ),
     Row(
         "hosted",
-        "frames, 16 in flight, our loop in another's",
+        "frames x 50, 16 in flight, hosted",
         Load("frame", in_flight=16),
         (hosted("framed", "asyncio"), hosted("framed", "uvloop"), ours("framed")),
         (
