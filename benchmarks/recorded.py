@@ -172,11 +172,6 @@ def load(kind: str) -> dict[str, Any] | None:
     return found
 
 
-def newest(kind: str, folder: Path) -> Path | None:
-    """The newest result of a kind."""
-    return max(folder.glob(f"{kind}-*.json"), default=None)
-
-
 def keep(kind: str, document: dict[str, Any]) -> None:
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{kind}.json").write_text(json.dumps(document, indent=1) + "\n")
