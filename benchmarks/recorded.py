@@ -6,7 +6,6 @@ README and manual show these figures, and no others; ``pages.py`` puts them ther
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
