@@ -33,6 +33,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/handler.py",
     "pipeline_net/context.py",
     "pipeline_net/pooled.py",
+    "pipeline_net/ends.py",
     "pipeline_net/pipeline.py",
     "pipeline_net/channel_life.py",
     "pipeline_net/channel_output.py",
@@ -113,6 +114,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/transport/event_loop.py",
     "pipeline_net/transport/timers.py",
     "pipeline_net/transport/wakeup.py",
+    "pipeline_net/transport/bare_socket.py",
     "pipeline_net/transport/stream_channel.py",
     "pipeline_net/transport/server_channel.py",
     "pipeline_net/transport/opening.py",
@@ -187,6 +189,10 @@ _OWNED_LIST: Final = re.compile(
 )
 
 
+# Where mypyc puts the ``__dict__`` of contexts on CPython 3.11.
+_DICT: Final = re.compile(r"^ *\.tp_dictoffset = sizeof\(\w+(?:Context|_Nowhere)Object\),\n", re.MULTILINE)
+
+
 def mend_weak_references(extensions: list[Extension]) -> bool:
     """Let weak references know when a compiled object dies; whether the place for that was found.
 
@@ -194,7 +200,7 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
     1102): a callback is never called, and the reference may lead to what was freed.
     """
     mended = 0
-    for path in (Path(source) for extension in extensions for source in extension.sources):
+    for path in _sources(extensions):
         text = path.read_text()
         if "mend_weak_references" in text:
             return True  # mypyc found its own output up to date
@@ -207,6 +213,24 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
             path.write_text(_OWNED_LIST.sub("", text))
             mended += count
     return mended > 0
+
+
+def leave_out_dicts(extensions: list[Extension]) -> None:
+    """Spare contexts the ``__dict__`` that mypyc gives instances of generic classes, and of no others.
+
+    CPython 3.11 does not learn where the methods of such an instance are, so that it would look up ``write`` whenever a
+    handler says ``ctx.write``.  Later versions learn it, and get no such line.  (Handlers keep theirs: without, Python
+    would not let one class derive from an inbound and an outbound handler.)
+    """
+    for path in _sources(extensions):
+        text = path.read_text()
+        without = _DICT.sub("", text)
+        if without != text:
+            path.write_text(without)
+
+
+def _sources(extensions: list[Extension]) -> list[Path]:
+    return [Path(source) for extension in extensions for source in extension.sources]
 
 
 def compiled_extensions() -> list[Extension]:
@@ -240,6 +264,7 @@ def compiled_extensions() -> list[Extension]:
     if not mend_weak_references(extensions):
         fall_back("mypyc writes other C than was expected, in which weak references would not be safe")
         return []
+    leave_out_dicts(extensions)
     for extension in extensions:
         # mypyc makes warnings errors; a new compiler's new warning is no reason to install the slow build.
         extension.extra_compile_args = [flag for flag in extension.extra_compile_args if flag != "-Werror"]

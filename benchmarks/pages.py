@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from benchmarks import charts, recorded, tables
 from benchmarks.build import HERE
+from benchmarks.curves import CURVES
 from benchmarks.report import RESULTS
 from benchmarks.rows import ROWS
 
@@ -57,20 +58,21 @@ def written(root: Path) -> dict[Path, str]:
 
 def take(say: Callable[[str], object] = print) -> None:
     """Record the newest results, if they are whole: a run of a few rows is no table."""
-    path = recorded.newest("speed", RESULTS)
-    if path is not None:
+    for path in sorted(RESULTS.glob("speed-*.json"), reverse=True):
         document = json.loads(path.read_text())
         absent = {row.key for row in ROWS} - {row["key"] for row in document["rows"]}
         if absent:
             say(f"{path.name} is not taken: it has no {', '.join(sorted(absent))}")
-        else:
-            recorded.keep("speed", recorded.condense(document))
-            say(f"taken: {path.name}")
-    path = recorded.newest("scale", RESULTS)
-    if path is not None:
-        curves: dict[str, Any] = json.loads(path.read_text())
-        recorded.keep("scale", curves)
+            continue
+        recorded.keep("speed", recorded.condense(document))
         say(f"taken: {path.name}")
+        break
+    for path in sorted(RESULTS.glob("scale-*.json"), reverse=True):
+        curves: dict[str, Any] = json.loads(path.read_text())
+        if {curve["key"] for curve in curves["curves"]} >= {curve.key for curve in CURVES}:
+            recorded.keep("scale", curves)
+            say(f"taken: {path.name}")
+            break
 
 
 def main(arguments: list[str]) -> int:

@@ -6,7 +6,6 @@ README and manual show these figures, and no others; ``pages.py`` puts them ther
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
@@ -170,11 +169,6 @@ def load(kind: str) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads(path.read_text())
     return found
-
-
-def newest(kind: str, folder: Path) -> Path | None:
-    """The newest result of a kind."""
-    return max(folder.glob(f"{kind}-*.json"), default=None)
 
 
 def keep(kind: str, document: dict[str, Any]) -> None:

@@ -78,7 +78,7 @@ class Channel(ChannelOutput):
         self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
         self._close_future: ChannelFuture[None] | None = None  # made for the first who asks
         self._is_over = False  # whoever asks for it now gets one that is done
-        self.pipeline = ChannelPipeline(self)
+        self._pipeline = ChannelPipeline(self)
 
     # -- what everybody may ask ---------------------------------------------------------------------
 
@@ -359,6 +359,18 @@ class Channel(ChannelOutput):
         if self.was_registered:
             self.pipeline.fire_channel_unregistered()
         self.pipeline.remove_all()
+
+    def stages_have_left(self) -> None:
+        """The pipeline is empty.  A closed channel does not refer to it any more, so that both are gone as soon as
+        nobody needs them; who asks a closed channel for its pipeline gets a new one.
+        """
+        if self.state == CLOSED and self._pipeline is not None:
+            self._pipeline.fall_apart()
+            self._pipeline = None
+
+    def _make_pipeline(self) -> ChannelPipeline:
+        self._pipeline = pipeline = ChannelPipeline(self)
+        return pipeline
 
     def closed_error(self) -> BaseException:
         """Make the error for whoever uses the channel now: the reason if there is one, else that it is closed."""

@@ -33,9 +33,8 @@ _SMALL: Final = 256  # bytes; … if they are smaller than this on average: a by
 class ChannelOutput(Watched):
     """Takes what the pipeline's head is given to write, and keeps the books of it."""
 
-    pipeline: ChannelPipeline
-
     def __init__(self, options: ChannelOptions) -> None:
+        self._pipeline: ChannelPipeline | None = None
         self.state: i64 = NEW
         self.is_open = True  # nobody has closed it yet
         self.was_active = False
@@ -58,6 +57,12 @@ class ChannelOutput(Watched):
         self._low: i64 = options.write_buffer_low
         self._limit: i64 = options.write_buffer_limit
         self._auto_flush: bool = options.auto_flush
+
+    @property
+    def pipeline(self) -> ChannelPipeline:
+        """The stages; a closed channel has none."""
+        pipeline = self._pipeline
+        return self._make_pipeline() if pipeline is None else pipeline
 
     @property
     def pending_write_bytes(self) -> int:
@@ -193,6 +198,9 @@ class ChannelOutput(Watched):
     def progress(self, count: int) -> None:
         """The kernel has taken ``count`` more bytes: keep promises, see whether it is writable again."""
         self.sent += count
+        if self._promises is None and self._room_until >= 0:  # nearly always: open, writable, and nobody waits
+            self._room_until += count
+            return
         promises = self._promises
         if promises is not None:
             while promises and promises[0][0] <= self.sent:
@@ -276,6 +284,10 @@ class ChannelOutput(Watched):
                 promise.fail_if_pending(error)
 
     # -- what the channel fills in ------------------------------------------------------------------
+
+    def _make_pipeline(self) -> ChannelPipeline:
+        """Make a pipeline without stages."""
+        raise NotImplementedError
 
     @property
     def remote_address(self) -> Any:

@@ -103,11 +103,11 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     to_close: ChannelHandlerContext[Any, Any]
 
     def __init__(self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> None:
-        self.pipeline = pipeline
         self.channel: Channel = pipeline.channel
         self.name = name
         self.handler = handler
         self.is_removed = False
+        self.is_head = False  # the end next to the wire, whose business with a message is done by whoever writes to it
         # What events are called on: the handler, or what stands in for it (a pool's proxy, a removed seat's forwarder).
         self.events: ChannelHandler = handler
         self.inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
@@ -118,6 +118,11 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.prev: ChannelHandlerContext[Any, Any] = self
         self._point_inbound_at(self)
         self._point_outbound_at(self)
+
+    @property
+    def pipeline(self) -> ChannelPipeline:
+        """The pipeline of the channel."""
+        return self.channel.pipeline
 
     @property
     def loop(self) -> Loop:
@@ -273,7 +278,10 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def write(self, msg: MayWrite, promise: ChannelFuture[Any] | None = None) -> None:
         seat = self.to_write
         try:
-            seat.outbound.write(seat, msg, promise)
+            if seat.is_head:
+                seat.channel.transport_write(msg, promise)
+            else:
+                seat.outbound.write(seat, msg, promise)
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
@@ -392,6 +400,18 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.prev = head
         self._point_inbound_at(tail)
         self._point_outbound_at(head)
+
+    def lead_to(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        """As the head of a pipeline that is no more, refer to its tail no longer, nor to itself."""
+        self.next = seat
+        self.prev = seat
+        self._point_inbound_at(seat)
+        self._point_outbound_at(seat)
+
+    def end_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        """As the tail of a pipeline that is no more, refer to its head only: there, operations are refused."""
+        self.next = seat
+        self._point_inbound_at(seat)
 
     def before_successor(self) -> ChannelHandlerContext[Any, Any]:
         """Find, for a removed seat, the living seat from which to fire so that its living successor comes next."""

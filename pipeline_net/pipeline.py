@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .context import EVERY_INBOUND, EVERY_OUTBOUND, ChannelHandlerContext, mask_of
+from .ends import HEAD, NOWHERE, TAIL
 from .errors import PipelineError
-from .handler import ChannelDuplexHandler, ChannelHandler, interpreted_read, overridden_events, refuse_coroutines
+from .handler import ChannelHandler, interpreted_read, overridden_events, refuse_coroutines
 from .loop import StageFacts
 from .pooled import Executor, PooledContext
 
@@ -43,6 +44,7 @@ class ChannelPipeline:
         self.channel = channel
         self._head: Seat = ChannelHandlerContext(self, "head", HEAD)
         self._tail: Seat = ChannelHandlerContext(self, "tail", TAIL)
+        self._head.is_head = True
         self._head.mask = EVERY_OUTBOUND
         self._tail.mask = EVERY_INBOUND
         self._head.next = self._tail
@@ -150,6 +152,8 @@ class ChannelPipeline:
     def remove_all(self) -> None:
         """Take every handler out, from the tail to the head: the last thing that happens to a closed channel."""
         seat = self._head.next
+        if seat is NOWHERE:
+            return
         while seat is not self._tail:
             if isinstance(seat, PooledContext) and seat.is_busy:
                 seat.when_idle(self.remove_all)  # those behind it have yet to hear what it passes on
@@ -161,6 +165,12 @@ class ChannelPipeline:
             if not isinstance(seat, PooledContext):
                 seat.retire(self._head, self._tail)
             seat = self._tail.prev
+        self.channel.stages_have_left()
+
+    def fall_apart(self) -> None:
+        """The channel is closed, and its last stage has left: let go of what refers to itself."""
+        self._head.lead_to(NOWHERE)
+        self._tail.end_at(NOWHERE)
 
     # -- inbound events start at the head, outbound operations at the tail --------------------------
 
@@ -223,7 +233,7 @@ class ChannelPipeline:
     def _seats(self) -> list[Seat]:
         seats: list[Seat] = []
         seat = self._head.next
-        while seat is not self._tail:
+        while seat is not self._tail and seat is not NOWHERE:
             if not isinstance(seat, PooledContext) or not seat.is_leaving:
                 seats.append(seat)
             seat = seat.next
@@ -294,6 +304,8 @@ class ChannelPipeline:
         Args:
             leaving: the seat they replace, whose name is free again.
         """
+        if self._head.next is NOWHERE:
+            raise PipelineError(f"{self.channel} is closed, and its pipeline takes no stages any more")
         taken = {seat.name for seat in self._seats() if seat is not leaving}
         seats: list[Seat] = []
         handlers: set[int] = set()
@@ -435,66 +447,3 @@ def _settle(promise: ChannelFuture[Any], change: Callable[..., Any], args: tuple
         promise.set_exception(exc)
     else:
         promise.set_result(result)
-
-
-class _Head(ChannelDuplexHandler[Any, Any, Any, Any]):
-    """Turns what the stages ask for into what the transport does."""
-
-    def bind(self, ctx: Seat, address: Any, promise: ChannelFuture[Any] | None) -> None:
-        ctx.channel.transport_bind(address, promise)
-
-    def connect(self, ctx: Seat, address: Any, promise: ChannelFuture[Any] | None) -> None:
-        ctx.channel.transport_connect(address, promise)
-
-    def read(self, ctx: Seat) -> None:
-        ctx.channel.transport_read()
-
-    def write(self, ctx: Seat, msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        ctx.channel.transport_write(msg, promise)
-
-    def flush(self, ctx: Seat) -> None:
-        ctx.channel.transport_flush()
-
-    def shutdown_output(self, ctx: Seat, promise: ChannelFuture[Any] | None) -> None:
-        ctx.channel.transport_shutdown_output(promise)
-
-    def close(self, ctx: Seat, promise: ChannelFuture[Any] | None) -> None:
-        ctx.channel.transport_close(promise)
-
-
-class _Tail(ChannelDuplexHandler[Any, Any, Any, Any]):
-    """Ends the events that nobody kept."""
-
-    def exception_caught(self, ctx: Seat, exc: BaseException) -> None:
-        ctx.channel.exception_reached_tail(exc)
-
-    def channel_read(self, ctx: Seat, msg: Any) -> None:
-        ctx.channel.message_reached_tail(msg)
-
-    def channel_eof(self, ctx: Seat) -> None:
-        ctx.close()
-
-    def channel_registered(self, ctx: Seat) -> None:
-        """Nothing follows."""
-
-    def channel_active(self, ctx: Seat) -> None:
-        """Nothing follows."""
-
-    def channel_read_complete(self, ctx: Seat) -> None:
-        """Nothing follows."""
-
-    def channel_writability_changed(self, ctx: Seat) -> None:
-        """Nothing follows."""
-
-    def user_event_triggered(self, ctx: Seat, event: Any) -> None:
-        """Nothing follows."""
-
-    def channel_inactive(self, ctx: Seat) -> None:
-        """Nothing follows."""
-
-    def channel_unregistered(self, ctx: Seat) -> None:
-        """Nothing follows."""
-
-
-HEAD: Final = _Head()  # both are stateless, so one of each serves every pipeline
-TAIL: Final = _Tail()

@@ -18,7 +18,7 @@ _PACKAGE = Path(__file__).parent.parent / "pipeline_net"
 
 # Room: the rooms that it may import.  "transport" means all of transport/.  Each may import itself, and _mypyc.
 _CORE = (
-    "channel_life channel_output errors buffer ring_buffer future handler context pipeline channel options loop"
+    "channel_life channel_output errors buffer ring_buffer future handler context ends pipeline channel options loop"
     " file_region datagram"
 )
 _TABLE = {
@@ -35,7 +35,8 @@ _TABLE = {
     "handler": "errors",
     "context": "handler errors",
     "pooled": "context handler errors",
-    "pipeline": "context handler errors loop pooled",
+    "ends": "context handler",
+    "pipeline": "context ends handler errors loop pooled",
     "channel_life": "",
     "channel_output": "channel_life pipeline errors options loop file_region",
     "channel": "channel_life channel_output pipeline context future errors options loop",

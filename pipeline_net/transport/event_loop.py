@@ -447,9 +447,9 @@ class EventLoop(Loop):
         """Change what a watched descriptor is watched for."""
         self._poller.modify(fd, interest)
 
-    def unwatch(self, fd: int) -> None:
-        """Forget a descriptor; before it is closed."""
-        if self._watched.pop(fd, None) is not None:
+    def unwatch(self, fd: int, edge_and_closed: bool = False) -> None:
+        """Forget a descriptor; before it is closed.  ``edge_and_closed``: see ``Poller.forgets_closed``."""
+        if self._watched.pop(fd, None) is not None and not (edge_and_closed and self._poller.forgets_closed):
             self._poller.unregister(fd)
 
     def expect(self) -> None:

@@ -40,7 +40,6 @@ class BoundSocket:
     def __init__(self, sock: socket.socket, scheme: str, path: str = "") -> None:
         self.sock = sock
         self.scheme = scheme
-        self._kind: Final = (int(sock.family), int(sock.type), sock.proto)
         name = sock.getsockname()
         self.address: Final = format_sockname(scheme, name)
         self.port: int = name[1] if isinstance(name, tuple) else 0
@@ -48,15 +47,6 @@ class BoundSocket:
         self.accepted_name: Any = None if isinstance(name, tuple) and name[0] in ("0.0.0.0", "::") else name
         self._path = os.path.abspath(path) if path else ""  # the process may change its directory
         self._file = _identity(self._path) if path else None
-
-    def accept(self) -> tuple[socket.SocketType, Any]:
-        """Take in the connection that has waited longest, and say where it comes from.
-
-        What ``socket.accept`` does in Python (looking up enumerations, and wrapping the socket for ``makefile`` and its
-        like) costs more than the system call, and nobody here needs it.
-        """
-        fd, remote = self.sock._accept()  # type: ignore[attr-defined]  # the half of socket.accept that is in C
-        return socket.SocketType(*self._kind, fd), remote
 
     def close(self) -> None:
         """Close the socket, and remove its file if that is still the one."""

@@ -20,8 +20,8 @@ ended its output (EPOLLRDHUP), or there is urgent data, at which reading stops (
 An interest of 0 keeps a descriptor registered for ERROR and HANGUP alone.  kqueue and select have no such thing and
 stay silent until something is wanted of them.
 
-Unregister a descriptor *before* it is closed.  The kernel forgets a closed one by itself, but its number is given to
-the next socket at once, and select fails altogether when it is shown a closed one.
+Unregister a descriptor *before* it is closed.  epoll forgets a closed one by itself, unless a forked child has it too,
+but its number is given to the next socket at once, and select fails altogether when it is shown a closed one.
 """
 
 from __future__ import annotations
@@ -103,6 +103,9 @@ _new_kevent: Final[Callable[[int, int, int], Kevent] | None] = getattr(select, "
 class Poller:
     """The interface; of one thread, except :meth:`fileno`."""
 
+    forgets_closed: bool = False
+    """Whether a descriptor that is watched for READ | EDGE need not be unregistered if it is closed next."""
+
     def register(self, fd: int, interest: int) -> None:
         """Watch a descriptor for ``READ``, ``WRITE``, both or neither (0).
 
@@ -155,6 +158,10 @@ class EpollPoller(Poller):
     Args:
         epoll: a ``select.epoll()``, owned by the poller from now on.
     """
+
+    # Only where a forked child has the socket too, there is more news of it, under a number that may be another's by
+    # now: once each, because of EDGE, and that one reads in vain.
+    forgets_closed: bool = True
 
     def __init__(self, epoll: Epoll) -> None:
         self._epoll: Epoll = epoll

@@ -6,6 +6,8 @@ It has no stages of its own; what it accepts has.  What the kernel does, and wha
   the like).  That concerns nobody else: the next one is accepted.
 * Without descriptors left (EMFILE, ENFILE) or memory, ``accept`` fails while the connection stays in the queue, so the
   listener stays readable, and a loop that just tried again would spin.  Accepting pauses for a moment instead.
+* ``accept`` that finds nobody has made a socket in vain, which takes longer than all the rest.  So we do not ask until
+  there is nobody, but for as many as came the last time; if all of them are there, for twice as many the next time.
 * The queue is the place to wait for those who come while ``max_connections`` are open: the kernel keeps them.
 
 Source: accept(2), "Error handling".
@@ -15,7 +17,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,7 @@ from ..channel import Channel, Keeper
 from ..errors import ChannelClosedError
 from ..loop import Listener
 from ..options import ChannelOptions
+from .bare_socket import accept
 from .event_loop import EventLoop
 from .listening import BoundSocket
 from .opening import Initializer, seat_stages
@@ -147,6 +149,7 @@ class ServerChannel(Listener):
         self._on_closed = on_closed
         self._is_watched = False
         self._rest = _SHORTEST_REST
+        self._at_once = 1
 
     def __repr__(self) -> str:
         return f"<ServerChannel {self.address} on {self.loop.name}>"
@@ -181,8 +184,8 @@ class ServerChannel(Listener):
             self.loop.rewatch(self._fd, READ)
 
     def on_events(self, bits: int) -> None:
-        """Accept who waits, a limited number of them."""
-        for _ in range(_MAX_ACCEPTS):
+        """Accept who waits, a limited number of them: who is not among them is reported again."""
+        for accepted in range(self._at_once):
             bound = self._bound
             if bound is None:
                 return  # the initializer of the last one has closed us
@@ -190,9 +193,10 @@ class ServerChannel(Listener):
                 self.loop.rewatch(self._fd, 0)
                 return
             try:
-                sock, remote = bound.accept()
+                sock, remote = accept(bound.sock)
             except BlockingIOError:
                 self._intake.give_place_back()
+                self._at_once = max(accepted, 1)
                 return
             except OSError as exc:
                 self._intake.give_place_back()
@@ -202,6 +206,7 @@ class ServerChannel(Listener):
                 return
             self._rest = _SHORTEST_REST
             self._hand_over(sock, remote)
+        self._at_once = min(self._at_once * 2, _MAX_ACCEPTS)
 
     def events_failed(self, exc: BaseException) -> None:
         if self._bound is not None:
@@ -214,7 +219,7 @@ class ServerChannel(Listener):
         self.loop.schedule(self._rest, self.resume_listening)
         self._rest = min(self._rest * 2, _LONGEST_REST)
 
-    def _hand_over(self, sock: socket.SocketType, remote: Any) -> None:
+    def _hand_over(self, sock: Any, remote: Any) -> None:
         try:
             loop = self._workers.next(remote)
             if loop is self.loop:
@@ -232,7 +237,7 @@ class ServerChannel(Listener):
             logger.exception("%s: nobody takes the connection from %r", self, remote)
             self._drop(sock)
 
-    def _arrive(self, loop: EventLoop, sock: socket.SocketType, remote: Any) -> None:
+    def _arrive(self, loop: EventLoop, sock: Any, remote: Any) -> None:
         try:
             self._take_in(loop, sock, remote)
         except KeyboardInterrupt:
@@ -243,11 +248,11 @@ class ServerChannel(Listener):
         finally:
             loop.arrived()
 
-    def _drop(self, sock: socket.SocketType) -> None:
+    def _drop(self, sock: Any) -> None:
         sock.close()
         self._intake.give_place_back()
 
-    def _take_in(self, loop: EventLoop, sock: socket.SocketType, remote: Any) -> None:
+    def _take_in(self, loop: EventLoop, sock: Any, remote: Any) -> None:
         """Open the channel of a new connection; on the loop where it will live."""
         sock.setblocking(False)
         options = self._intake.options

@@ -40,6 +40,7 @@ from ..errors import AddressError, PipelineError
 from ..file_region import FileRegion
 from ..options import ChannelOptions
 from .address import Address, parse_address
+from .bare_socket import BareSocket
 from .connector import Connector
 from .event_loop import EventLoop
 from .poller import EDGE, ERROR, HANGUP, READ, WRITE
@@ -55,13 +56,13 @@ if sys.platform == "win32":
     _read: Final[Callable[[Any, Any], bytes]] = socket.SocketType.recv
     _write: Final[Callable[[Any, Any], int]] = socket.SocketType.send
 
-    def _handle_of(sock: socket.SocketType) -> Any:
+    def _handle_of(sock: Any) -> Any:
         return sock
 else:
     _read: Final[Callable[[Any, Any], bytes]] = os.read
     _write: Final[Callable[[Any, Any], int]] = os.write
 
-    def _handle_of(sock: socket.SocketType) -> Any:
+    def _handle_of(sock: Any) -> Any:
         return sock.fileno()
 
 
@@ -86,7 +87,7 @@ class StreamChannel(Channel):
         self,
         loop: EventLoop,
         options: ChannelOptions,
-        sock: socket.SocketType | None,
+        sock: socket.SocketType | BareSocket | None,
         remote: Any = None,
         local: Any = None,
     ) -> None:
@@ -170,7 +171,7 @@ class StreamChannel(Channel):
             return
         self.local_address  # noqa: B018 - asked for the last time, so that it stays readable
         if self._interest >= 0:
-            self._event_loop.unwatch(self._fd)
+            self._event_loop.unwatch(self._fd, self._interest == READ and self._edge != 0)
         self._interest = -1
         if self.is_aborted and not self._lingering:  # there, all that was written is in the kernel's hands
             try:
@@ -232,7 +233,7 @@ class StreamChannel(Channel):
             self._on_readable(False)
             return
         if bits & WRITE and self._interest & WRITE:
-            self._on_writable()
+            self._send()
         if bits & (READ | ERROR | HANGUP) and self._sock is not None:
             if self._interest & READ:
                 self._on_readable(True)
@@ -400,9 +401,6 @@ class StreamChannel(Channel):
         if self._interest > 0 and self._interest & WRITE:
             self.reading_changed()  # the kernel has no room and will say when; this may have been one too many
             return
-        self._send()
-
-    def _on_writable(self) -> None:
         self._send()
 
     def _send(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import pages, recorded
+from benchmarks.curves import CURVES
 from benchmarks.rows import ROWS
 
 _ROOT = Path(__file__).parent.parent.parent
@@ -80,7 +81,20 @@ def test_a_run_of_some_rows_is_not_taken(folders: Path) -> None:
     assert recorded.load("speed") is None
 
 
-def test_curves_are_taken(folders: Path) -> None:
-    (folders / "scale-1.json").write_text('{"curves": []}')
+def test_the_newest_whole_run_is_taken(folders: Path) -> None:
+    whole = _result([row.key for row in ROWS])
+    (folders / "speed-1.json").write_text(json.dumps(whole))
+    (folders / "speed-2.json").write_text(json.dumps({**whole, "rounds": 7}))
+    (folders / "speed-3.json").write_text(json.dumps(_result([ROWS[0].key])))
+    said: list[str] = []
+    pages.take(said.append)
+    assert said[-1] == "taken: speed-2.json"
+    assert (recorded.load("speed") or {})["rounds"] == 7
+
+
+def test_curves_are_taken_when_all_are_there(folders: Path) -> None:
+    whole = {"curves": [{"key": curve.key} for curve in CURVES]}
+    (folders / "scale-1.json").write_text(json.dumps(whole))
+    (folders / "scale-2.json").write_text('{"curves": []}')
     pages.take(lambda line: None)
-    assert recorded.load("scale") == {"curves": []}
+    assert recorded.load("scale") == whole

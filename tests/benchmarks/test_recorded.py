@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,12 +91,3 @@ def test_without_us_the_first_is_the_measure(document: dict[str, Any]) -> None:
     row = recorded.read_speed(recorded.condense(document)).row("raw")
     assert row is not None
     assert row.ours.name == "pipeline_net in asyncio"
-
-
-def test_the_newest_result_of_a_kind_is_found(tmp_path: Path) -> None:
-    assert recorded.newest("speed", tmp_path) is None
-    for name in ("speed-20261128-031956.json", "speed-20261129-010000.json", "scale-20261130-010000.json"):
-        (tmp_path / name).write_text("{}")
-    newest = recorded.newest("speed", tmp_path)
-    assert newest is not None
-    assert newest.name == "speed-20261129-010000.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -200,7 +201,7 @@ def test_options_of_the_kernel_reach_every_connection(loops: EventLoopGroup, cli
                     "interval": sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
                     "count": sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
                     "buffer": sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
-                    "blocking": int(sock.getblocking()),
+                    "blocking": int(os.get_blocking(sock.fileno())),
                 }
             )
             done.set()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import struct
+import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -483,3 +486,68 @@ def test_without_auto_read_one_read_lets_one_batch_through(connect: Opener, run:
     channel.auto_read = True
     assert recorder.saw("complete", 2)
     assert bytes(recorder.data) == b"12345678"
+
+
+class Keeper(ChannelInboundHandler[bytes]):
+    def __init__(self) -> None:
+        self.read: list[bytes] = []
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+        self.read.append(msg)
+
+
+def _tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        return near, listener.accept()[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="about epoll")
+def test_a_socket_that_a_forked_child_still_has_disturbs_nobody_once_it_is_closed_here() -> None:
+    # The kernel then keeps on watching it for us, under a number that has no channel or another's.
+    loop = EventLoop()
+    near, far = _tcp_pair()
+    other_near, other_far = _tcp_pair()
+
+    def open_channel(sock: socket.socket, keeper: Keeper) -> StreamChannel:
+        opened: list[StreamChannel] = []
+
+        def on_the_loop() -> None:
+            sock.setblocking(False)
+            opened.append(StreamChannel(loop, ChannelOptions(), sock, sock.getpeername()))
+            opened[0].pipeline.add_last(keeper)
+            opened[0].register()
+            opened[0].activate()
+
+        loop.execute(on_the_loop)
+        loop.run_once(0)
+        return opened[0]
+
+    number = near.fileno()
+    childs = os.dup(number)
+    channel = open_channel(near, Keeper())
+    channel.close()
+    loop.run_once(0)
+    far.sendall(b"news of the old one")
+    began = time.monotonic()
+    for _ in range(10):
+        loop.run_once(0.02)
+    assert time.monotonic() - began > 0.15, "it waits again after the first news"
+
+    os.dup2(other_near.fileno(), number)
+    other_near.close()
+    keeper = Keeper()
+    channel = open_channel(socket.socket(fileno=number), keeper)
+    far.sendall(b"more news")
+    loop.run_once(0.02)
+    far.close()
+    loop.run_once(0.02)
+    assert channel.is_active
+    assert keeper.read == []
+    other_far.sendall(b"mine")
+    while not keeper.read:
+        loop.run_once(1)
+    assert keeper.read == [b"mine"]
+    loop.stop()
+    other_far.close()
+    os.close(childs)

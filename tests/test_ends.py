@@ -1,0 +1,123 @@
+"""The ends of a pipeline: where events and operations end, and what is left of them when the channel is closed."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from typing import Any
+
+import pytest
+
+from pipeline_net import (
+    ChannelClosedError,
+    ChannelFuture,
+    ChannelHandlerContext,
+    ChannelInboundHandler,
+    ChannelPipeline,
+    PipelineError,
+)
+from pipeline_net.testing import EmbeddedChannel
+
+
+class Keeper(ChannelInboundHandler[Any, Any, Any]):
+    """Keeps its seat, as handlers do that answer later."""
+
+    ctx: ChannelHandlerContext[Any, Any]
+
+    def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self.ctx = ctx
+
+
+def closed_channel() -> tuple[EmbeddedChannel, Keeper, ChannelPipeline]:
+    handler = Keeper()
+    channel = EmbeddedChannel(handler)
+    pipeline = channel.pipeline
+    channel.close()
+    channel.run_pending()
+    return channel, handler, pipeline
+
+
+class Here:
+    """Counts those that are there, for channels cannot be referred to weakly."""
+
+    count = 0
+
+    def __init__(self) -> None:
+        Here.count += 1
+
+    def __del__(self) -> None:
+        Here.count -= 1
+
+
+def test_a_closed_channel_and_its_pipeline_are_gone_without_the_garbage_collector() -> None:
+    class Stage(ChannelInboundHandler[Any, Any, Any]):
+        def __init__(self) -> None:
+            self.here = Here()
+
+    gc.collect()
+    gc.disable()
+    try:
+        channel = EmbeddedChannel(Stage(), Stage())
+        channel.attrs["here"] = Here()
+        assert Here.count == 3
+        channel.close()
+        channel.run_pending()
+        assert Here.count == 1, "the stages have left"
+        del channel
+        assert Here.count == 0
+    finally:
+        gc.enable()
+
+
+def test_the_seat_of_a_closed_channel_refuses_what_is_written() -> None:
+    channel, handler, pipeline = closed_channel()
+    for seat in (handler.ctx, pipeline):
+        promise: ChannelFuture[Any] = channel.new_promise()
+        seat.write(b"late", promise)
+        with pytest.raises(ChannelClosedError, match="is closed"):
+            promise.result()
+    assert channel.read_outbound() is None
+
+
+def test_a_message_that_comes_too_late_reaches_the_tail_of_its_channel() -> None:
+    channel, handler, _ = closed_channel()
+    handler.ctx.fire_channel_read("late")
+    handler.ctx.fire_channel_eof()
+    assert channel.read_inbound() == "late"
+
+
+def test_an_exception_that_comes_too_late_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    _, _, pipeline = closed_channel()
+    with caplog.at_level(logging.ERROR, "pipeline_net.pipeline"):
+        pipeline.fire_exception_caught(ValueError("late"))
+    assert [record.message for record in caplog.records] == ["an exception came when its channel was closed already"]
+
+
+def test_other_events_of_a_pipeline_that_is_no_more_end_quietly(caplog: pytest.LogCaptureFixture) -> None:
+    _, _, pipeline = closed_channel()
+    pipeline.fire_channel_registered()
+    pipeline.fire_channel_active()
+    pipeline.fire_channel_read("late")
+    pipeline.fire_channel_read_complete()
+    pipeline.fire_channel_eof()
+    pipeline.fire_channel_writability_changed()
+    pipeline.fire_user_event_triggered("late")
+    pipeline.fire_channel_inactive()
+    pipeline.fire_channel_unregistered()
+    assert caplog.records == []
+
+
+def test_a_closed_channel_has_a_pipeline_without_stages() -> None:
+    channel, handler, pipeline = closed_channel()
+    for each in (channel.pipeline, handler.ctx.pipeline, pipeline):
+        assert each.names == []
+        assert len(each) == 0
+        assert each.first is None
+        assert repr(each).endswith("  (no stages)\n>")
+    pipeline.remove_all()  # again, which changes nothing
+
+
+def test_a_pipeline_that_is_no_more_takes_no_stages() -> None:
+    _, _, pipeline = closed_channel()
+    with pytest.raises(PipelineError, match="is closed, and its pipeline takes no stages any more"):
+        pipeline.add_last(Keeper())
