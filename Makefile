@@ -3,11 +3,15 @@
 PORT ?= 6379
 PYTEST_ARGS ?=
 
+# What the benchmarks are told: make bench ROW='redis-*' ROUNDS=3 SECONDS=0.5
+COMPILED := --python .venv-compiled/bin/python
+CHOSEN = $(if $(ROW),--row '$(ROW)') $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
+
 # Processes that tests start import what their environment holds, not the tree they happen to be started in.
 SAFE := PYTHONSAFEPATH=1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types test-pure test-compiled bench soak docs env compiled-env clean
+.PHONY: help run test lint types test-pure test-compiled bench bench-scale bench-guard bench-pages soak docs env compiled-env clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -32,8 +36,21 @@ test-compiled: compiled-env  ## every test again, in the compiled build
 	@tools/system-packages
 	$(SAFE) PIPELINE_NET_EXPECT=compiled .venv-compiled/bin/pytest $(PYTEST_ARGS)
 
-bench: env compiled-env  ## the claims about speed, measured side by side
-	.venv/bin/python benchmarks/run.py --python .venv-compiled/bin/python --pure-python .venv/bin/python
+bench: env compiled-env  ## the claims about speed, measured side by side (ROW=frames-16 or a glob, ROUNDS=5, SECONDS=1)
+	@tools/bench-packages
+	.venv/bin/python benchmarks/run.py $(COMPILED) --pure-python .venv/bin/python $(CHOSEN)
+
+bench-scale: compiled-env  ## how cost, memory and latency grow with connections, sizes, loops (ROW=, ROUNDS=, SECONDS=)
+	@tools/bench-packages
+	.venv-compiled/bin/python benchmarks/run.py scale $(COMPILED) $(CHOSEN)
+
+bench-guard: compiled-env  ## has a hot path become longer?  counts instructions; RECORD=1 records them
+	@tools/system-packages
+	.venv-compiled/bin/python benchmarks/run.py guard $(COMPILED) $(if $(RECORD),--record)
+	$(if $(RECORD),.venv-compiled/bin/python benchmarks/run.py pages)
+
+bench-pages: env  ## the last whole runs of bench and bench-scale, as figures and charts of README and manual
+	.venv/bin/python benchmarks/run.py pages --take
 
 soak: env compiled-env  ## thousands of peers that behave badly, for a minute; then the server's books are checked
 	.venv/bin/python benchmarks/holding_up.py --python .venv-compiled/bin/python

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import median
 from typing import Final, Literal
 
 from attrs import Factory, define, frozen
 
+from benchmarks.build import BenchmarkError
+from benchmarks.contenders import Contender
 from benchmarks.load import Driver
-from benchmarks.process import BenchmarkError, Cores, Python, ServerProcess
-from benchmarks.rows import Contender, Row, Target
+from benchmarks.process import Cores, Python, ServerProcess
+from benchmarks.rows import Row, Target
 
 Verdict = Literal["falls short", "meets", "reaches the aim", "not measured"]
 
+_OVERHEAD: Final = 0.35  # seconds of one measurement beside the measured ones: warming up, and ending
+_STARTING: Final = 1.7  # seconds to start and prime one server
 CROWDED: Final = 0.05  # of the time spent waiting for a core: identical servers then differ by 10 % and more
 
 
@@ -29,6 +34,7 @@ class Sample:
     waited: float  # share of the time that the server was ready, but its core ran somebody else
     p50_us: float
     p99_us: float
+    p99_9_us: float  # 0 for redis-benchmark and wrk, which do not tell
     busy: float  # share of its core that the generator used
     per_read: float  # replies that one recv of the generator brought, on average; 0 for redis-benchmark
     load_waited: float  # as waited, for the generator
@@ -93,6 +99,12 @@ class Outcome:
         )
 
 
+def expected_seconds(rows: Sequence[Row], rounds: int, seconds: float) -> float:
+    """About how long the rows will take."""
+    contenders = [contender for row in rows for contender in row.contenders]
+    return sum(_STARTING + contender.warm_up + rounds * (seconds + _OVERHEAD) for contender in contenders)
+
+
 class Contest:
     """Runs rows: all servers of a row live at once (idle ones cost nothing) and take turns under the load."""
 
@@ -112,7 +124,7 @@ class Contest:
             for contender in row.contenders:
                 try:
                     server = running.enter_context(self._start(contender))
-                    rates[contender.name] = self._driver.prime(row, server.port)
+                    rates[contender.name] = self._driver.prime(row, server.port, contender.warm_up)
                     servers.append(server)
                 except BenchmarkError as exc:
                     outcome.problems[contender.name] = str(exc)
@@ -151,6 +163,7 @@ class Contest:
             waited=waited / wall,
             p50_us=figures.p50_us,
             p99_us=figures.p99_us,
+            p99_9_us=figures.p99_9_us,
             busy=figures.busy,
             per_read=figures.per_read,
             load_waited=figures.waited,

@@ -16,37 +16,25 @@
  * Output: one line of JSON.  Exit: 0 done, 1 a wrong reply, 2 usage, 3 the connection or the system failed.
  */
 #define _GNU_SOURCE
+#define NAME "load"
+#include "load.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { WRONG_REPLY = 1, USAGE = 2, TROUBLE = 3 };
 enum mode { RAW, FRAME, LINE, CHURN };
 
-#define SECOND 1000000000ull
 #define STAMP 16                 /* bytes: 5 digits of connection, 11 of message number, 6 bits each */
-#define STAMP_EVERY 4096         /* bytes between two stamps of one message */
 #define PREFIX 4                 /* bytes of the length field */
-#define READ_SIZE (256 * 1024)   /* bytes a recv may bring; the buffer stays in the second-level cache */
-#define STALLED (10 * SECOND)    /* no byte from any connection for that long: the server hangs */
 #define SOURCES 200              /* 127.0.0.1 … .200 take turns, so that churn does not run out of ports in TIME_WAIT */
-#define EVENTS 256
 
 struct connection {
     int fd;
@@ -73,53 +61,7 @@ static size_t wire;              /* bytes of one message as sent */
 static size_t ring_size;
 static int poller;
 static char read_buffer[READ_SIZE];
-static bool issuing = true;
-static uint64_t counted_from, counted_to;
-static uint64_t counted, total, in_air, last_progress, churned, reads;
-
-static void fail(int status, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("load: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(status);
-}
-
-static uint64_t now_ns(void) {
-    struct timespec moment;
-    clock_gettime(CLOCK_MONOTONIC, &moment);
-    return (uint64_t)moment.tv_sec * SECOND + (uint64_t)moment.tv_nsec;
-}
-
-/* --- latency: a histogram with 64 steps per power of two (1.6 % wide) ------------------------------------------------ */
-
-#define STEPS 64
-#define STEP_BITS 6
-static uint64_t histogram[64 * STEPS];
-
-static inline void record(uint64_t ns) {
-    if (ns < STEPS) {
-        histogram[ns]++;
-        return;
-    }
-    int power = 63 - __builtin_clzll(ns);
-    histogram[(power - STEP_BITS + 1) * STEPS + ((ns >> (power - STEP_BITS)) & (STEPS - 1))]++;
-}
-
-static double percentile_us(double share) {
-    uint64_t wanted = (uint64_t)(share * (double)counted), seen = 0;
-    for (int at = 0; at < 64 * STEPS; at++) {
-        seen += histogram[at];
-        if (seen > wanted) {
-            int power = at / STEPS;
-            uint64_t ns = power == 0 ? (uint64_t)at : (uint64_t)(STEPS + at % STEPS) << (power - 1);
-            return (double)ns / 1000.0;
-        }
-    }
-    return 0.0;
-}
+static uint64_t churned;
 
 /* --- messages --------------------------------------------------------------------------------------------------------- */
 
@@ -128,13 +70,11 @@ static char digit(uint64_t bits) {
 }
 
 static void prepare_ring(struct connection *c) {
-    uint64_t random = 0x9E3779B97F4A7C15ull * (c->id + 1);
+    uint64_t random = seed_of(c->id);
     if ((c->ring = malloc(ring_size)) == NULL || (c->issued_at = calloc(options.in_flight, sizeof(uint64_t))) == NULL)
         fail(TROUBLE, "out of memory for %u connections", options.connections);
-    for (size_t at = 0; at < ring_size; at++) {
-        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
-        c->ring[at] = digit(random >> 20);
-    }
+    for (size_t at = 0; at < ring_size; at++)
+        c->ring[at] = digit(next_random(&random));
     for (uint32_t slot = 0; slot < options.in_flight; slot++) {
         char *message = c->ring + slot * wire;
         if (options.mode == FRAME) {
@@ -239,10 +179,8 @@ static void count_answers(struct connection *c, uint64_t now) {
     bool inside = now >= counted_from && now < counted_to;
     for (uint64_t complete = c->received / wire; c->answered < complete; c->answered++) {
         total++, in_air--;
-        if (inside) {
-            counted++;
+        if (inside)
             record(now - c->issued_at[c->answered % options.in_flight]);
-        }
     }
 }
 
@@ -328,35 +266,17 @@ static void parse(int argc, char **argv) {
     }
     if (options.address_length == 0)
         fail(USAGE, "--target is missing");
-    if (options.size <= STAMP || options.connections == 0 || options.in_flight == 0)
-        fail(USAGE, "size must be above %d, connections and in-flight above 0", STAMP);
+    if (options.size < STAMP + (options.mode == LINE) || options.connections == 0 || options.in_flight == 0)
+        fail(USAGE, "size must be at least %d (lines: one more), connections and in-flight above 0", STAMP);
     if (options.mode == CHURN && options.in_flight != 1)
         fail(USAGE, "churn has one message in flight");
     wire = options.size + (options.mode == FRAME ? PREFIX : 0);
     ring_size = wire * options.in_flight;
 }
 
-/* Seconds that this thread was ready to run while its core ran somebody else; 0 where the kernel does not tell. */
-static double waited_seconds(void) {
-    unsigned long long ran, waited = 0;
-    FILE *file = fopen("/proc/self/schedstat", "r");
-    if (file != NULL) {
-        if (fscanf(file, "%llu %llu", &ran, &waited) != 2)
-            waited = 0;
-        fclose(file);
-    }
-    return (double)waited / 1e9;
-}
-
-static double cpu_seconds(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 int main(int argc, char **argv) {
     parse(argc, argv);
+    allow_descriptors(options.connections);
     struct connection *connections = calloc(options.connections, sizeof *connections);
     if (connections == NULL || (poller = epoll_create1(EPOLL_CLOEXEC)) < 0)
         fail(TROUBLE, "epoll_create1: %s", strerror(errno));
@@ -365,17 +285,13 @@ int main(int argc, char **argv) {
         prepare_ring(&connections[id]);
         open_connection(&connections[id]);
     }
-    double cpu_before = cpu_seconds(), waited_before = waited_seconds();
-    uint64_t now = now_ns(), started = now;
-    last_progress = now;
-    counted_from = now + (uint64_t)(options.warm_up * 1e9);
-    counted_to = counted_from + (uint64_t)(options.seconds * 1e9);
+    uint64_t now = start_counting(options.warm_up, options.seconds);
     for (uint32_t id = 0; id < options.connections; id++) {
         for (uint32_t slot = 0; slot < options.in_flight; slot++)
             issue(&connections[id], now);
         send_issued(&connections[id]);
     }
-    while (issuing || in_air > 0) { /* after the measured time, what is in the air must still come back, and right */
+    while (issuing || in_air > 0) {
         struct epoll_event events[EVENTS];
         int ready = epoll_wait(poller, events, EVENTS, 100);
         if (ready < 0 && errno != EINTR)
@@ -387,18 +303,8 @@ int main(int argc, char **argv) {
             if (events[at].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
                 receive(c);
         }
-        now = now_ns();
-        issuing = now < counted_to;
-        if (now > last_progress && now - last_progress > STALLED)
-            fail(TROUBLE, "no reply for %llu s; %llu messages in the air", STALLED / SECOND, (unsigned long long)in_air);
+        go_on_or_give_up();
     }
-    double wall = (double)(now - started) / 1e9;
-    double busy = (cpu_seconds() - cpu_before) / wall, waited = (waited_seconds() - waited_before) / wall;
-    printf("{\"messages\": %llu, \"total\": %llu, \"seconds\": %.6f, \"rate\": %.1f, \"mb_per_s\": %.3f, "
-           "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p99_9_us\": %.1f, \"load_busy\": %.3f, \"load_waited\": %.3f, "
-           "\"replies_per_read\": %.2f}\n",
-           (unsigned long long)counted, (unsigned long long)total, options.seconds, (double)counted / options.seconds,
-           (double)counted * (double)options.size / options.seconds / 1e6, percentile_us(0.5), percentile_us(0.99),
-           percentile_us(0.999), busy, waited, reads == 0 ? 0.0 : (double)total / (double)reads);
+    print_figures(options.size, options.seconds);
     return 0;
 }

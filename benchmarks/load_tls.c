@@ -7,32 +7,19 @@
  * Output: one line of JSON, as load.c writes it.  Exit: 0 done, 1 a wrong reply, 2 usage, 3 the connection or the system failed.
  */
 #define _GNU_SOURCE
+#define NAME "load_tls"
+#include "load.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { WRONG_REPLY = 1, USAGE = 2, TROUBLE = 3 };
-
-#define SECOND 1000000000ull
 #define STAMP 8                  /* bytes: 3 of the connection, 5 of the message number */
-#define STAMP_EVERY 4096         /* bytes between two stamps of one message */
-#define READ_SIZE (256 * 1024)
-#define STALLED (10 * SECOND)    /* no byte from any connection for that long: the server hangs */
-#define EVENTS 256
 
 struct connection {
     int fd;
@@ -54,43 +41,11 @@ static struct {
 
 static int poller;
 static char read_buffer[READ_SIZE];
-static bool issuing = true;
-static uint64_t counted_from, counted_to, counted, total, in_air, last_progress, reads;
-static uint64_t *latencies, latencies_size;
 
-static void fail(int status, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("load_tls: ", stderr);
-    vfprintf(stderr, format, arguments);
-    unsigned long error = ERR_get_error();
-    fprintf(stderr, "%s%s\n", error ? ": " : "", error ? ERR_reason_error_string(error) : "");
-    va_end(arguments);
-    exit(status);
-}
-
-static uint64_t now_ns(void) {
-    struct timespec moment;
-    clock_gettime(CLOCK_MONOTONIC, &moment);
-    return (uint64_t)moment.tv_sec * SECOND + (uint64_t)moment.tv_nsec;
-}
-
-static void record(uint64_t ns) {
-    if (counted == latencies_size) {
-        latencies_size = latencies_size ? latencies_size * 2 : 65536;
-        if ((latencies = realloc(latencies, latencies_size * sizeof *latencies)) == NULL)
-            fail(TROUBLE, "out of memory");
-    }
-    latencies[counted++] = ns;
-}
-
-static int compare(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static double percentile_us(double share) {
-    return counted == 0 ? 0.0 : (double)latencies[(uint64_t)(share * (double)(counted - 1))] / 1000.0;
+/* OpenSSL's own words for what has just gone wrong. */
+static const char *openssl_reason(void) {
+    const char *reason = ERR_reason_error_string(ERR_get_error());
+    return reason != NULL ? reason : "no reason given";
 }
 
 static void watch_output(struct connection *c, bool wanted) {
@@ -109,7 +64,7 @@ static void send_rest(struct connection *c) {
         if (SSL_write_ex(c->tls, c->message + c->sent, options.size - c->sent, &taken) != 1) {
             int error = SSL_get_error(c->tls, 0);
             if (error != SSL_ERROR_WANT_WRITE && error != SSL_ERROR_WANT_READ)
-                fail(TROUBLE, "SSL_write on connection %u", c->id);
+                fail(TROUBLE, "SSL_write on connection %u: %s", c->id, openssl_reason());
             watch_output(c, true);
             return;
         }
@@ -136,7 +91,8 @@ static void receive(struct connection *c) {
             int error = SSL_get_error(c->tls, 0);
             if (error == SSL_ERROR_WANT_READ)
                 return;
-            fail(TROUBLE, "SSL_read on connection %u after %llu messages", c->id, (unsigned long long)c->number);
+            fail(TROUBLE, "SSL_read on connection %u after %llu messages: %s", c->id, (unsigned long long)c->number,
+                 openssl_reason());
         }
         reads++;
         last_progress = now_ns();
@@ -158,23 +114,21 @@ static void receive(struct connection *c) {
 
 static void open_connection(struct connection *c, SSL_CTX *context, uint32_t id) {
     int on = 1;
-    uint64_t random = 0x9E3779B97F4A7C15ull * (id + 1);
+    uint64_t random = seed_of(id);
     c->id = id;
     if ((c->message = malloc(options.size)) == NULL)
         fail(TROUBLE, "out of memory");
-    for (size_t at = 0; at < options.size; at++) {
-        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
-        c->message[at] = (char)(random >> 20);
-    }
+    for (size_t at = 0; at < options.size; at++)
+        c->message[at] = (char)next_random(&random);
     if ((c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0 ||
         connect(c->fd, (struct sockaddr *)&options.address, sizeof options.address) < 0)
         fail(TROUBLE, "connect: %s", strerror(errno));
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if ((c->tls = SSL_new(context)) == NULL || SSL_set_fd(c->tls, c->fd) != 1)
-        fail(TROUBLE, "SSL_new");
+        fail(TROUBLE, "SSL_new: %s", openssl_reason());
     SSL_set1_host(c->tls, "localhost");
     if (SSL_connect(c->tls) != 1)
-        fail(TROUBLE, "handshake of connection %u", id);
+        fail(TROUBLE, "handshake of connection %u: %s", id, openssl_reason());
     if (fcntl(c->fd, F_SETFL, O_NONBLOCK) < 0)
         fail(TROUBLE, "fcntl: %s", strerror(errno));
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
@@ -213,30 +167,12 @@ static void parse(int argc, char **argv) {
         fail(USAGE, "--target and --ca are needed; size is at least %d, connections at least 1", STAMP);
 }
 
-/* Seconds that this thread was ready to run while its core ran somebody else; 0 where the kernel does not tell. */
-static double waited_seconds(void) {
-    unsigned long long ran, waited = 0;
-    FILE *file = fopen("/proc/self/schedstat", "r");
-    if (file != NULL) {
-        if (fscanf(file, "%llu %llu", &ran, &waited) != 2)
-            waited = 0;
-        fclose(file);
-    }
-    return (double)waited / 1e9;
-}
-
-static double cpu_seconds(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 int main(int argc, char **argv) {
     parse(argc, argv);
+    allow_descriptors(options.connections);
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL || SSL_CTX_load_verify_locations(context, options.ca, NULL) != 1)
-        fail(TROUBLE, "%s", options.ca);
+        fail(TROUBLE, "%s: %s", options.ca, openssl_reason());
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     struct connection *connections = calloc(options.connections, sizeof *connections);
@@ -244,14 +180,10 @@ int main(int argc, char **argv) {
         fail(TROUBLE, "epoll_create1: %s", strerror(errno));
     for (uint32_t id = 0; id < options.connections; id++)
         open_connection(&connections[id], context, id);
-    double cpu_before = cpu_seconds(), waited_before = waited_seconds();
-    uint64_t now = now_ns(), started = now;
-    last_progress = now;
-    counted_from = now + (uint64_t)(options.warm_up * 1e9);
-    counted_to = counted_from + (uint64_t)(options.seconds * 1e9);
+    start_counting(options.warm_up, options.seconds);
     for (uint32_t id = 0; id < options.connections; id++)
         issue(&connections[id]);
-    while (issuing || in_air > 0) { /* after the measured time, what is in the air must still come back, and right */
+    while (issuing || in_air > 0) {
         struct epoll_event events[EVENTS];
         int ready = epoll_wait(poller, events, EVENTS, 100);
         if (ready < 0 && errno != EINTR)
@@ -262,19 +194,8 @@ int main(int argc, char **argv) {
                 send_rest(c);
             receive(c);
         }
-        now = now_ns();
-        issuing = now < counted_to;
-        if (now > last_progress && now - last_progress > STALLED)
-            fail(TROUBLE, "no reply for %llu s; %llu messages in the air", STALLED / SECOND, (unsigned long long)in_air);
+        go_on_or_give_up();
     }
-    double wall = (double)(now - started) / 1e9;
-    double busy = (cpu_seconds() - cpu_before) / wall, waited = (waited_seconds() - waited_before) / wall;
-    qsort(latencies, counted, sizeof *latencies, compare);
-    printf("{\"messages\": %llu, \"total\": %llu, \"seconds\": %.6f, \"rate\": %.1f, \"mb_per_s\": %.3f, "
-           "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p99_9_us\": %.1f, \"load_busy\": %.3f, \"load_waited\": %.3f, "
-           "\"replies_per_read\": %.2f}\n",
-           (unsigned long long)counted, (unsigned long long)total, options.seconds, (double)counted / options.seconds,
-           (double)counted * (double)options.size / options.seconds / 1e6, percentile_us(0.5), percentile_us(0.99),
-           percentile_us(0.999), busy, waited, reads == 0 ? 0.0 : (double)total / (double)reads);
+    print_figures(options.size, options.seconds);
     return 0;
 }

@@ -8,35 +8,22 @@
  * Output: one line of JSON.  Exit: 0 done, 1 a wrong reply, 2 usage, 3 the connection or the system failed.
  */
 #define _GNU_SOURCE
+#define NAME "load_websocket"
+#include "load.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { WRONG_REPLY = 1, USAGE = 2, TROUBLE = 3 };
-
-#define SECOND 1000000000ull
 #define STAMP 16                 /* bytes: 5 digits of connection, 11 of message number, 6 bits each */
-#define STAMP_EVERY 4096         /* bytes between two stamps of one message */
 #define KEY 4                    /* bytes of a mask */
-#define READ_SIZE (256 * 1024)   /* bytes a recv may bring; the buffer stays in the second-level cache */
-#define STALLED (10 * SECOND)    /* no byte from any connection for that long: the server hangs */
-#define EVENTS 256
 
 struct connection {
     int fd;
@@ -63,53 +50,6 @@ static size_t prefix;            /* bytes in front of the payload of a server's 
 static size_t out_wire, in_wire; /* bytes of one message, there and back */
 static int poller;
 static char read_buffer[READ_SIZE];
-static bool issuing = true;
-static uint64_t counted_from, counted_to;
-static uint64_t counted, total, in_air, last_progress, reads;
-
-static void fail(int status, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("load: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    exit(status);
-}
-
-static uint64_t now_ns(void) {
-    struct timespec moment;
-    clock_gettime(CLOCK_MONOTONIC, &moment);
-    return (uint64_t)moment.tv_sec * SECOND + (uint64_t)moment.tv_nsec;
-}
-
-/* --- latency: a histogram with 64 steps per power of two (1.6 % wide) ------------------------------------------------ */
-
-#define STEPS 64
-#define STEP_BITS 6
-static uint64_t histogram[64 * STEPS];
-
-static inline void record(uint64_t ns) {
-    if (ns < STEPS) {
-        histogram[ns]++;
-        return;
-    }
-    int power = 63 - __builtin_clzll(ns);
-    histogram[(power - STEP_BITS + 1) * STEPS + ((ns >> (power - STEP_BITS)) & (STEPS - 1))]++;
-}
-
-static double percentile_us(double share) {
-    uint64_t wanted = (uint64_t)(share * (double)counted), seen = 0;
-    for (int at = 0; at < 64 * STEPS; at++) {
-        seen += histogram[at];
-        if (seen > wanted) {
-            int power = at / STEPS;
-            uint64_t ns = power == 0 ? (uint64_t)at : (uint64_t)(STEPS + at % STEPS) << (power - 1);
-            return (double)ns / 1000.0;
-        }
-    }
-    return 0.0;
-}
 
 /* --- messages --------------------------------------------------------------------------------------------------------- */
 
@@ -134,20 +74,15 @@ static void put_header(char *at, bool masked) {
         at[1] |= (char)0x80;
 }
 
-static uint64_t next_random(struct connection *c) {
-    c->random ^= c->random << 13, c->random ^= c->random >> 7, c->random ^= c->random << 17;
-    return c->random;
-}
-
 static void prepare_rings(struct connection *c) {
-    c->random = 0x9E3779B97F4A7C15ull * (c->id + 1);
+    c->random = seed_of(c->id);
     c->out_ring = malloc(out_wire * options.in_flight);
     c->in_ring = malloc(in_wire * options.in_flight);
     c->issued_at = calloc(options.in_flight, sizeof(uint64_t));
     if (c->out_ring == NULL || c->in_ring == NULL || c->issued_at == NULL)
         fail(TROUBLE, "out of memory for %u connections", options.connections);
     for (size_t at = 0; at < in_wire * options.in_flight; at++)
-        c->in_ring[at] = digit(next_random(c) >> 20);
+        c->in_ring[at] = digit(next_random(&c->random));
     for (uint32_t slot = 0; slot < options.in_flight; slot++) {
         put_header(c->out_ring + slot * out_wire, true);
         put_header(c->in_ring + slot * in_wire, false);
@@ -155,7 +90,7 @@ static void prepare_rings(struct connection *c) {
 }
 
 static void issue(struct connection *c, uint64_t now) {
-    uint32_t slot = (uint32_t)(c->issued % options.in_flight), key = (uint32_t)(next_random(c) >> 16);
+    uint32_t slot = (uint32_t)(c->issued % options.in_flight), key = (uint32_t)next_random(&c->random);
     char stamp[STAMP], *payload = c->in_ring + slot * in_wire + prefix, *masked = c->out_ring + slot * out_wire + prefix + KEY;
     for (int at = 0; at < 5; at++)
         stamp[at] = digit((uint64_t)c->id >> (6 * at));
@@ -261,10 +196,8 @@ static void count_answers(struct connection *c, uint64_t now) {
     bool inside = now >= counted_from && now < counted_to;
     for (uint64_t complete = c->received / in_wire; c->answered < complete; c->answered++) {
         total++, in_air--;
-        if (inside) {
-            counted++;
+        if (inside)
             record(now - c->issued_at[c->answered % options.in_flight]);
-        }
     }
 }
 
@@ -342,27 +275,9 @@ static void parse(int argc, char **argv) {
     out_wire = in_wire + KEY;
 }
 
-/* Seconds that this thread was ready to run while its core ran somebody else; 0 where the kernel does not tell. */
-static double waited_seconds(void) {
-    unsigned long long ran, waited = 0;
-    FILE *file = fopen("/proc/self/schedstat", "r");
-    if (file != NULL) {
-        if (fscanf(file, "%llu %llu", &ran, &waited) != 2)
-            waited = 0;
-        fclose(file);
-    }
-    return (double)waited / 1e9;
-}
-
-static double cpu_seconds(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
 int main(int argc, char **argv) {
     parse(argc, argv);
+    allow_descriptors(options.connections);
     struct connection *connections = calloc(options.connections, sizeof *connections);
     if (connections == NULL || (poller = epoll_create1(EPOLL_CLOEXEC)) < 0)
         fail(TROUBLE, "epoll_create1: %s", strerror(errno));
@@ -371,17 +286,13 @@ int main(int argc, char **argv) {
         prepare_rings(&connections[id]);
         open_connection(&connections[id]);
     }
-    double cpu_before = cpu_seconds(), waited_before = waited_seconds();
-    uint64_t now = now_ns(), started = now;
-    last_progress = now;
-    counted_from = now + (uint64_t)(options.warm_up * 1e9);
-    counted_to = counted_from + (uint64_t)(options.seconds * 1e9);
+    uint64_t now = start_counting(options.warm_up, options.seconds);
     for (uint32_t id = 0; id < options.connections; id++) {
         for (uint32_t slot = 0; slot < options.in_flight; slot++)
             issue(&connections[id], now);
         send_issued(&connections[id]);
     }
-    while (issuing || in_air > 0) { /* after the measured time, what is in the air must still come back, and right */
+    while (issuing || in_air > 0) {
         struct epoll_event events[EVENTS];
         int ready = epoll_wait(poller, events, EVENTS, 100);
         if (ready < 0 && errno != EINTR)
@@ -393,18 +304,8 @@ int main(int argc, char **argv) {
             if (events[at].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
                 receive(c);
         }
-        now = now_ns();
-        issuing = now < counted_to;
-        if (now > last_progress && now - last_progress > STALLED)
-            fail(TROUBLE, "no reply for %llu s; %llu messages in the air", STALLED / SECOND, (unsigned long long)in_air);
+        go_on_or_give_up();
     }
-    double wall = (double)(now - started) / 1e9;
-    double busy = (cpu_seconds() - cpu_before) / wall, waited = (waited_seconds() - waited_before) / wall;
-    printf("{\"messages\": %llu, \"total\": %llu, \"seconds\": %.6f, \"rate\": %.1f, \"mb_per_s\": %.3f, "
-           "\"p50_us\": %.1f, \"p99_us\": %.1f, \"p99_9_us\": %.1f, \"load_busy\": %.3f, \"load_waited\": %.3f, "
-           "\"replies_per_read\": %.2f}\n",
-           (unsigned long long)counted, (unsigned long long)total, options.seconds, (double)counted / options.seconds,
-           (double)counted * (double)options.size / options.seconds / 1e6, percentile_us(0.5), percentile_us(0.99),
-           percentile_us(0.999), busy, waited, reads == 0 ? 0.0 : (double)total / (double)reads);
+    print_figures(options.size, options.seconds);
     return 0;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import shutil
 import signal
@@ -17,17 +18,14 @@ from typing import IO, Final
 
 from attrs import frozen
 
-from benchmarks.rows import PORT, Contender
+from benchmarks.build import BUILDS, HERE, BenchmarkError
+from benchmarks.contenders import PORT, Contender
 
-HERE: Final = Path(__file__).resolve().parent
 _START_TIMEOUT: Final = 20.0  # seconds until a server must have printed its port
 _STOP_TIMEOUT: Final = 5.0  # seconds between SIGTERM and SIGKILL
+_SPARE_DESCRIPTORS: Final = 200  # beside the connections
 _TICK: Final = 1.0 / os.sysconf("SC_CLK_TCK")  # seconds; the unit of utime and stime
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")  # bytes; the unit of statm
-
-
-class BenchmarkError(Exception):
-    """A server or a load generator did not do what it was asked; the message says which and why."""
 
 
 @frozen
@@ -50,13 +48,17 @@ class Python:
     path: str
     environment: dict[str, str]
     build: str  # "compiled", "pure", or why there is none
+    version: str = ""
 
     @classmethod
     def examine(cls, path: str) -> Python:
         """Ask the interpreter itself, in a directory from which it cannot import the source tree by accident."""
         path = os.path.abspath(path)  # not resolved: a link's own folder is what makes it a virtual environment
         environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
-        question = "import pipeline_net; print('compiled' if pipeline_net.COMPILED else 'pure')"
+        question = (
+            "import platform, pipeline_net; print('compiled' if pipeline_net.COMPILED else 'pure');"
+            "print(platform.python_implementation(), platform.python_version())"
+        )
         problem = ""
         for extra in ({}, {"PYTHONPATH": str(HERE.parent)}):
             candidate = environment | extra
@@ -70,18 +72,22 @@ class Python:
                 check=False,
             )
             if answer.returncode == 0:
-                return cls(path, candidate, answer.stdout.strip())
+                return cls(path, candidate, *answer.stdout.splitlines())
             problem = answer.stderr.strip().rpartition("\n")[2]
         return cls(path, environment, f"not importable: {problem}")
 
 
 class ServerProcess:
-    """A running contender.  Use as a context manager: whatever happens, the process ends."""
+    """A running contender.  Use as a context manager: whatever happens, the process ends.
 
-    def __init__(self, contender: Contender, python: Python | None, core: int) -> None:
+    ``core`` is its core, or a list of them as ``taskset`` takes it.
+    """
+
+    def __init__(self, contender: Contender, python: Python | None, core: int | str) -> None:
         self.contender = contender
         self.port = 0
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - stop() closes it
+        if contender.needs is not None:
+            BUILDS[contender.needs]()
         if contender.is_given_port:
             self.port = _free_port()
         arguments = [argument.replace(PORT, str(self.port)) for argument in contender.command]
@@ -91,10 +97,10 @@ class ServerProcess:
         else:
             command = [python.path, "-P", *arguments, *(() if contender.is_given_port else ("--port", "0"))]
             environment = python.environment
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self._errors, env=environment, cwd=HERE
-        )
-        os.sched_setaffinity(self._process.pid, {core})  # long before it starts a thread, and threads inherit it
+        # taskset becomes the server: it is pinned before its first instruction, and counts the cores that it has
+        pinned = [_program("taskset"), "--cpu-list", str(core), *command]
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - stop() closes it
+        self._process = subprocess.Popen(pinned, stdout=subprocess.PIPE, stderr=self._errors, env=environment, cwd=HERE)
         try:
             if contender.is_given_port:
                 self._await_listener()
@@ -121,6 +127,16 @@ class ServerProcess:
             except FileNotFoundError:
                 continue  # a thread that has just ended, or a kernel without scheduler statistics
         return waited / 1e9
+
+    def peak_bytes(self) -> int:
+        """The most resident memory that it has had since ``forget_peak``, or since its start."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+        raise BenchmarkError("this kernel does not tell how much memory a process has had")
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")  # proc(5): resets VmHWM
 
     def resident_bytes(self) -> int:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
@@ -201,10 +217,27 @@ def _free_port() -> int:
 
 
 def _program(name: str) -> str:
-    found = shutil.which(name)
+    """The path of a program, or of one that was built in ``benchmarks/``."""
+    found = shutil.which(name) or shutil.which(str(HERE / name))
     if found is None:
         raise BenchmarkError(f"{name} is not installed")
     return found
+
+
+def allow_descriptors(connections: int) -> None:
+    """Let this process, and the servers and load generators that inherit it, have so many connections.
+
+    Raises:
+        BenchmarkError: the hard limit is lower.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _SPARE_DESCRIPTORS
+    if resource.RLIM_INFINITY not in (soft, hard) and soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise BenchmarkError(f"{connections} connections need more descriptors than `ulimit -Hn`, which is {hard}")
+    if soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def interpreter_of(chosen: str | None, beside: Path) -> str:

@@ -13,18 +13,18 @@ from typing import Any, Final
 
 import attrs
 
+from benchmarks.build import HERE
 from benchmarks.compare import CROWDED, Comparison, Outcome, Sample, Spread, waiting
-from benchmarks.process import HERE
 from benchmarks.size import Size
 
-_RESULTS: Final = HERE / "results"
+RESULTS: Final = HERE / "results"
 _SATURATED: Final = 0.95  # of a core; a generator that busy measures itself
 
 
 def print_outcome(outcome: Outcome) -> None:
     unit = "MB/s" if outcome.row.in_megabytes else "msg/s"
     print(f"\n{outcome.row.name}")
-    columns = f"{'CPU us/msg':>11}{'p50 us':>9}{'p99 us':>9}{'core':>7}{'load':>7}{'/read':>7}"
+    columns = f"{'CPU us/msg':>11}{'p50 us':>9}{'p99 us':>9}{'p99.9':>9}{'core':>7}{'load':>7}{'/read':>7}"
     print(f"  {'':26}{unit:>10}  {'(min-max)':21}{columns}")
     for contender in outcome.row.contenders:
         samples = outcome.samples.get(contender.name)
@@ -67,6 +67,7 @@ def _measured(samples: Sequence[Sample], in_megabytes: bool) -> str:
     return (
         f"{rate.middle:10,.0f}  {spread:21}{median(s.cpu_us for s in samples):11.2f}"
         f"{median(s.p50_us for s in samples):9,.0f}{median(s.p99_us for s in samples):9,.0f}"
+        f"{median(s.p99_9_us for s in samples):9,.0f}"
         f"{median(s.share for s in samples):7.0%}{median(s.busy for s in samples):7.0%}"
         f"{median(s.per_read for s in samples):7.1f}"
     )
@@ -92,27 +93,48 @@ def print_summary(outcomes: Sequence[Outcome], sizes: Sequence[tuple[str, Size]]
             figures = f"{target.must:>6.2f}{target.aim:>6.2f}{ratio:>7}{by_cpu:>8}"
             print(f"{outcome.row.name:37}{pair:46}{figures}  {_judged(found)}")
     for name, size in sizes:
-        print(f"{name:48}{size.figure:58}<= {size.must:g}: {size.value.middle:.2f} {size.unit}  {size.verdict}")
+        print(f"{name:50}{size.figure:58}<= {size.must:g}: {size.value.middle:.2f} {size.unit}  {size.verdict}")
+
+
+def print_missing(outcomes: Sequence[Outcome]) -> None:
+    """Who was to be measured and was not: a table without a peer must not look as if nobody had thought of it."""
+    missing = {
+        (name, problem.partition("\n")[0]): None for outcome in outcomes for name, problem in outcome.problems.items()
+    }
+    if missing:
+        print("\nnot measured:")
+    for name, problem in missing:
+        print(f"  {name}: {problem}")
 
 
 def write_json(facts: dict[str, Any], outcomes: Sequence[Outcome], sizes: Sequence[tuple[str, Size]]) -> Path:
+    return write_document(
+        "speed",
+        {
+            **facts,
+            "rows": [_row(outcome) for outcome in outcomes],
+            "sizes": [{"row": name, **attrs.asdict(size), "verdict": size.verdict} for name, size in sizes],
+        },
+    )
+
+
+def write_document(kind: str, found: dict[str, Any]) -> Path:
+    """Keep what was found, with the hour and the machine, under ``benchmarks/results``."""
     now = datetime.now(UTC)
-    document = {
-        "at": now.isoformat(timespec="seconds"),
-        "machine": {"system": platform.platform(), "cores": os.cpu_count(), "processor": _processor()},
-        **facts,
-        "rows": [_row(outcome) for outcome in outcomes],
-        "sizes": [{"row": name, **attrs.asdict(size), "verdict": size.verdict} for name, size in sizes],
-    }
-    _RESULTS.mkdir(exist_ok=True)
-    path = _RESULTS / f"{now:%Y%m%d-%H%M%S}.json"
+    machine = {"system": platform.platform(), "cores": os.cpu_count(), "processor": _processor()}
+    document = {"at": now.isoformat(timespec="seconds"), "machine": machine, **found}
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{kind}-{now:%Y%m%d-%H%M%S}.json"
     path.write_text(json.dumps(document, indent=1) + "\n")
     return path
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
     return {
+        "key": outcome.row.key,
         "name": outcome.row.name,
+        "contenders": [contender.name for contender in outcome.row.contenders],
+        "in_megabytes": outcome.row.in_megabytes,
         "load": attrs.asdict(outcome.row.load),
         "samples": {name: [attrs.asdict(sample) for sample in found] for name, found in outcome.samples.items()},
         "problems": outcome.problems,

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Final, Literal
 
 from attrs import frozen
 
-OURS: Final = "pipeline_net"
-PURE: Final = "pipeline_net, pure"
-PORT: Final = "{port}"  # in a command: where the harness puts the port that the server must take
-
-Interpreter = Literal["compiled", "pure", "none"]
-Mode = Literal["raw", "frame", "line", "churn", "tls", "websocket"]
-
-CERTIFICATE: Final = "bin/tls.pem"  # relative to benchmarks/: what the TLS servers show, and its key
-
-
-@frozen
-class Contender:
-    """A server to start: arguments for an interpreter in ``benchmarks/``, or, with ``"none"``, a program of the system.
-
-    It prints the port it got as its first line, unless its command holds ``PORT``: then it takes the one it is given.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    interpreter: Interpreter = "compiled"
-
-    @property
-    def is_given_port(self) -> bool:
-        return any(PORT in argument for argument in self.command)
+from benchmarks.contenders import (
+    ASGI_HELLO,
+    EPOLL,
+    HELLO,
+    OURS,
+    PURE,
+    REDIS,
+    WEBSOCKET,
+    Contender,
+    Mode,
+    gevent,
+    go,
+    hosted,
+    netty,
+    on_asyncio,
+    ours,
+    twisted,
+)
 
 
 @frozen
 class Load:
-    """What the load generator does to each contender (``benchmarks/load.c``, ``load_tls.c``, ``load_websocket.c``)."""
+    """What a load generator of ours does to each contender (``build.GENERATORS`` says which one)."""
 
     mode: Mode
     size: int = 64  # bytes of payload
@@ -70,6 +65,7 @@ class Target:
 
 @frozen
 class Row:
+    key: str  # what one types: make bench ROW=frames-16
     name: str
     load: Load | RedisLoad | WrkLoad
     contenders: tuple[Contender, ...]
@@ -78,132 +74,165 @@ class Row:
     in_megabytes: bool = False  # compare MB/s, not messages/s (the same ratio, a readable figure)
 
 
-def _ours(work: str, name: str = OURS, interpreter: Interpreter = "compiled") -> Contender:
-    return Contender(name, ("servers/echo.py", "--work", work), interpreter)
+def is_chosen(key: str, pattern: str) -> bool:
+    """Whether a row is asked for: patterns are globs of keys, several with commas between them."""
+    return any(fnmatchcase(key, one.strip()) for one in pattern.split(","))
 
 
-def _asyncio(name: str, work: str, loop: str = "uvloop") -> Contender:
-    return Contender(name, ("peers/asyncio_echo.py", "--work", work, "--loop", loop))
-
-
-_EPOLL: Final = Contender("bare epoll", ("peers/epoll_echo.py",))
-_REDIS: Final = (
-    Contender(
-        OURS,
-        (*("../examples/redis_server", "--address", f"tcp://127.0.0.1:{PORT}"),),
-    ),
-    Contender(
-        "redis-server",
-        ("redis-server", "--port", PORT, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
-        "none",
-    ),
-)
-
-_ASGI: Final = ("peers.asgi_hello:app", "--port", PORT, "--no-access-log", "--loop", "uvloop")
-_HELLO: Final = (
-    Contender(OURS, ("servers/http_hello.py",)),
-    Contender(PURE, ("servers/http_hello.py",), "pure"),
-    Contender("uvicorn", ("-m", "uvicorn", *_ASGI, "--http", "httptools", "--log-level", "critical")),
-    Contender("granian", ("-m", "granian", *_ASGI, "--interface", "asgi", "--workers", "1", "--no-log")),
-)
-
-_GATEWAY: Final = ("-m", "pipeline_net", "asgi", "peers.asgi_hello:app", "--address", f"tcp://127.0.0.1:{PORT}")
-_ASGI_HELLO: Final = (
-    Contender(OURS, (*_GATEWAY, "--event-loop", "uvloop")),
-    Contender(f"{OURS} on asyncio", (*_GATEWAY, "--event-loop", "asyncio")),
-    _HELLO[2],
-    _HELLO[3],
-)
-
-_WEBSOCKET: Final = (
-    Contender(OURS, ("servers/websocket_echo.py",)),
-    Contender(PURE, ("servers/websocket_echo.py",), "pure"),
-    Contender("websockets", ("peers/websocket_echo.py", "--server", "websockets", "--loop", "asyncio")),
-    Contender("websockets on uvloop", ("peers/websocket_echo.py", "--server", "websockets")),
-    Contender("picows", ("peers/websocket_echo.py", "--server", "picows")),
-)
+_IN_ASYNCIO: Final = f"{OURS} in asyncio"
+_IN_UVLOOP: Final = f"{OURS} in uvloop"
 
 ROWS: Final = (
     Row(
+        "raw",
         "raw echo, 64 B x 50, 1 in flight",
         Load("raw"),
-        (_ours("raw"), _EPOLL, _asyncio("uvloop", "raw"), _asyncio("asyncio", "raw", "asyncio")),
+        (
+            ours("raw"),
+            EPOLL,
+            on_asyncio("uvloop", "raw"),
+            on_asyncio("asyncio", "raw", "asyncio"),
+            twisted("raw"),
+            gevent("raw"),
+            netty("raw"),
+            go("raw"),
+        ),
         (Target("bare epoll", 0.93, 1.0), Target("uvloop", 1.0, 1.1)),
     ),
     Row(
+        "frames",
         "frames, 64 B x 50, 1 in flight",
         Load("frame"),
         (
-            _ours("framed"),
-            _asyncio("uvloop", "framed"),
-            _asyncio("uvloop, fused loop", "fused"),
-            _asyncio("asyncio", "framed", "asyncio"),
+            ours("framed"),
+            on_asyncio("uvloop", "framed"),
+            on_asyncio("uvloop, fused loop", "fused"),
+            on_asyncio("asyncio", "framed", "asyncio"),
+            twisted("framed"),
+            gevent("framed"),
+            netty("framed"),
+            go("framed"),
         ),
         (Target("uvloop", 1.15, 1.3),),
     ),
     Row(
+        "frames-16",
         "frames, 64 B x 50, 16 in flight",
         Load("frame", in_flight=16),
         (
-            _ours("framed"),
-            _ours("framed", PURE, "pure"),
-            _asyncio("uvloop", "framed"),
-            _asyncio("uvloop, fused loop", "fused"),
-            _asyncio("uvloop, a write per frame", "plain"),
-            _asyncio("asyncio", "framed", "asyncio"),
+            ours("framed"),
+            ours("framed", PURE, "pure"),
+            on_asyncio("uvloop", "framed"),
+            on_asyncio("uvloop, fused loop", "fused"),
+            on_asyncio("uvloop, a write per frame", "plain"),
+            on_asyncio("asyncio", "framed", "asyncio"),
+            twisted("framed"),
+            gevent("framed"),
+            netty("framed"),
+            go("framed"),
         ),
         (Target("uvloop", 1.7, 2.5), Target("uvloop", 0.85, 1.0, subject=PURE)),
     ),
     Row(
+        "hosted",
+        "frames x 50, 16 in flight, hosted",
+        Load("frame", in_flight=16),
+        (hosted("framed", "asyncio"), hosted("framed", "uvloop"), ours("framed")),
+        (
+            Target(OURS, 0.85, 0.95, subject=_IN_ASYNCIO),
+            Target(OURS, 0.85, 0.95, subject=_IN_UVLOOP),
+        ),
+    ),
+    Row(
+        "lines",
         "lines, 64 B x 50, 16 in flight",
         Load("line", in_flight=16),
-        (_ours("line"), _asyncio("uvloop streams", "line")),
+        (
+            ours("line"),
+            on_asyncio("uvloop streams", "line"),
+            on_asyncio("asyncio streams", "line", "asyncio"),
+            twisted("line"),
+            gevent("line"),
+            netty("line"),
+            go("line"),
+        ),
         (Target("uvloop streams", 4.0, 6.0),),
         prime_size=512 * 1024,
     ),
     Row(
+        "large-frames",
         "1 MiB frames x 4",
         Load("frame", size=1024 * 1024, connections=4),
-        (_ours("framed"), _asyncio("uvloop BufferedProtocol", "buffered"), _asyncio("uvloop Protocol", "fused")),
+        (
+            ours("framed"),
+            on_asyncio("uvloop BufferedProtocol", "buffered"),
+            on_asyncio("uvloop Protocol", "fused"),
+            netty("framed"),
+            go("framed"),
+        ),
         (Target("uvloop BufferedProtocol", 1.0, 1.2),),
         in_megabytes=True,
     ),
     Row(
+        "churn",
         "connect, 64 B, close; 50 at a time",
         Load("churn"),
-        (_ours("raw"), _asyncio("uvloop", "raw"), _EPOLL),
+        (
+            ours("raw"),
+            on_asyncio("uvloop", "raw"),
+            EPOLL,
+            on_asyncio("asyncio", "raw", "asyncio"),
+            netty("raw"),
+            go("raw"),
+        ),
         (Target("uvloop", 1.2, 1.5),),
     ),
     Row(
+        "tls",
         "TLS echo, 16 KiB x 50",
         Load("tls", size=16384),
-        (_ours("tls"), _asyncio("uvloop", "tls"), _asyncio("asyncio", "tls", "asyncio")),
+        (ours("tls"), on_asyncio("uvloop", "tls"), on_asyncio("asyncio", "tls", "asyncio")),
         (Target("uvloop", 1.0, 1.3),),
         in_megabytes=True,
     ),
     Row(
+        "http",
         "HTTP hello x 64",
         WrkLoad(),
-        _HELLO,
+        HELLO,
         (Target("uvicorn", 2.2, 3.0), Target("granian", 1.8, 2.5)),
     ),
     Row(
+        "websocket",
         "WebSocket echo, 1 KiB text x 50",
         Load("websocket", size=1024),
-        _WEBSOCKET,
+        WEBSOCKET,
         (Target("websockets", 3.0, 5.0), Target("picows", 0.8, 1.0)),
         prime_size=256 * 1024,
     ),
     Row(
+        "websocket-16",
         "WebSocket echo, 1 KiB text x 50, 16 in flight",
         Load("websocket", size=1024, in_flight=16),
-        _WEBSOCKET,
+        WEBSOCKET,
         (Target("websockets on uvloop", 5.0, 8.0), Target("picows", 2.0, 3.0)),
         prime_size=256 * 1024,
     ),
-    Row("ASGI hello x 64", WrkLoad(), _ASGI_HELLO, (Target("uvicorn", 1.2, 1.6),)),
-    Row("redis GET x 50", RedisLoad("get"), _REDIS, (Target("redis-server", 0.9, 1.1),)),
-    Row("redis SET x 50", RedisLoad("set"), _REDIS, (Target("redis-server", 0.9, 1.1),)),
-    Row("redis GET x 50, -P 16", RedisLoad("get", pipeline=16), _REDIS, (Target("redis-server", 0.4, 0.7),)),
-    Row("redis SET x 50, -P 16", RedisLoad("set", pipeline=16), _REDIS, (Target("redis-server", 0.4, 0.7),)),
+    Row("asgi", "ASGI hello x 64", WrkLoad(), ASGI_HELLO, (Target("uvicorn", 1.2, 1.6),)),
+    Row("redis-get", "redis GET x 50", RedisLoad("get"), REDIS, (Target("redis-server", 0.9, 1.1),)),
+    Row("redis-set", "redis SET x 50", RedisLoad("set"), REDIS, (Target("redis-server", 0.9, 1.1),)),
+    Row(
+        "redis-get-16",
+        "redis GET x 50, -P 16",
+        RedisLoad("get", pipeline=16),
+        REDIS,
+        (Target("redis-server", 0.4, 0.7),),
+    ),
+    Row(
+        "redis-set-16",
+        "redis SET x 50, -P 16",
+        RedisLoad("set", pipeline=16),
+        REDIS,
+        (Target("redis-server", 0.4, 0.7),),
+    ),
 )

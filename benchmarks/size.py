@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import socket
 import ssl
 import subprocess
@@ -15,15 +14,16 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from benchmarks.build import HERE, BenchmarkError
 from benchmarks.compare import Spread
-from benchmarks.load import Driver, build_tls
-from benchmarks.process import HERE, BenchmarkError, Cores, Python, ServerProcess
-from benchmarks.rows import CERTIFICATE, Contender, Load, Row
+from benchmarks.contenders import CERTIFICATE, ours
+from benchmarks.load import Driver
+from benchmarks.process import Cores, Python, ServerProcess, allow_descriptors
+from benchmarks.rows import Load, Row
 
 _CONNECTIONS: Final = 10_000
 _TLS_CONNECTIONS: Final = 2_000  # a handshake takes both sides a millisecond
 _TLS_FRAME: Final = 16384 - 4  # bytes; with its length it fills a record, which is what makes OpenSSL's buffers grow
-_SPARE_DESCRIPTORS: Final = 200
 _AT_ONCE: Final = 500  # connections between two echoes, well below any backlog
 _FRAME: Final = b"\0\0\0\x04ping"
 _PATIENCE: Final = 20.0  # seconds for one reply
@@ -55,24 +55,17 @@ class Size:
 
 @frozen
 class SizeRow:
+    key: str  # what one types: make bench ROW='size-*'
     name: str
     measure: Callable[[Setting], list[Size]]
 
 
-def _allow_descriptors(count: int) -> None:
-    """Let this process, and the servers that inherit it, have so many connections."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < count + _SPARE_DESCRIPTORS:
-        raise BenchmarkError(f"{count} connections need more descriptors than `ulimit -Hn`, which is {hard}")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count + _SPARE_DESCRIPTORS, hard))
-
-
 def memory_of_connections(setting: Setting) -> list[Size]:
     """Resident memory of the server, before and after; what the kernel holds for a socket is not in it."""
-    _allow_descriptors(_CONNECTIONS)
-    contender = Contender("pipeline_net", ("servers/echo.py", "--work", "framed"))
+    allow_descriptors(_CONNECTIONS)
+    contender = ours("framed")
     # Primed with small messages: the heap that large ones leave free would take in connections, and hide them.
-    row = Row("connections", Load("frame"), (contender,), (), prime_size=1024)
+    row = Row("", "connections", Load("frame"), (contender,), (), prime_size=1024)
     with ServerProcess(contender, setting.python, setting.cores.server) as server, ExitStack() as opened:
         Driver(setting.cores.load).prime(row, server.port)
         before = server.resident_bytes()
@@ -96,12 +89,11 @@ def memory_of_connections(setting: Setting) -> list[Size]:
 
 def memory_of_tls_connections(setting: Setting) -> list[Size]:
     """The same with TLS: after the handshake, and after a record of full size in each direction."""
-    build_tls()
-    _allow_descriptors(_TLS_CONNECTIONS)
-    contender = Contender("pipeline_net", ("servers/echo.py", "--work", "tls-framed"))
-    context = ssl.create_default_context(cafile=str(HERE / CERTIFICATE))
+    allow_descriptors(_TLS_CONNECTIONS)
+    contender = ours("tls-framed")
     frame = _TLS_FRAME.to_bytes(4, "big") + b"x" * _TLS_FRAME
     with ServerProcess(contender, setting.python, setting.cores.server) as server, ExitStack() as opened:
+        context = ssl.create_default_context(cafile=str(HERE / CERTIFICATE))
 
         def connect() -> ssl.SSLSocket:
             plain = socket.create_connection(("127.0.0.1", server.port), timeout=_PATIENCE)
@@ -199,9 +191,9 @@ def _python(setting: Setting, *arguments: str) -> str:
 
 
 SIZES: Final = (
-    SizeRow("memory of 10 000 connections with three stages", memory_of_connections),
-    SizeRow("memory of 2 000 TLS connections with four stages", memory_of_tls_connections),
-    SizeRow("100 000 timers", timers),
-    SizeRow("1 MiB message byte by byte", byte_by_byte),
-    SizeRow("import time", imports),
+    SizeRow("size-connections", "memory of 10 000 connections with three stages", memory_of_connections),
+    SizeRow("size-tls", "memory of 2 000 TLS connections with four stages", memory_of_tls_connections),
+    SizeRow("size-timers", "100 000 timers", timers),
+    SizeRow("size-linear", "1 MiB message byte by byte", byte_by_byte),
+    SizeRow("size-import", "import time", imports),
 )

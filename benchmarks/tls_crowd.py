@@ -7,7 +7,6 @@ what the server's memory has grown by; and fails when a connection does, or when
 from __future__ import annotations
 
 import argparse
-import resource
 import socket
 import ssl
 import sys
@@ -16,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from benchmarks.load import build_tls
-from benchmarks.process import HERE, Cores, Python, ServerProcess, interpreter_of
-from benchmarks.rows import CERTIFICATE, Contender
+from benchmarks.build import HERE
+from benchmarks.contenders import CERTIFICATE, ours
+from benchmarks.process import Cores, Python, ServerProcess, allow_descriptors, interpreter_of
 
 _PATIENCE: Final = 60.0  # seconds
 _THREADS: Final = 16
@@ -30,14 +29,12 @@ def main() -> int:
     parser.add_argument("--python", help="interpreter of the server (default: .venv-compiled, or this one)")
     chosen = parser.parse_args()
     count: int = chosen.connections
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 200), hard))
-    build_tls()
+    allow_descriptors(count)
     cores = Cores.choose()
     python = Python.examine(interpreter_of(chosen.python, HERE.parent / ".venv-compiled"))
-    context = ssl.create_default_context(cafile=str(HERE / CERTIFICATE))
-    contender = Contender("pipeline_net", ("servers/echo.py", "--work", "tls"))
+    contender = ours("tls")
     with ServerProcess(contender, python, cores.server) as server:
+        context = ssl.create_default_context(cafile=str(HERE / CERTIFICATE))
         descriptors = _descriptors(server.pid)
         before = server.resident_bytes()
         address = ("127.0.0.1", server.port)

@@ -5,8 +5,11 @@ stack.
 from __future__ import annotations
 
 import argparse
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Never
+
+import uvloop
 
 from pipeline_net import (
     Channel,
@@ -19,6 +22,7 @@ from pipeline_net import (
     wire,
 )
 from pipeline_net.codecs import LengthFieldBasedFrameDecoder, LengthFieldPrepender, LineBasedFrameDecoder
+from pipeline_net.transport.host import AsyncioHost
 
 _MAX_FRAME: Final = 16 * 1024 * 1024  # bytes
 _MAX_LINE: Final = 1024 * 1024  # bytes
@@ -63,17 +67,39 @@ STACKS: Final[dict[str, Callable[[Channel], Stack[Any, Any, Any, Any]]]] = {
 }
 
 
+def serve(bootstrap: ServerBootstrap, address: str) -> None:
+    server = bootstrap.bind(address)
+    print(server.addresses[0].rpartition(":")[2], flush=True)
+    server.wait()
+
+
+async def serve_hosted(work: str, address: str) -> None:
+    """The same on a loop of ours that asyncio drives."""
+    async with AsyncioHost() as host:
+        server = ServerBootstrap(host.loop, initializer=STACKS[work]).bind(address)
+        print(server.addresses[0].rpartition(":")[2], flush=True)
+        await asyncio.get_running_loop().create_future()
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--work", choices=sorted(STACKS), required=True)
     options.add_argument("--port", type=int, default=0)
+    options.add_argument("--loops", type=int, default=1)
+    options.add_argument("--host", choices=("asyncio", "uvloop"), help="drive our loop from this one's")
     chosen = options.parse_args()
     is_tls = chosen.work.startswith("tls")
-    with EventLoopGroup(1) as loops:
-        bootstrap = ServerBootstrap(loops, initializer=STACKS[chosen.work], tls=_CERTIFICATE if is_tls else None)
-        server = bootstrap.bind(f"{'tls' if is_tls else 'tcp'}://127.0.0.1:{chosen.port}")
-        print(server.addresses[0].rpartition(":")[2], flush=True)
-        server.wait()
+    address = f"{'tls' if is_tls else 'tcp'}://127.0.0.1:{chosen.port}"
+    if chosen.host is not None:
+        factory = uvloop.new_event_loop if chosen.host == "uvloop" else asyncio.new_event_loop
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(serve_hosted(chosen.work, address))
+        return
+    with EventLoopGroup(chosen.loops) as loops:
+        serve(
+            ServerBootstrap(loops, initializer=STACKS[chosen.work], tls=_CERTIFICATE if is_tls else None),
+            address,
+        )
 
 
 if __name__ == "__main__":

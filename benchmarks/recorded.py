@@ -1,0 +1,176 @@
+"""What a run found, as the tree keeps it: medians instead of samples, in ``benchmarks/recorded/``.
+
+README and manual show these figures, and no others; ``pages.py`` puts them there.
+"""
+
+from __future__ import annotations
+
+import json
+from statistics import median
+from typing import Any, Final
+
+from attrs import frozen
+
+from benchmarks.build import HERE
+from benchmarks.contenders import OURS
+from benchmarks.rows import ROWS
+
+FOLDER: Final = HERE / "recorded"
+_CROWDED: Final = 0.05  # as in compare.py
+
+
+@frozen
+class Measured:
+    """One contender in one row: medians of its rounds."""
+
+    name: str
+    rate: float  # messages per second
+    low: float
+    high: float
+    cpu_us: float  # of the server, per message
+    p50_us: float
+    p99_us: float
+    waited: float  # share of the time that somebody else had the cores
+
+
+@frozen
+class Judged:
+    """A target, and what was found."""
+
+    subject: str
+    against: str
+    must: float
+    aim: float
+    ratio: float | None
+    verdict: str
+
+
+@frozen
+class RecordedRow:
+    key: str
+    name: str
+    measured: tuple[Measured, ...]
+    judged: tuple[Judged, ...]
+    missing: dict[str, str]
+
+    @property
+    def ours(self) -> Measured:
+        """The contender that the others are held against: we, plainly, or else the first, whoever that is."""
+        return next((one for one in self.measured if one.name == OURS), self.measured[0])
+
+    @property
+    def is_crowded(self) -> bool:
+        return any(one.waited > _CROWDED for one in self.measured)
+
+
+@frozen
+class RecordedSize:
+    figure: str
+    unit: str
+    must: float
+    value: float
+    verdict: str
+
+
+@frozen
+class Speed:
+    at: str  # ISO 8601
+    machine: str
+    python: str
+    versions: dict[str, str]
+    rounds: int
+    seconds: float
+    rows: tuple[RecordedRow, ...]
+    sizes: tuple[RecordedSize, ...]
+
+    def row(self, key: str) -> RecordedRow | None:
+        return next((row for row in self.rows if row.key == key), None)
+
+
+def condense(document: dict[str, Any]) -> dict[str, Any]:
+    """What ``report.write_json`` wrote, without the single samples."""
+    rows = []
+    for row in document["rows"]:
+        samples = {name: found for name, found in row["samples"].items() if found}
+        rows.append(
+            {
+                "key": row["key"],
+                "name": row["name"],
+                "measured": [
+                    {
+                        "name": name,
+                        "rate": median(one["rate"] for one in found),
+                        "low": min(one["rate"] for one in found),
+                        "high": max(one["rate"] for one in found),
+                        **{key: _rounded(median(one[key] for one in found)) for key in ("cpu_us", "p50_us", "p99_us")},
+                        "waited": _rounded(median(max(one["waited"], one["load_waited"]) for one in found)),
+                    }
+                    for name, found in samples.items()
+                ],
+                "judged": [
+                    {
+                        **one["target"],
+                        "ratio": None if one["ratio"] is None else _rounded(one["ratio"]),
+                        "verdict": one["verdict"],
+                    }
+                    for one in row["comparisons"]
+                ],
+                "missing": {name: problem.partition("\n")[0] for name, problem in row["problems"].items()},
+            }
+        )
+    sizes = [
+        {
+            **{key: one[key] for key in ("figure", "unit", "must", "verdict")},
+            "value": _rounded(one["value"]["middle"]),
+        }
+        for one in document["sizes"]
+    ]
+    return {
+        "at": document["at"],
+        "machine": f"{document['machine']['cores']} cores, {document['machine']['processor']}",
+        "python": document["python"].get("version", ""),
+        "versions": document.get("versions", {}),
+        "rounds": document["rounds"],
+        "seconds": document["seconds"],
+        "rows": rows,
+        "sizes": sizes,
+    }
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def read_speed(document: dict[str, Any]) -> Speed:
+    """What ``condense`` made, as objects; rows in the order of the table."""
+    order = {row.key: at for at, row in enumerate(ROWS)}
+    rows = [
+        RecordedRow(
+            key=row["key"],
+            name=row["name"],
+            measured=tuple(Measured(**one) for one in row["measured"]),
+            judged=tuple(Judged(**one) for one in row["judged"]),
+            missing=row["missing"],
+        )
+        for row in document["rows"]
+    ]
+    rows.sort(key=lambda row: order.get(row.key, len(order)))
+    return Speed(
+        **{key: document[key] for key in ("at", "machine", "python", "versions", "rounds", "seconds")},
+        rows=tuple(rows),
+        sizes=tuple(RecordedSize(**size) for size in document["sizes"]),
+    )
+
+
+def load(kind: str) -> dict[str, Any] | None:
+    """What was recorded of a kind, ``"speed"`` or ``"scale"``; None before the first time."""
+    path = FOLDER / f"{kind}.json"
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def keep(kind: str, document: dict[str, Any]) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / f"{kind}.json").write_text(json.dumps(document, indent=1) + "\n")

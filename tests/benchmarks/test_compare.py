@@ -1,0 +1,72 @@
+"""Medians, ratios and verdicts."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from benchmarks.compare import Outcome, Sample, Spread, expected_seconds
+from benchmarks.contenders import Contender
+from benchmarks.rows import Load, Row, Target
+
+_SAMPLE = Sample(
+    rate=100.0,
+    megabytes=1.0,
+    cpu_us=5.0,
+    share=1.0,
+    waited=0.0,
+    p50_us=10.0,
+    p99_us=20.0,
+    p99_9_us=30.0,
+    busy=0.5,
+    per_read=1.0,
+    load_waited=0.0,
+)
+_ROW = Row(
+    "raw",
+    "raw echo",
+    Load("raw"),
+    (Contender("pipeline_net", ()), Contender("uvloop", ())),
+    (Target("uvloop", 1.0, 1.2),),
+)
+
+
+def outcome(ours: list[float], theirs: list[float], waited: float = 0.0) -> Outcome:
+    return Outcome(
+        _ROW,
+        {
+            "pipeline_net": [evolve(_SAMPLE, rate=rate, waited=waited) for rate in ours],
+            "uvloop": [evolve(_SAMPLE, rate=rate, cpu_us=10.0) for rate in theirs],
+        },
+    )
+
+
+def test_a_spread_is_the_median_and_the_ends() -> None:
+    assert Spread.of([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0)
+
+
+@pytest.mark.parametrize(("rate", "verdict"), [(99.0, "falls short"), (100.0, "meets"), (120.0, "reaches the aim")])
+def test_a_verdict_compares_with_what_was_asked(rate: float, verdict: str) -> None:
+    assert outcome([rate], [100.0]).comparisons()[0].verdict == verdict
+
+
+def test_a_ratio_is_that_of_the_medians() -> None:
+    found = outcome([90.0, 200.0, 100.0], [50.0, 50.0, 40.0]).comparisons()[0]
+    assert found.ratio == 2.0
+    assert found.cpu_ratio == 2.0
+    assert found.rounds == Spread(2.5, 1.8, 4.0)
+
+
+def test_a_peer_that_did_not_run_is_not_beaten() -> None:
+    found = outcome([100.0], [100.0])
+    found.problems["uvloop"] = "is not installed"
+    assert found.comparisons()[0].verdict == "not measured"
+
+
+def test_a_verdict_on_crowded_cores_is_unsure() -> None:
+    assert outcome([100.0], [100.0], waited=0.2).comparisons()[0].crowded
+    assert not outcome([100.0], [100.0]).comparisons()[0].crowded
+
+
+def test_the_time_that_a_run_takes_is_known_before() -> None:
+    assert expected_seconds([_ROW], rounds=5, seconds=1.0) == pytest.approx(2 * (1.7 + 5 * 1.35))
