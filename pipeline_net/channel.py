@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import reprlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ._mypyc import i64, mypyc_attr
@@ -75,6 +76,7 @@ class Channel(ChannelOutput):
         self.read_hint: i64 = 0  # bytes that the first stage would like to get as one piece next; 0: no wish
         self._read_holds: i64 = 0
         self._read_needs: i64 = 0
+        self._release_callbacks: list[Callable[[], object]] = []
         self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
         self._close_future: ChannelFuture[None] | None = None  # made for the first who asks
         self._is_over = False  # whoever asks for it now gets one that is done
@@ -448,6 +450,22 @@ class Channel(ChannelOutput):
         assert self._read_holds > 0, "every release_reads() answers one hold_reads()"
         self._read_holds -= 1
         self.reading_changed()
+        callbacks = self._release_callbacks
+        if callbacks:
+            self._release_callbacks = []
+            for callback in callbacks:
+                self.loop.execute(callback)
+
+    @property
+    def read_holds(self) -> int:
+        """How many hold reading now."""
+        return self._read_holds
+
+    def when_released(self, fn: Callable[[], object]) -> None:
+        """Run ``fn()`` as a task of the loop when a hold is taken back the next time: for a stage that makes much out
+        of little, and that makes no more of it while a stage above it holds.
+        """
+        self._release_callbacks.append(fn)
 
     def need_reads(self) -> None:
         """Read until ``need_reads_no_more`` also while the channel is not writable: what waits to be sent can only be

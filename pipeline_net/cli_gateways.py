@@ -127,7 +127,7 @@ def _seconds(text: str) -> float:
 
 def _options(arguments: argparse.Namespace, kind: Any, default_max_body: int) -> Any:
     from .codecs.http.options import Limits
-    from .gateways.proxies import TrustedProxies
+    from .codecs.http.proxies import TrustedProxies
 
     return kind(
         root_path=arguments.root_path,

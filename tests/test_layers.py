@@ -50,6 +50,11 @@ _TABLE = {
     " transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " server_draining",
+    "codecs.http.client": "codecs.http codecs.http.content bootstrap channel future handler context pipeline errors"
+    " options loop file_region transport.group transport.event_loop transport.address handlers.tls_context",
+    "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
+    "codecs.http.site": "codecs.http codecs.base buffer handler context channel errors loop future server_draining",
+    "codecs.http.forms": "codecs.http context handler errors",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
     " server_draining",
     "cli_gateways": "gateways codecs.http errors",
@@ -70,6 +75,8 @@ _TABLE = {
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
     "codecs.redis.__init__": "codecs.redis codecs.redis.client",
+    "codecs.http.__init__": "codecs.http codecs.http.content codecs.http.files codecs.http.client codecs.http.forms"
+    " codecs.http.site",
     "handlers.__init__": "handlers",
 }
 
@@ -79,9 +86,10 @@ _RESTRICTED = {
     "select": "transport bootstrap",
     "selectors": "transport bootstrap",
     "ssl": "handlers.tls handlers.tls_output handlers.tls_context handlers.tls_verification",
-    # testing.embedded_loop asks only which thread it is on; the handlers have what channels of several loops share
+    # access_log_file has a thread that may wait for a disk; testing.embedded_loop asks only which thread it is on; the
+    # handlers have what channels of several loops share
     "threading": "transport bootstrap server future gateways testing.embedded_loop handlers.connection_limit"
-    " handlers.traffic_shaping handlers.pcap",
+    " handlers.traffic_shaping handlers.pcap codecs.http.site.access_log_file",
     "_thread": "transport bootstrap server future",
 }
 

@@ -210,6 +210,11 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         self._release_reads(ctx)
         self._decode_what_waited(ctx)
 
+    @property
+    def holds_reads(self) -> bool:
+        """Whether reading pauses because bytes wait here until ``resume()``."""
+        return self._holds_reads
+
     def _release_reads(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         if self._holds_reads:
             self._holds_reads = False

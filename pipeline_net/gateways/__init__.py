@@ -14,8 +14,9 @@
     asgi_site      the application on one loop: scopes, state, tasks
     lifespan       startup and shutdown
     asgi_server    serve_asgi(), run_asgi(): the whole server
-    proxies        whose X-Forwarded-For is believed
     errors         what applications get
+
+Whose X-Forwarded-For is believed, ``pipeline_net.codecs.http.TrustedProxies`` knows.
 
 Nothing is imported here: who serves WSGI needs no asyncio, and who serves ASGI no pool of threads.
 """

@@ -16,9 +16,10 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Never
 
 from .._mypyc import mypyc_attr
+from ..codecs.http.events import InputEnded
 from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart, ResponsePart
 from ..codecs.http.options import DEADLINES, LIMITS, Deadlines, Limits
-from ..codecs.http.server import InputEnded, server_stack
+from ..codecs.http.server import server_stack
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PipelineError
 from ..handler import ChannelInboundHandler

@@ -24,6 +24,7 @@ import attrs
 
 from ..bootstrap import Server, ServerBootstrap
 from ..codecs.http.options import DEADLINES, Deadlines, Limits
+from ..codecs.http.proxies import TrustedProxies
 from ..options import ChannelOptions
 from ..server_draining import ServerDraining
 from ..transport.address import parse_address
@@ -31,7 +32,6 @@ from ..transport.host import AsyncioHost
 from .asgi import asgi_stack
 from .asgi_site import Application, AsgiSite
 from .connection import check_root_path
-from .proxies import TrustedProxies
 
 DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024  # bytes of one upload; the application may well want less
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)

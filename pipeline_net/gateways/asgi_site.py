@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote
 
 from ..codecs.http.messages import Request
+from ..codecs.http.proxies import TrustedProxies
 from ..context import ChannelHandlerContext
 from .asgi_call import AsgiCall
 from .asgi_tasks import AppTasks
 from .connection import Connection, check_root_path, forwarded, path_of
 from .lifespan import Lifespan
-from .proxies import TrustedProxies
 
 if TYPE_CHECKING:
     from ..channel import Channel

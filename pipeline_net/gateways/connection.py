@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..codecs.http.messages import Request
-from .proxies import Client, TrustedProxies
+from ..codecs.http.proxies import Client, TrustedProxies
 
 if TYPE_CHECKING:
     from ..channel import Channel

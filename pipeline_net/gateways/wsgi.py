@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Final, Never
 
 from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart, ResponsePart
 from ..codecs.http.options import DEADLINES, LIMITS, Deadlines, Limits
+from ..codecs.http.proxies import TrustedProxies
 from ..codecs.http.server import server_stack
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PoolFullError
 from ..handler import ChannelInboundHandler
 from ..stack import Stack
 from .connection import Connection, check_root_path
-from .proxies import TrustedProxies
 from .wsgi_environ import make_environ
 from .wsgi_exchange import FileWrapper, WsgiExchange
 from .wsgi_input import RequestBody

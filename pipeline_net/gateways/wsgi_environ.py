@@ -13,8 +13,8 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from ..codecs.http.messages import Request
+from ..codecs.http.proxies import TrustedProxies
 from .connection import Connection, forwarded, path_of
-from .proxies import TrustedProxies
 
 _PORTS: Final = {"http": "80", "https": "443"}
 

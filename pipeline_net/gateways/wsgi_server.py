@@ -13,11 +13,11 @@ import attrs
 
 from ..bootstrap import Server, ServerBootstrap
 from ..codecs.http.options import DEADLINES, Deadlines, Limits
+from ..codecs.http.proxies import TrustedProxies
 from ..options import ChannelOptions
 from ..transport.group import EventLoopGroup
 from ..transport.pool import WorkerPool
 from .connection import check_root_path
-from .proxies import TrustedProxies
 from .wsgi import WsgiSite, wsgi_stack
 
 DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024  # bytes of one upload; the application may well want less

@@ -54,9 +54,17 @@ class HeldWrites:
         self._timer: TimerHandle | None = None
 
     def hold(
-        self, ctx: ChannelHandlerContext[Any, Any], operation: int, msg: Any, promise: ChannelFuture[Any] | None
+        self,
+        ctx: ChannelHandlerContext[Any, Any],
+        operation: int,
+        msg: Any,
+        promise: ChannelFuture[Any] | None,
+        weight: int = 0,
     ) -> None:
-        """Put an operation at the end of the queue, unless it comes after the end or would be too much."""
+        """Put an operation at the end of the queue, unless it comes after the end or would be too much.
+
+        ``weight`` is how many bytes a message has that is not made of bytes itself.
+        """
         channel = ctx.channel
         size = 0
         if operation == WRITE:
@@ -68,7 +76,7 @@ class HeldWrites:
             if channel.pending_write_bytes >= channel.options.write_buffer_limit:
                 self._overflow(ctx, promise)
                 return
-            size = size_of(msg)
+            size = weight or size_of(msg)
         elif operation == FLUSH:
             if self.queue and self.queue[-1].operation == FLUSH:
                 return

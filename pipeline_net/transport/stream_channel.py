@@ -232,7 +232,7 @@ class StreamChannel(Channel):
         if bits == READ and self._interest & READ:
             self._on_readable(False)
             return
-        if bits & WRITE and self._interest & WRITE:
+        if bits & WRITE and self._interest & WRITE and not bits & ERROR:  # last words are read first
             self._send()
         if bits & (READ | ERROR | HANGUP) and self._sock is not None:
             if self._interest & READ:

@@ -97,7 +97,8 @@ class TestRequests:
             assert (created.status_code, created.headers["location"]) == (201, "/notes/1")
             assert session.get(f"{api}/notes/1", timeout=10).json() == {"id": 1, "text": "é"}
             assert session.head(f"{api}/notes/1", timeout=10).status_code == 200
-            assert session.put(f"{api}/notes/1", timeout=10).headers["allow"] == "GET, HEAD, DELETE"
+            assert session.put(f"{api}/notes/1", timeout=10).headers["allow"] == "GET, DELETE, HEAD, OPTIONS"
+            assert session.get(f"{api}/notes/x", timeout=10).json() == {"error": "404 Not Found"}
             assert session.delete(f"{api}/notes/1", timeout=10).status_code == 204
             assert session.get(f"{api}/notes/1", timeout=10).status_code == 404
             assert session.post(f"{api}/notes", data=iter((b"{", b'"text"', b': "x"}')), timeout=10).status_code == 201
@@ -132,7 +133,7 @@ class TestNc:
         assert [json.loads(body) for body in bodies] == [
             [],
             {"slept": 0.1},
-            {"error": "there is only /notes"},
+            {"error": "404 Not Found"},
             {"slept": 0.1},
             [],
         ]

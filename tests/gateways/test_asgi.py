@@ -12,10 +12,10 @@ import pytest
 
 from pipeline_net import EventLoop, ServerBootstrap
 from pipeline_net.codecs.http import Limits
+from pipeline_net.codecs.http.proxies import TrustedProxies
 from pipeline_net.gateways.asgi import AsgiHandler, asgi_stack
 from pipeline_net.gateways.asgi_server import AsgiOptions
 from pipeline_net.gateways.asgi_site import AsgiSite
-from pipeline_net.gateways.proxies import TrustedProxies
 from pipeline_net.testing import EmbeddedChannel
 
 from .conftest import Message, Receive, Send, body_of, serving, without_date

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline_net.codecs.http import Request
+from pipeline_net.codecs.http.proxies import TrustedProxies
 from pipeline_net.gateways.connection import Connection, check_root_path, forwarded, path_of
-from pipeline_net.gateways.proxies import TrustedProxies
 
 
 class _Channel:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline_net.codecs.http import HttpRequestDecoder, Request
+from pipeline_net.codecs.http.proxies import TrustedProxies
 from pipeline_net.gateways.connection import Connection
-from pipeline_net.gateways.proxies import TrustedProxies
 from pipeline_net.gateways.wsgi_environ import make_environ
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelHandlerContext, ChannelInboundHandler
+from pipeline_net import Bootstrap, ChannelHandlerContext, ChannelInboundHandler, EventLoop
 from pipeline_net.transport.stream_channel import StreamChannel
 
 _PATIENCE = 10.0  # seconds
@@ -125,3 +125,34 @@ def test_the_last_reply_arrives_although_the_peer_had_sent_much_that_nobody_read
     assert received == b"too much"
     far.close()
     channel.close_future.result(_PATIENCE)
+
+
+def test_last_words_are_heard_although_we_were_still_speaking() -> None:
+    """A server says no to an upload and hangs up; its no and the reset behind it are reported as one event."""
+    heard = bytearray()
+
+    class Talk(ChannelInboundHandler[bytes]):
+        def channel_active(self, ctx: ChannelHandlerContext) -> None:
+            ctx.write(b"x" * 50_000_000)
+
+        def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+            heard.extend(msg)
+
+    loop = EventLoop()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            connecting = Bootstrap(loop, lambda channel: [Talk()]).connect(listener.getsockname())
+            while not connecting.done():
+                loop.run_once(1.0)
+            server, _ = listener.accept()
+            with server:
+                channel = connecting.result()
+                for _ in range(20):
+                    loop.run_once(0)
+                assert channel.sent < channel.written, "the kernel has no more room"
+                server.sendall(b"no")
+            while channel.is_open:  # closed with bytes unread, so there was a reset
+                loop.run_once(1.0)
+        assert heard == b"no"
+    finally:
+        loop.stop()

@@ -28,6 +28,7 @@ from pipeline_net import (
     TransparentHandler,
     wire,
 )
+from pipeline_net.codecs import http
 from pipeline_net.handlers import (
     ChunkedWriteHandler,
     FlowControlHandler,
@@ -218,6 +219,17 @@ watched_last = wire() >> LineDecoder() >> TextCodec() >> Chat() >> Watches()
 houses = wire() >> Counts() >> a_house() >> TakesFrames()
 assert_type(wire() >> a_house(), Stack[bytes, Frame, BigFrame, bytes])
 reveal_type(wire() >> a_house())  # R: Stack[bytes, Frame, BigFrame, bytes]
+site = (
+    http.server_stack()
+    >> http.AccessLog(print)
+    >> http.Redirect("https://example.org")
+    >> http.Cors(http.CorsPolicy("*"))
+    >> http.BasicAuthentication({"ada": "lovelace"}, realm="r")
+    >> http.RequestAggregator()
+    >> http.Router()
+)
+assert_type(site, Stack[bytes, http.FullRequest, http.ResponsePart, bytes])
+listener = http.client_stack() >> http.EventStreamReader()
 
 
 def returns_a_stack(channel: Channel) -> Stack[bytes, Never, str, bytes]:

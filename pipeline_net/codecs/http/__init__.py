@@ -18,15 +18,68 @@
     encoder     messages → bytes
     aggregator  parts → whole messages, with 413
     server      server_stack(): which response answers which request, and how long the connection lives
+    client_handler  client_stack(): the same from the other side
+    client      Client: asks servers, for many threads and coroutines at once
+    site        a router, CORS, redirects, server-sent events, an access log
+    proxies     TrustedProxies: whose X-Forwarded-For is believed
     client      client_stack(): the same from the other side
+    forms       queries, cookies, and forms with uploads that go to disk
 """
 
 from __future__ import annotations
 
 from .aggregator import RequestAggregator, ResponseAggregator
-from .client import HttpClientHandler, client_stack
+from .client import (
+    BasicAuth,
+    BearerAuth,
+    Client,
+    ClientOptions,
+    ClientResponse,
+    ConnectError,
+    HttpClientError,
+    ProxyError,
+    RedirectError,
+    RequestTimeoutError,
+    ResponseError,
+    ResponseHead,
+    ResponseTooLargeError,
+    StatusError,
+    StreamedResponse,
+    Streaming,
+    Timeouts,
+    TooManyRedirectsError,
+    Url,
+    UrlError,
+)
+from .client_handler import HttpClientHandler, client_stack
+from .content import ContentCompression, ContentDecodingError, ContentDecompression
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
+from .events import InputEnded, RequestRefused
+from .forms import (
+    Cookies,
+    CookieSigner,
+    Fields,
+    FieldsLike,
+    FilePart,
+    FormFieldData,
+    FormFieldEnd,
+    FormFieldPart,
+    FormFieldStart,
+    FormLimits,
+    FormParts,
+    FormRequest,
+    Forms,
+    MultipartBody,
+    MultipartDecoder,
+    Query,
+    SetCookie,
+    UploadedFile,
+    UrlencodedDecoder,
+    build_query,
+    parse_query,
+    safe_filename,
+)
 from .headers import Headers, HeadersLike
 from .messages import (
     CHUNKED,
@@ -45,9 +98,35 @@ from .messages import (
     ResponsePart,
 )
 from .options import Deadlines, Leniency, Limits
+from .proxies import TrustedProxies
 from .request_decoder import HttpRequestDecoder
 from .response_decoder import HttpResponseDecoder
-from .server import HttpServerHandler, InputEnded, server_stack
+from .server import HttpServerHandler, server_stack
+from .site import (
+    AccessLog,
+    AccessLogFile,
+    AccessRecord,
+    BasicAuthentication,
+    Cors,
+    CorsPolicy,
+    EventBroadcast,
+    EventStream,
+    EventStreamDecoder,
+    EventStreamReader,
+    HttpError,
+    Redirect,
+    Router,
+    ServerSentEvent,
+    StreamingResponse,
+    basic_credentials,
+    combined_format,
+    common_format,
+    encode_comment,
+    encode_event,
+    json_response,
+    redirect,
+    timed_format,
+)
 from .status import PHRASES, reason_phrase
 
 __all__ = [
@@ -78,13 +157,87 @@ __all__ = [
     "HttpResponseEncoder",
     "HttpServerHandler",
     "InputEnded",
+    "RequestRefused",
     "RequestAggregator",
     "ResponseAggregator",
     "client_stack",
     "server_stack",
+    # bodies that are compressed
+    "ContentCompression",
+    "ContentDecodingError",
+    "ContentDecompression",
+    # what a site is made of
+    "AccessLog",
+    "AccessLogFile",
+    "AccessRecord",
+    "BasicAuthentication",
+    "Cors",
+    "CorsPolicy",
+    "EventBroadcast",
+    "EventStream",
+    "EventStreamDecoder",
+    "EventStreamReader",
+    "HttpError",
+    "Redirect",
+    "Router",
+    "ServerSentEvent",
+    "StreamingResponse",
+    "basic_credentials",
+    "combined_format",
+    "common_format",
+    "encode_comment",
+    "encode_event",
+    "json_response",
+    "redirect",
+    "timed_format",
+    "TrustedProxies",
     # how much, how long, how strict
     "Deadlines",
     "HttpDecodeError",
     "Leniency",
     "Limits",
+    # asking
+    "BasicAuth",
+    "BearerAuth",
+    "Client",
+    "ClientOptions",
+    "ClientResponse",
+    "ConnectError",
+    "HttpClientError",
+    "ProxyError",
+    "RedirectError",
+    "RequestTimeoutError",
+    "ResponseError",
+    "ResponseHead",
+    "ResponseTooLargeError",
+    "StatusError",
+    "StreamedResponse",
+    "Streaming",
+    "Timeouts",
+    "TooManyRedirectsError",
+    "Url",
+    "UrlError",
+    # queries, cookies, forms
+    "CookieSigner",
+    "Cookies",
+    "Fields",
+    "FieldsLike",
+    "FilePart",
+    "FormFieldData",
+    "FormFieldEnd",
+    "FormFieldPart",
+    "FormFieldStart",
+    "FormLimits",
+    "FormParts",
+    "FormRequest",
+    "Forms",
+    "MultipartBody",
+    "MultipartDecoder",
+    "Query",
+    "SetCookie",
+    "UploadedFile",
+    "UrlencodedDecoder",
+    "build_query",
+    "parse_query",
+    "safe_filename",
 ]

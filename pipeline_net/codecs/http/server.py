@@ -22,6 +22,7 @@ from ..base import write_all
 from .deadlines import ANSWER, BODY, FIRST, HEAD, IDLE, DeadlineKeeper, DeadlineWatch
 from .encoder import HttpResponseEncoder
 from .errors import HttpDecodeError
+from .events import InputEnded, RequestRefused
 from .messages import (
     HTTP_1_0,
     Data,
@@ -45,13 +46,6 @@ _logger: Final = logging.getLogger("pipeline_net.http")
 
 _NOBODY: Final = Request("GET", "/")  # what is answered when bytes were no request
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class InputEnded:
-    """User event: the client sends no more, and may be gone; the response that it waits for is sent all the same."""
-
-    def __repr__(self) -> str:
-        return "InputEnded()"
 
 
 class _Watch(DeadlineKeeper):
@@ -109,6 +103,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         self._input_ended = False
         self._has_switched = False  # another protocol has begun
         self._refusal: HttpDecodeError | None = None  # to be answered after all that came before
+        self._refused: Request | None = None  # whose body was the reason
         self._early: dict[int, list[tuple[Any, ChannelFuture[Any] | None]]] | None = None  # by id of the request
         self._early_bytes: i64 = 0
         self._is_releasing = False
@@ -378,6 +373,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             return
         unanswered = self._unanswered
         if self._reading is not None:
+            self._refused = self._reading
             self._reading = None
             if unanswered:
                 if len(unanswered) == 1 and self._has_begun:
@@ -391,19 +387,21 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
 
     def _answer_refusal(self, ctx: ChannelHandlerContext[Any, Any], exc: HttpDecodeError) -> None:
         self._encoder.answers(_NOBODY, False)
-        ctx.write(self._plain_answer(exc.status))
+        ctx.write(self._plain_answer(ctx, exc.status, self._refused))
         ctx.close()
 
-    def _plain_answer(self, status: int) -> Any:
+    def _plain_answer(self, ctx: ChannelHandlerContext[Any, Any], status: int, request: Request | None) -> Any:
+        ctx.fire_user_event_triggered(RequestRefused(status, request))
         body = f"{status} {reason_phrase(status)}\n".encode("ascii")
         return self._encoder.encode(FullResponse(status, [("content-type", "text/plain")], body))
 
     def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
         """Close; whoever closes without a word leaves the client guessing whether it was heard, so it is told 500."""
         if self._unanswered and not self._has_begun and not self._has_switched and ctx.channel.is_open:
-            self._encoder.answers(self._unanswered[0], False)
+            request = self._unanswered[0]
+            self._encoder.answers(request, False)
             self._unanswered.clear()
-            ctx.write(self._plain_answer(503 if self._draining else 500))
+            ctx.write(self._plain_answer(ctx, 503 if self._draining else 500, request))
         ctx.close(promise)
 
     def deadline_passed(self, ctx: ChannelHandlerContext[Any, Any], phase: i64) -> None:

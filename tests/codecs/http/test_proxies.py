@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline_net.gateways.proxies import Client, TrustedProxies
+from pipeline_net.codecs.http.proxies import Client, TrustedProxies
 
 _PEER = ("10.0.0.1", 1234)
 

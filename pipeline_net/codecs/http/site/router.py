@@ -1,0 +1,332 @@
+"""Router: which function answers which request; for sites that want no framework.
+
+::
+
+    router = http.Router()
+
+    @router.get("/notes/{number:int}")
+    def note(request, number):
+        return http.json_response(notes[number])
+
+    http.server_stack() >> http.RequestAggregator() >> router
+
+Source: RFC 9110, sections 9 (methods) and 15.5 (client errors)
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from ....context import ChannelHandlerContext
+from ....errors import PipelineError, PoolFullError
+from ....future import ChannelFuture
+from ....handler import ChannelInboundHandler
+from ..grammar import is_token
+from ..messages import FullRequest, FullResponse, Request, ResponsePart
+from .answers import HttpError, redirect
+from .route_pattern import MalformedPathError, RoutePattern, split_path
+from .route_table import Match, Route, RouteTable
+from .streaming import PartWriter, StreamingResponse, addressed
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_logger: Final = logging.getLogger("pipeline_net.http")
+
+_ANY: Final = "*"
+
+
+def _plain_error(request: Request, error: HttpError) -> FullResponse:
+    return error.response()
+
+
+class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
+    """``FullRequest`` → the call of a function, whose result is the response.
+
+    A handler is called with the request, and with what stands in the places of its pattern, under their names.  It
+    returns
+
+    * a ``FullResponse``;
+    * a ``ChannelFuture`` of one, which answers when it is done;
+    * an iterator, such as a generator makes: a ``Response`` first, then ``bytes``; see ``PartWriter``;
+    * a ``StreamingResponse``, such as an ``EventStream``;
+
+    or raises ``HttpError``.  Any other exception is logged and answered with 500, and the peer learns no more.  It runs
+    on the loop, and so must not block; with ``blocking=True`` it runs on a thread of the pool, and a request that finds
+    no room there is answered with 503.
+
+    What matches no route is answered with 404; a route for other methods with 405 and Allow, or 204 to OPTIONS.  HEAD
+    is answered as GET is, without the body.  A path that is not well-formed is answered with 400: see ``split_path``.
+
+    One router serves all connections of all loops: its routes are fixed when the first connection uses it.
+
+    Args:
+        redirect_slashes: whether ``/notes/`` is redirected (308) to ``/notes`` when only that is a route, and the other
+            way round; otherwise it is a 404.
+        render_error: makes the answers to errors, ``render_error(request, error)``; plain text by default.
+    """
+
+    shareable = True
+
+    def __init__(
+        self,
+        *,
+        redirect_slashes: bool = True,
+        render_error: Callable[[Request, HttpError], FullResponse] = _plain_error,
+    ) -> None:
+        self._table = RouteTable()
+        self._redirects_slashes = redirect_slashes
+        self._render_error = render_error
+        self._is_fixed = False
+
+    def __repr__(self) -> str:
+        return f"<Router of {len(self._table.routes)} routes>"
+
+    # -- routes -------------------------------------------------------------------------------------
+
+    def get(self, pattern: str, *, blocking: bool = False) -> Callable[[F], F]:
+        """Decorate the handler of GET, and of HEAD."""
+        return self.route("GET", pattern, blocking=blocking)
+
+    def post(self, pattern: str, *, blocking: bool = False) -> Callable[[F], F]:
+        """Decorate the handler of POST."""
+        return self.route("POST", pattern, blocking=blocking)
+
+    def put(self, pattern: str, *, blocking: bool = False) -> Callable[[F], F]:
+        """Decorate the handler of PUT."""
+        return self.route("PUT", pattern, blocking=blocking)
+
+    def patch(self, pattern: str, *, blocking: bool = False) -> Callable[[F], F]:
+        """Decorate the handler of PATCH."""
+        return self.route("PATCH", pattern, blocking=blocking)
+
+    def delete(self, pattern: str, *, blocking: bool = False) -> Callable[[F], F]:
+        """Decorate the handler of DELETE."""
+        return self.route("DELETE", pattern, blocking=blocking)
+
+    def route(self, method: str, pattern: str, *, blocking: bool = False) -> Callable[[F], F]:
+        """Decorate the handler of any method; the function itself stays what it is."""
+
+        def decorate(handler: F) -> F:
+            self.add(method, pattern, handler, blocking=blocking)
+            return handler
+
+        return decorate
+
+    def add(self, method: str, pattern: str, handler: Callable[..., Any], *, blocking: bool = False) -> None:
+        """Add a route.
+
+        Raises:
+            ValueError: the pattern is none (see ``RoutePattern``), or matches what another one does; the method is no
+                token; the handler is ``async def``, or does not take what the pattern gives it; the router is in use.
+        """
+        if not is_token(method.encode("utf-8")) or method == _ANY:
+            raise ValueError(f"a method is a token such as GET, not {method!r}")
+        parsed = RoutePattern(pattern)
+        _check_handler(handler, parsed, blocking)
+        self._add(Route(method, parsed, handler, blocking=blocking))
+
+    def mount(self, prefix: str, router: Router) -> None:
+        """Add all routes of another router, each behind ``prefix``.  That router is fixed from now on.
+
+        Raises:
+            ValueError: the prefix does not begin with a slash, or ends with one; and like ``add``.
+        """
+        _check_prefix(prefix)
+        router._is_fixed = True
+        for route in router._table.routes:
+            pattern = RoutePattern(prefix + route.pattern.text)
+            if route.handler is not None:
+                _check_handler(route.handler, pattern, route.blocking)
+            self._add(Route(route.method, pattern, route.handler, blocking=route.blocking))
+
+    def pass_on(self, prefix: str) -> None:
+        """Leave ``prefix`` and all below it to the stage behind the router, whatever the method.
+
+        Raises:
+            ValueError: like ``mount``.
+        """
+        _check_prefix(prefix)
+        for rest in ("", "/", "/{rest:path}"):
+            self._add(Route(_ANY, RoutePattern(prefix + rest), None))
+
+    def _add(self, route: Route) -> None:
+        if self._is_fixed:
+            raise ValueError(f"{route!r} comes too late: the router is in use")
+        self._table.add(route)
+
+    # -- requests -----------------------------------------------------------------------------------
+
+    def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._is_fixed = True
+
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        if not isinstance(msg, FullRequest):
+            if isinstance(msg, Request):
+                raise PipelineError("a Router reads whole requests: put a RequestAggregator in front of it")
+            ctx.fire_channel_read(msg)
+            return
+        path = msg.path
+        route = self._table.find_literal(msg.method, path)
+        if route is None:
+            self._search(ctx, msg, path)
+        else:
+            self._call(ctx, msg, route, {})
+
+    def _search(self, ctx: ChannelHandlerContext[Any, Any], request: FullRequest, path: str) -> None:
+        """Look for a route segment by segment; say what is wrong if there is none."""
+        if not path.startswith("/"):
+            _, marks, behind = path.partition("://")
+            if not marks:
+                self._answer(ctx, request, self._answer_without_path(request))
+                return
+            path = "/" + behind.partition("/")[2]  # RFC 9112 3.2.2: absolute-form, which every server must take
+        try:
+            segments = split_path(path)
+        except MalformedPathError as exc:
+            self._answer(ctx, request, self._rendered(request, HttpError(400, str(exc))))
+            return
+        match = self._table.find(request.method, segments)
+        if match.route is not None:
+            self._call(ctx, request, match.route, match.arguments)
+        elif match.methods:
+            self._answer(ctx, request, self._answer_with_methods(request, match))
+        else:
+            self._answer(ctx, request, self._answer_without_route(request, path, segments))
+
+    def _answer_without_path(self, request: FullRequest) -> FullResponse:
+        if request.method == "OPTIONS" and request.target == "*":
+            return FullResponse(204, {"allow": _allow([route.method for route in self._table.routes])})
+        if request.method == "CONNECT":
+            return self._rendered(request, HttpError(501, headers={"connection": "close"}))
+        return self._rendered(request, HttpError(400, "a path begins with a slash"))
+
+    def _answer_with_methods(self, request: FullRequest, match: Match) -> FullResponse:
+        allow = {"allow": _allow(match.methods)}
+        if request.method == "OPTIONS":
+            return FullResponse(204, allow)
+        return self._rendered(request, HttpError(405, headers=allow))
+
+    def _answer_without_route(self, request: FullRequest, path: str, segments: list[str]) -> FullResponse:
+        if self._redirects_slashes and len(path) > 1 and path[1] != "\\":  # which browsers read as a slash
+            has_slash = segments[-1] == ""
+            other = self._table.find(request.method, segments[:-1] if has_slash else [*segments, ""])
+            if other.route is not None or other.methods:
+                query = request.raw_target.partition(b"?")[1].decode() + request.query
+                return redirect((path[:-1] if has_slash else path + "/") + query, 308)
+        return self._rendered(request, HttpError(404))
+
+    # -- answers ------------------------------------------------------------------------------------
+
+    def _call(
+        self, ctx: ChannelHandlerContext[Any, Any], request: FullRequest, route: Route, arguments: dict[str, Any]
+    ) -> None:
+        handler = route.handler
+        if handler is None:
+            ctx.fire_channel_read(request)
+            return
+        try:
+            if route.blocking:
+                call = functools.partial(_call_blocking, handler, request, arguments)
+                result: Any = ctx.channel.loop.run_blocking(call)
+            else:
+                result = handler(request, **arguments)
+        except Exception as exc:  # noqa: BLE001 - whatever a handler raises, its request is answered
+            result = self._answer_error(request, exc)
+        self._answer(ctx, request, result)
+
+    def _answer(self, ctx: ChannelHandlerContext[Any, Any], request: FullRequest, result: Any) -> None:
+        """Write what a handler has returned."""
+        if isinstance(result, FullResponse):
+            ctx.write(addressed(result, request))
+        elif isinstance(result, StreamingResponse):
+            result.begin(ctx, request)
+        elif isinstance(result, ChannelFuture):
+            result.add_done_callback(functools.partial(self._future_is_done, ctx, request))
+        elif isinstance(result, Iterator):
+            PartWriter(result, self._answer_error).begin(ctx, request)
+        else:
+            error = TypeError(f"a handler returns a response (see Router), and not {result!r:.100}")
+            ctx.write(addressed(self._answer_error(request, error), request))
+
+    def _future_is_done(
+        self, ctx: ChannelHandlerContext[Any, Any], request: FullRequest, future: ChannelFuture[Any]
+    ) -> None:
+        loop = ctx.channel.loop
+        if not loop.in_loop:  # it is a future of another loop
+            loop.execute(self._future_is_done, ctx, request, future)
+            return
+        if not ctx.channel.is_open:
+            return  # nobody waits for it
+        try:
+            result = future.result()
+            if isinstance(result, ChannelFuture):
+                raise TypeError(f"a future has brought another future: {result!r}")
+        except Exception as exc:  # noqa: BLE001 - whatever it failed with, its request is answered
+            result = self._answer_error(request, exc)
+        self._answer(ctx, request, result)
+
+    def _answer_error(self, request: Request, exc: Exception) -> FullResponse:
+        """Make the answer to what a handler has raised."""
+        if isinstance(exc, HttpError):
+            return self._rendered(request, exc)
+        if isinstance(exc, PoolFullError):
+            _logger.error("%s", exc)
+            return self._rendered(request, HttpError(503, headers={"retry-after": "1"}))
+        _logger.error("%r: the handler raised", request, exc_info=exc)
+        return self._rendered(request, HttpError(500))
+
+    def _rendered(self, request: Request, error: HttpError) -> FullResponse:
+        try:
+            response = self._render_error(request, error)
+            if not isinstance(response, FullResponse):
+                raise TypeError(f"render_error returns a FullResponse, not {response!r:.100}")
+        except Exception:
+            _logger.exception("%r: render_error raised for %r", request, error)
+            return HttpError(500).response()
+        return response
+
+
+def _call_blocking(handler: Callable[..., Any], request: FullRequest, arguments: dict[str, Any]) -> Any:
+    result = handler(request, **arguments)
+    if isinstance(result, Iterator):
+        raise TypeError(f"{result!r} would be iterated on the loop, and so cannot come from a handler that blocks")
+    return result
+
+
+def _check_handler(handler: Callable[..., Any], pattern: RoutePattern, blocking: bool) -> None:
+    if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
+        raise ValueError(
+            f"the handler of {pattern.text} is async def, and nobody would await it: handlers are plain functions; what"
+            " takes long returns a ChannelFuture or is blocking=True"
+        )
+    if blocking and inspect.isgeneratorfunction(handler):
+        raise ValueError(f"the handler of {pattern.text} is a generator, which runs on the loop and must not block")
+    try:
+        signature = inspect.signature(handler)
+    except ValueError:
+        return  # a function of C that does not tell what it takes
+    try:
+        signature.bind(None, **dict.fromkeys(pattern.names))
+    except TypeError as exc:
+        raise ValueError(
+            f"the handler of {pattern.text} is called as handler(request"
+            f"{''.join(f', {name}=…' for name in pattern.names)}), but takes {signature}"
+        ) from exc
+
+
+def _check_prefix(prefix: str) -> None:
+    if not prefix.startswith("/") or prefix.endswith("/"):
+        raise ValueError(f"a prefix begins with a slash and does not end with one, and so cannot be {prefix!r}")
+
+
+def _allow(methods: list[str]) -> str:
+    """Write the value of Allow: what was registered, and what is answered anyway."""
+    known = dict.fromkeys(method for method in methods if method != _ANY)
+    if "GET" in known:
+        known["HEAD"] = None
+    known["OPTIONS"] = None
+    return ", ".join(known)
