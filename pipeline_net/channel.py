@@ -74,7 +74,7 @@ class Channel(ChannelOutput):
         self._auto_read: bool = options.auto_read
         self.read_requested = False
         self.read_hint: i64 = 0  # bytes that the first stage would like to get as one piece next; 0: no wish
-        self._read_holds: i64 = 0
+        self.read_holds: i64 = 0  # how many hold reading now
         self._read_needs: i64 = 0
         self._release_callbacks: list[Callable[[], object]] = []
         self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
@@ -435,36 +435,26 @@ class Channel(ChannelOutput):
         return (
             self.state == ACTIVE
             and self.input_open
-            and self._read_holds == 0
+            and self.read_holds == 0
             and (self._auto_read or self.read_requested)
             and (self.is_writable or not self.pauses_when_unwritable or self._read_needs > 0)
         )
 
     def hold_reads(self) -> None:
         """Stop reading until ``release_reads``; several may hold at once."""
-        self._read_holds += 1
+        self.read_holds += 1
         self.reading_changed()
 
     def release_reads(self) -> None:
         """Take one hold back."""
-        assert self._read_holds > 0, "every release_reads() answers one hold_reads()"
-        self._read_holds -= 1
+        assert self.read_holds > 0, "every release_reads() answers one hold_reads()"
+        self.read_holds -= 1
         self.reading_changed()
-        callbacks = self._release_callbacks
-        if callbacks:
-            self._release_callbacks = []
-            for callback in callbacks:
-                self.loop.execute(callback)
-
-    @property
-    def read_holds(self) -> int:
-        """How many hold reading now."""
-        return self._read_holds
+        while self._release_callbacks:
+            self.loop.execute(self._release_callbacks.pop(0))
 
     def when_released(self, fn: Callable[[], object]) -> None:
-        """Run ``fn()`` as a task of the loop when a hold is taken back the next time: for a stage that makes much out
-        of little, and that makes no more of it while a stage above it holds.
-        """
+        """Run ``fn()`` as a task of the loop when a hold is taken back the next time: for who makes much of little."""
         self._release_callbacks.append(fn)
 
     def need_reads(self) -> None:

@@ -9,20 +9,6 @@
     pipeline-net check frames:FrameDecoder --cases frames.toml
     pipeline-net version
 
-A file of cases is TOML.  ``messages`` are Python, as ``repr`` writes it; an error that must come stands among them::
-
-    arguments = [16]                                # optional: what the decoder is made with
-    keywords = { strip_delimiter = false }          # optional
-
-    [[case]]
-    name = "two lines"                              # optional: what the verdict calls it
-    text = "GET\\r\\nPUT\\n"                            # or hex = "47 45 54 0d 0a"
-    messages = ["b'GET'", "b'PUT'"]
-
-    [[case]]
-    text = "a line that is much too long\\nPUT\\n"
-    messages = [{ error = "FrameTooLongError" }, "b'PUT'"]
-
 It ends with 0 when all is well, with 1 when an address is taken or a decoder is wrong, and with 2 when it does not
 understand what was asked.  Ctrl-C and SIGTERM end a server quietly, with 0.
 """
@@ -31,17 +17,15 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib
 import inspect
 import platform
 import runpy
 import signal
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 
@@ -57,19 +41,14 @@ from . import (
     errors,
     serve,
 )
+from .cli_check import check
 from .cli_gateways import add_gateways
-from .testing import check_decoder
+from .cli_names import UsageError, load
 from .transport.address import parse_address
 
 _DEFAULT_PLACE: Final = "127.0.0.1:9000"  # where a module of the user's listens
 _DEFAULT_ADDRESS: Final = f"tcp://{_DEFAULT_PLACE}"
 _CANNOT_BIND: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
-
-Case: TypeAlias = tuple[str, bytes, list[Any]]
-
-
-class UsageError(Exception):
-    """What was asked cannot be done; the message says why, and what to type instead."""
 
 
 @attrs.frozen
@@ -150,9 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--tls-cert", type=Path, metavar="FILE", help="encrypt with this certificate (PEM); see --tls-key")
     run.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, unless it is in the same file")
     run.set_defaults(do=_run)
-    add_gateways(commands, _address, _count, _load, UsageError, _quiet_end, another_address)
+    add_gateways(commands, _address, _count, _quiet_end, another_address)
 
-    check = commands.add_parser(
+    check_ = commands.add_parser(
         "check",
         help="check that a decoder does not notice how its bytes are cut",
         description=(
@@ -161,11 +140,11 @@ def _parser() -> argparse.ArgumentParser:
         ),
         epilog="A file of cases is described in the manual: how-to, “Write a frame decoder”.",
     )
-    check.add_argument("what", metavar="MODULE:NAME", help="for example frames:FrameDecoder")
-    check.add_argument(
+    check_.add_argument("what", metavar="MODULE:NAME", help="for example frames:FrameDecoder")
+    check_.add_argument(
         "--cases", metavar="FILE", type=Path, required=True, help="TOML: bytes, and the messages in them"
     )
-    check.set_defaults(do=_check)
+    check_.set_defaults(do=check)
 
     version = commands.add_parser("version", help="say which version this is, and whether it is compiled")
     version.set_defaults(do=_version)
@@ -209,7 +188,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         with _quiet_end():
             if ":" in what:
-                _serve(_load(what), what, place)
+                _serve(load(what), what, place)
             else:
                 _run_example(find_example(what), place)
     except KeyboardInterrupt:
@@ -304,28 +283,6 @@ def _command_line(program: str, place: Place) -> Iterator[None]:
         sys.argv = before
 
 
-def _load(what: str) -> Any:
-    """Find the object that ``module:name`` means; modules of the current folder count."""
-    module_name, _, name = what.partition(":")
-    if not module_name or not name:
-        raise UsageError(f"{what!r} is not of the form MODULE:NAME")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as exc:
-        if exc.name is None or not f"{module_name}.".startswith(f"{exc.name}."):
-            raise  # it was found, and something that it imports was not
-        raise UsageError(f"there is no module {module_name!r}, neither installed nor in {here}") from exc
-    found: Any = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise UsageError(f"{module_name} has no {name!r}")
-        found = getattr(found, part)
-    return found
-
-
 def _serve(found: Any, what: str, place: Place) -> None:
     """Serve an initializer or an event handler, or call a main function."""
     if place.own and (isinstance(found, type) or not callable(found) or _required_parameters(found) > 0):
@@ -368,133 +325,3 @@ def _required_parameters(fn: Callable[..., Any]) -> int:
         parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         for parameter in inspect.signature(fn).parameters.values()
     )
-
-
-# -- check ----------------------------------------------------------------------------------------------
-
-
-class Shown:
-    """Stands for any message of which ``repr`` says ``text``."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __eq__(self, other: object) -> bool:
-        return repr(other) == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    what: str = arguments.what
-    if ":" not in what:
-        raise UsageError(f"{what!r} is not of the form MODULE:NAME, such as frames:FrameDecoder")
-    file = _read_cases(arguments.cases)
-    made = _load(what)
-    if not callable(made):
-        raise UsageError(f"{what} is {made!r}; expected a decoder class, or a function that makes a decoder")
-    factory = _Factory(made, file.arguments, file.keywords)
-    try:
-        factory()
-    except (TypeError, ValueError) as exc:
-        raise UsageError(f"{what} cannot be made with the arguments of {arguments.cases}: {exc}") from exc
-    failures = 0
-    for name, data, messages in file.cases:
-        failures += not _verdict(factory, name, [(data, messages)])
-    cases = [(data, messages) for _, data, messages in file.cases]
-    if not failures and len(cases) > 1:
-        failures += not _verdict(factory, "all of them, one after the other", cases)
-    if failures:
-        print(f"{what} is WRONG")
-        return 1
-    print(f"{what} is right, whole, byte by byte and cut at every point")
-    return 0
-
-
-def _verdict(factory: Callable[[], Any], name: str, cases: list[tuple[bytes, list[Any]]]) -> bool:
-    try:
-        check_decoder(factory, cases)
-    except AssertionError as exc:
-        print(f"  FAILED  {name}\n          " + str(exc).replace("\n", "\n          "))
-        return False
-    print(f"  ok      {name}")
-    return True
-
-
-@attrs.frozen
-class _CaseFile:
-    """What a file of cases says."""
-
-    arguments: list[Any]
-    keywords: dict[str, Any]
-    cases: list[Case]
-
-
-@attrs.frozen
-class _Factory:
-    """Makes the decoder for one connection."""
-
-    made: Callable[..., Any]
-    arguments: list[Any]
-    keywords: dict[str, Any]
-
-    def __call__(self) -> Any:
-        return self.made(*self.arguments, **self.keywords)
-
-
-def _read_cases(path: Path) -> _CaseFile:
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise UsageError(f"cannot read the cases of {path}: {exc}") from exc
-    _refuse_others(tables, {"arguments", "keywords", "case"}, str(path))
-    arguments = tables.get("arguments", [])
-    keywords = tables.get("keywords", {})
-    if not isinstance(arguments, list) or not isinstance(keywords, dict):
-        raise UsageError(f"{path}: arguments is a list, and keywords a table")
-    entries = tables.get("case", [])
-    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-        raise UsageError(f"{path}: there is no [[case]] in it")
-    cases = [_read_case(entry, f"{path}: case {number}") for number, entry in enumerate(entries, 1)]
-    return _CaseFile(arguments, keywords, cases)
-
-
-def _read_case(entry: dict[str, Any], where: str) -> Case:
-    _refuse_others(entry, {"name", "text", "hex", "messages"}, where)
-    text, digits = entry.get("text"), entry.get("hex")
-    if (text is None) == (digits is None):
-        raise UsageError(f"{where} wants either text or hex")
-    if not isinstance(text or "", str) or not isinstance(digits or "", str):
-        raise UsageError(f"{where}: text and hex are strings")
-    try:
-        data = bytes.fromhex(digits) if digits is not None else str(text).encode()
-    except ValueError as exc:
-        raise UsageError(f"{where}: hex is pairs of hexadecimal digits, not {digits!r}") from exc
-    messages = entry.get("messages")
-    if not isinstance(messages, list):
-        raise UsageError(f"{where} wants messages = […]; an empty list where none are complete")
-    return str(entry.get("name", repr(data))), data, [_read_message(message, where) for message in messages]
-
-
-def _read_message(message: Any, where: str) -> Any:
-    if isinstance(message, str):
-        return Shown(message)
-    if isinstance(message, dict) and list(message) == ["error"]:
-        name = message["error"]
-        error = getattr(errors, name, None) if isinstance(name, str) else None
-        if not (isinstance(error, type) and issubclass(error, Exception)):
-            raise UsageError(f"{where}: there is no error {name!r} in pipeline_net.errors")
-        return error
-    raise UsageError(
-        f'{where}: a message is a string, what repr() says of it, or {{ error = "DecodeError" }}, not {message!r}'
-    )
-
-
-def _refuse_others(table: dict[str, Any], known: set[str], where: str) -> None:
-    others = sorted(table.keys() - known)
-    if others:
-        raise UsageError(f"{where} has {', '.join(others)}; known are {', '.join(sorted(known))}")

@@ -4,6 +4,7 @@
 
     pipeline-net asgi shop:app --address tcp://:8000
     pipeline-net wsgi mysite.wsgi:application --address unix:///run/mysite.sock --threads 16
+    pipeline-net asgi shop:app --address tls://:8443 --tls-cert cert.pem --tls-key key.pem
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import errno
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Final
 
-from .errors import PipelineNetError
+from .cli_names import UsageError, load
+from .errors import PipelineNetError, TlsError
 
-DEFAULT_ADDRESS: Final = "tcp://127.0.0.1:8000"
+_DEFAULT_PLACE: Final = "127.0.0.1:8000"
+DEFAULT_ADDRESS: Final = f"tcp://{_DEFAULT_PLACE}"
+_DEFAULT_TLS_ADDRESS: Final = f"tls://{_DEFAULT_PLACE}"
 _CANNOT_BIND: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 _ASGI: Final = """
@@ -34,8 +39,6 @@ def add_gateways(
     commands: Any,
     address: Callable[[str], str],
     count: Callable[[str], int],
-    load: Callable[[str], Any],
-    usage_error: Callable[[str], Exception],
     quiet_end: Callable[[], AbstractContextManager[None]],
     another_address: Callable[[OSError], str],
 ) -> None:
@@ -43,8 +46,6 @@ def add_gateways(
 
     Args:
         address, count: turn text into an address, and into a number from 1 on.
-        load: finds what ``module:name`` means.
-        usage_error: made of a sentence that says what cannot be done.
         quiet_end: lets SIGTERM end a program as Ctrl-C does.
         another_address: suggests one for that which an error names.
     """
@@ -56,14 +57,14 @@ def add_gateways(
         if name != what:
             app = app()
         if not callable(app):
-            raise usage_error(f"{what} is {app!r}; expected an application, which is called")
+            raise UsageError(f"{what} is {app!r}; expected an application, which is called")
         try:
             with quiet_end():
                 return 0 if arguments.serve(app, arguments, _announce) else 1
         except KeyboardInterrupt:
             return 0
-        except ValueError as exc:
-            raise usage_error(str(exc)) from exc
+        except (ValueError, TlsError) as exc:
+            raise UsageError(str(exc)) from exc
         except PipelineNetError as exc:
             print(f"pipeline-net: {what}: {exc}", file=sys.stderr)
             return 1
@@ -108,6 +109,10 @@ def _add_common(parser: argparse.ArgumentParser, address: Callable[[str], str], 
         metavar="LIST",
         help="proxies whose X-Forwarded-… are believed: addresses, networks, unix, * (none)",
     )
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="encrypt tls://… with this certificate (PEM)")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, unless it is in the same file")
+    parser.add_argument("--tls-password-file", type=Path, metavar="FILE", help="the password of the key, in a line")
+    parser.add_argument("--tls-ca", type=Path, metavar="FILE", help="clients must show a certificate of one of these")
     parser.add_argument("--max-body", type=count, metavar="BYTES", help="what one request may carry (64 MiB)")
     parser.add_argument("--max-connections", type=count, metavar="N", help="further ones wait to be accepted")
     parser.add_argument(
@@ -135,7 +140,36 @@ def _options(arguments: argparse.Namespace, kind: Any, default_max_body: int) ->
         limits=Limits(max_body=arguments.max_body or default_max_body),
         max_connections=arguments.max_connections,
         patience=arguments.patience,
+        tls=_tls(arguments),
     )
+
+
+def _tls(arguments: argparse.Namespace) -> Any:
+    """Make what ``tls://…`` is encrypted with, if there is a certificate.
+
+    Raises:
+        ValueError: there is none, and something else that needs one.
+        TlsError: a file cannot be used.
+    """
+    if arguments.tls_cert is None:
+        for name in ("tls_key", "tls_password_file", "tls_ca"):
+            if getattr(arguments, name) is not None:
+                raise ValueError(f"--{name.replace('_', '-')} is of no use without --tls-cert")
+        return None
+    from .handlers.tls_context import ServerTls
+
+    password: str | None = None
+    if arguments.tls_password_file is not None:
+        try:
+            password = arguments.tls_password_file.read_text().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ValueError(f"--tls-password-file cannot be read: {exc}") from exc
+    return ServerTls(arguments.tls_cert, arguments.tls_key, password=password, client_ca=arguments.tls_ca)
+
+
+def _addresses(arguments: argparse.Namespace) -> list[str]:
+    default = DEFAULT_ADDRESS if arguments.tls_cert is None else _DEFAULT_TLS_ADDRESS
+    return arguments.address or [default]
 
 
 def serve_asgi(app: Any, arguments: argparse.Namespace, announce: Callable[[list[str]], object]) -> bool:
@@ -149,7 +183,7 @@ def serve_asgi(app: Any, arguments: argparse.Namespace, announce: Callable[[list
 
     return run_asgi(
         app,
-        *(arguments.address or [DEFAULT_ADDRESS]),
+        *_addresses(arguments),
         loops=arguments.loops,
         options=_options(arguments, AsgiOptions, DEFAULT_MAX_BODY),
         event_loop=arguments.event_loop,
@@ -167,7 +201,7 @@ def serve_wsgi(app: Any, arguments: argparse.Namespace, announce: Callable[[list
 
     run_wsgi(
         app,
-        *(arguments.address or [DEFAULT_ADDRESS]),
+        *_addresses(arguments),
         loops=arguments.loops,
         threads=arguments.threads,
         options=_options(arguments, WsgiOptions, DEFAULT_MAX_BODY),

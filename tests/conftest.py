@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from .nginx import Nginx, has_nginx, has_nginx_stream
+
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
@@ -275,6 +277,24 @@ def start_program() -> Iterator[Callable[..., Program]]:
     yield start
     for program in programs:
         program.stop()
+
+
+@pytest.fixture
+def start_nginx(tmp_path: Path) -> Iterator[Callable[..., Nginx]]:
+    """``start_nginx("location / { … }", http=…, stream=…)`` runs nginx until the test ends; see ``Nginx``."""
+    if not has_nginx():
+        pytest.skip("nginx is not installed")
+    running: list[Nginx] = []
+
+    def start(server: str = "", *, http: str = "", stream: str = "") -> Nginx:
+        if stream and not has_nginx_stream():
+            pytest.skip("nginx's module for streams is not installed (libnginx-mod-stream)")
+        running.append(Nginx(tmp_path / f"nginx-{len(running)}", server, http=http, stream=stream))
+        return running[-1]
+
+    yield start
+    for nginx in running:
+        nginx.stop()
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,9 +44,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str],
     (tmp_path / "gateway_apps.py").write_text(_APPS)
     running: list[subprocess.Popen[str]] = []
 
-    def run(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+    def run(*arguments: str, address: str = "tcp://127.0.0.1:0") -> tuple[subprocess.Popen[str], str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline_net", *arguments, "--address", "tcp://127.0.0.1:0"],
+            [sys.executable, "-m", "pipeline_net", *arguments, "--address", address],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -94,6 +99,68 @@ def test_an_application_is_served_until_a_signal(
     assert (process.returncode, complaints) == (0, "")
 
 
+def _certificate(folder: Path) -> ssl.SSLContext:
+    """Make a certificate whose key has a password; return what believes it."""
+    subprocess.run(
+        (
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-passout", "pass:swordfish"),
+            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")),
+        ),
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    return ssl.create_default_context(cafile=str(folder / "cert.pem"))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+@pytest.mark.parametrize("what", [("asgi", "gateway_apps:app"), ("wsgi", "gateway_apps:wsgi")])
+def test_tls_with_a_password_and_certificates_that_are_read_again(
+    start: Callable[..., tuple[subprocess.Popen[str], str]], tmp_path: Path, what: tuple[str, str]
+) -> None:
+    trust = _certificate(tmp_path)
+    (tmp_path / "password").write_text("swordfish\n")
+    process, said = start(
+        *(*what, "--tls-cert", "cert.pem", "--tls-key", "key.pem", "--tls-password-file", "password"),
+        address="tls://127.0.0.1:0",
+    )
+    port = said.rpartition(":")[2]
+
+    def ask() -> bytes:
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}/", context=trust, timeout=20) as response:
+            return bytes(response.read())
+
+    assert ask() == b"127.0.0.1"
+    trust = _certificate(tmp_path)
+    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+        ask()  # the server has the old one still
+    process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            assert ask() == b"127.0.0.1"
+            break
+        except urllib.error.URLError:
+            assert time.monotonic() < deadline
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_an_application_on_a_unix_socket(
+    start: Callable[..., tuple[subprocess.Popen[str], str]], tmp_path: Path
+) -> None:
+    path = tmp_path / "app.sock"
+    _, said = start("asgi", "gateway_apps:app", "--forwarded-allow", "unix", address=f"unix://{path}")
+    assert said == f"listening on unix://{path}"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(str(path))
+        client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-forwarded-for: 192.0.2.1\r\n\r\n")
+        assert client.makefile("rb").read().endswith(b"192.0.2.1")
+
+
 def test_an_application_that_cannot_start_says_so_and_ends(
     start: Callable[..., tuple[subprocess.Popen[str], str]],
 ) -> None:
@@ -112,6 +179,11 @@ def test_an_application_that_cannot_start_says_so_and_ends(
         (["asgi", "gateway_apps:app", "--root-path", "x"], "root path"),
         (["wsgi", "gateway_apps:wsgi", "--forwarded-allow-ips", "nginx"], "trusted proxy"),
         (["asgi", "gateway_apps:app", "--loops", "2", "--address", "unix:///tmp/x.sock"], "only TCP"),
+        (["asgi", "gateway_apps:app", "--tls-key", "key.pem"], "--tls-key is of no use without --tls-cert"),
+        (["wsgi", "gateway_apps:wsgi", "--tls-ca", "ca.pem"], "--tls-ca is of no use without --tls-cert"),
+        (["wsgi", "gateway_apps:wsgi", "--tls-cert", "none.pem"], "none.pem"),
+        (["wsgi", "gateway_apps:wsgi", "--tls-cert", "x", "--tls-password-file", "none"], "--tls-password-file cannot"),
+        (["wsgi", "gateway_apps:wsgi", "--address", "tls://127.0.0.1:0"], "it needs certificates"),
     ],
 )
 def test_what_cannot_be_served_is_explained(

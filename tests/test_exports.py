@@ -130,3 +130,19 @@ def test_every_stage_of_the_handlers_stands_at_their_door() -> None:
 
 def test_importing_the_package_starts_no_thread() -> None:
     _modules_after("import threading, pipeline_net; assert threading.active_count() == 1")
+
+
+def test_the_rooms_of_http_are_opened_when_somebody_asks_for_them() -> None:
+    before = _modules_after("import pipeline_net.codecs.http")
+    rooms = ("pipeline_net.codecs.http.content", "pipeline_net.codecs.http.files", "pipeline_net.handlers")
+    assert {name for name in before if name.startswith(rooms)} == set()
+    assert before & (_NOT_FOR_EVERYBODY | {"brotli", "backports.zstd", "compression.zstd"}) == set()
+    every = "from pipeline_net.codecs import http; [getattr(http, name) for name in http.__all__]"
+    after = _modules_after(every)
+    assert set(rooms[:2]) <= after
+    assert after & {"ssl", "asyncio", "brotli", "backports.zstd", "compression.zstd"} == set()
+
+
+def test_a_name_that_http_does_not_have_is_an_attribute_error() -> None:
+    http = importlib.import_module("pipeline_net.codecs.http")
+    assert not hasattr(http, "Gopher")

@@ -55,9 +55,12 @@ _TABLE = {
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
     "codecs.http.site": "codecs.http codecs.base buffer handler context channel errors loop future server_draining",
     "codecs.http.forms": "codecs.http context handler errors",
+    "codecs.http.files": "codecs.http codecs.http.content handler context errors future file_region",
     "gateways": "codecs.http transport bootstrap channel context handler errors options stack file_region"
-    " server_draining",
-    "cli_gateways": "gateways codecs.http errors",
+    " server_draining handlers.tls handlers.tls_context",
+    "cli_names": "",
+    "cli_check": "cli_names testing __init__ errors",
+    "cli_gateways": "cli_names gateways codecs.http errors handlers.tls_context",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
@@ -70,7 +73,7 @@ _TABLE = {
     " transport.group transport.datagram_channel",
     "testing": f"{_CORE} stack codecs.base transport.timers",
     "__main__": "cli",
-    "cli": f"{_CORE} cli_gateways __init__ stack codecs bootstrap server testing transport",
+    "cli": f"{_CORE} cli_names cli_check cli_gateways __init__ stack codecs bootstrap server testing transport",
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",

@@ -12,6 +12,8 @@ _PACKAGE = _TESTS.parent / "pipeline_net"
 # Module: why it has no twin, and who tests it instead.
 _WITHOUT_TWIN: dict[str, str] = {
     "__main__.py": "two lines, which tests/test_cli.py runs",
+    "cli_check.py": "tests/test_cli.py types its command",
+    "cli_names.py": "tests/test_cli.py names things on its command line",
     "_mypyc.py": "stand-ins that do nothing; each build of the suite runs with one half of them",
 }
 

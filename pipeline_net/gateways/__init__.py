@@ -1,4 +1,4 @@
-"""Gateways: stages that call applications written for somebody else's interface: ASGI 3 and WSGI.
+"""Gateways: stages that let somebody else answer: applications of ASGI 3 and WSGI, and other servers.
 
 ::
 
@@ -14,6 +14,8 @@
     asgi_site      the application on one loop: scopes, state, tasks
     lifespan       startup and shutdown
     asgi_server    serve_asgi(), run_asgi(): the whole server
+    serving        ServingOptions: what both kinds of servers have in common
+    proxy/         a reverse proxy: what is called is another server
     errors         what applications get
 
 Whose X-Forwarded-For is believed, ``pipeline_net.codecs.http.TrustedProxies`` knows.

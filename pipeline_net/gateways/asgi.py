@@ -13,6 +13,7 @@ one exchange.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Never
 
 from .._mypyc import mypyc_attr
@@ -125,9 +126,18 @@ class AsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
 
 
 def asgi_stack(
-    site: AsgiSite, *, limits: Limits = LIMITS, deadlines: Deadlines = DEADLINES, scheme: str = "http"
+    site: AsgiSite,
+    *,
+    limits: Limits = LIMITS,
+    deadlines: Deadlines = DEADLINES,
+    scheme: str = "http",
+    stages: Iterable[Any] = (),
 ) -> Stack[bytes, Never, Never, bytes]:
     """Everything from the wire to the application.  Note ``limits.max_body``: what an upload may be.
+
+    Args:
+        scheme: ``https`` behind a stage of TLS.
+        stages: what sits between HTTP and the application, such as a log of requests.
 
     Raises:
         ValueError: ``limits.max_pipelined`` is not 1: an application is called for one request of a connection at a
@@ -136,5 +146,7 @@ def asgi_stack(
     if limits.max_pipelined != 1:
         raise ValueError(f"max_pipelined must be 1 for an ASGI application, not {limits.max_pipelined}")
     stack: Any = server_stack(limits=limits, deadlines=deadlines, auto_continue=False)
+    for stage in stages:
+        stack = stack >> stage
     whole: Stack[bytes, Never, Never, bytes] = stack >> AsgiHandler(site, scheme=scheme)
     return whole

@@ -9,6 +9,7 @@
 
     Response          ◀─ {"type": "http.response.start", …}                    send()
     Data, End         ◀─ {"type": "http.response.body", …}
+    a file, End       ◀─ {"type": "http.response.pathsend", "path": …}
 
 The head of the response is kept until the first part of its body is here: a response that comes in one piece leaves as
 one, with its length.  All here is synchronous, and never waits; ``asgi_call`` has the part that awaits.
@@ -21,13 +22,15 @@ Source: ASGI 3.0, HTTP & WebSocket message format 2.5
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from .._mypyc import i64, mypyc_attr
-from ..codecs.http.headers import Headers
+from ..codecs.http.headers import HAS_LENGTH, Headers
 from ..codecs.http.messages import Data, End, FullResponse, InterimResponse, Request, Response
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PipelineError
+from ..file_region import FileRegion
 from .errors import ClientDisconnectedError
 from .response_head import BODYLESS, tidy_head
 
@@ -36,6 +39,7 @@ READ_AHEAD: Final = 65536  # bytes of a body that wait for the application; then
 _START: Final = "http.response.start"
 _BODY: Final = "http.response.body"
 _TRAILERS: Final = "http.response.trailers"
+_PATHSEND: Final = "http.response.pathsend"
 
 # Where the response is.
 IDLE: Final = 0  # nothing was sent
@@ -160,6 +164,8 @@ class AsgiExchange:
         if kind == _START and step == IDLE:
             self._take_start(message)
             return True
+        if kind == _PATHSEND and step == STARTED:
+            return self._send_file(message["path"])
         if kind == _TRAILERS and step == BODY_DONE:
             self._take_trailers(message)
             return True
@@ -197,6 +203,31 @@ class AsgiExchange:
         else:
             self._write_over(End())
         return True
+
+    def _send_file(self, path: Any) -> bool:
+        """Let the kernel send a file as the whole body; ``OSError`` when it cannot be opened."""
+        headers = self._headers
+        assert headers is not None, "http.response.start was here"
+        if self._status in BODYLESS or self.request.method == "HEAD":
+            return self._send_body(b"", False)
+        file = open(path, "rb")  # noqa: SIM115 - the last byte of it is sent long after this returns
+        promise = self._ctx.new_promise()
+        promise.add_done_callback(partial(_close, file))
+        try:
+            region = FileRegion(file)
+            if not headers.facts() & HAS_LENGTH and not self._has_trailers:
+                headers["content-length"] = str(len(region))
+            elif 0 <= headers.length < len(region):
+                region = FileRegion(file, 0, headers.length)
+            self._write(Response(self._status, headers))
+        except BaseException:
+            file.close()
+            raise
+        self.step = STREAMING
+        self._is_writing = True
+        self._ctx.write(Data(region), promise)
+        self._is_writing = False
+        return self._send_body(b"", False)
 
     def _take_trailers(self, message: Any) -> None:
         if self._trailers is None:
@@ -289,6 +320,10 @@ class AsgiExchange:
 
 
 _EXPECTED: Final = (_START, _BODY, _BODY, _TRAILERS, "nothing")
+
+
+def _close(file: Any, _: object) -> None:
+    file.close()
 
 
 def _as_bytes(body: Any) -> bytes:

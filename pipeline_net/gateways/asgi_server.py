@@ -18,50 +18,34 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Final
 
-import attrs
-
-from ..bootstrap import Server, ServerBootstrap
-from ..codecs.http.options import DEADLINES, Deadlines, Limits
-from ..codecs.http.proxies import TrustedProxies
-from ..options import ChannelOptions
+from ..bootstrap import Server
 from ..server_draining import ServerDraining
 from ..transport.address import parse_address
 from ..transport.host import AsyncioHost
 from .asgi import asgi_stack
 from .asgi_site import Application, AsgiSite
-from .connection import check_root_path
+from .serving import DEFAULT_MAX_BODY, HANGUP, ServingOptions, bootstrap, reload_certificates
 
-DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024  # bytes of one upload; the application may well want less
+__all__ = ["DEFAULT_MAX_BODY", "AsgiOptions", "loop_factory", "run_asgi", "serve_asgi"]
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _CLEANING: Final = 10.0  # seconds that an application has for its shutdown
 
 
-@attrs.frozen(kw_only=True)
-class AsgiOptions:
-    """How an application is served.
+class AsgiOptions(ServingOptions):
+    """How an ASGI application is served: ``ServingOptions``."""
 
-    Raises:
-        ValueError: an option makes no sense.
-    """
 
-    root_path: str = attrs.field(default="", validator=lambda _, __, value: check_root_path(value))
-    """Where a proxy that cuts this off has mounted the application."""
-    proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
-    """Whose X-Forwarded-For and X-Forwarded-Proto are believed."""
-    limits: Limits = attrs.field(factory=lambda: Limits(max_body=DEFAULT_MAX_BODY))
-    deadlines: Deadlines = DEADLINES
-    max_connections: int | None = None
-    channel: ChannelOptions = ChannelOptions()
-    patience: float = 10.0
-    """Seconds that requests have to finish when the server is asked to end."""
+_OPTIONS: Final = AsgiOptions()
 
 
 async def serve_asgi(
     app: Application,
     *addresses: str,
-    options: AsgiOptions = AsgiOptions(),
+    options: ServingOptions = _OPTIONS,
     ready: Callable[[Server], object] | None = None,
     stop: asyncio.Event | None = None,
     hurry: asyncio.Event | None = None,
@@ -86,13 +70,9 @@ async def serve_asgi(
     went_well = True
     try:
         async with AsyncioHost("asgi") as host:
-            server = ServerBootstrap(
-                host.loop,
-                initializer=lambda channel: asgi_stack(site, limits=options.limits, deadlines=options.deadlines),
-                max_connections=options.max_connections,
-                options=options.channel,
-                reuse_port=reuse_port,
-            ).bind(*addresses)
+            server = bootstrap(host.loop, options, partial(_stack, site, options), reuse_port=reuse_port).bind(
+                *addresses
+            )
             if ready is not None:
                 ready(server)
             try:
@@ -103,6 +83,10 @@ async def serve_asgi(
     finally:
         went_well = await site.shutdown(_CLEANING)
     return went_well
+
+
+def _stack(site: AsgiSite, options: ServingOptions, scheme: str) -> Any:
+    return asgi_stack(site, limits=options.limits, deadlines=options.deadlines, scheme=scheme, stages=options.stages())
 
 
 async def _drain(
@@ -180,7 +164,7 @@ def run_asgi(
     app: Application,
     *addresses: str,
     loops: int = 1,
-    options: AsgiOptions = AsgiOptions(),
+    options: ServingOptions = _OPTIONS,
     event_loop: str = "auto",
     ready: Callable[[list[str]], object] | None = None,
 ) -> bool:
@@ -205,7 +189,7 @@ async def _run(
     app: Application,
     addresses: tuple[str, ...],
     loops: int,
-    options: AsgiOptions,
+    options: ServingOptions,
     make_loop: Callable[[], asyncio.AbstractEventLoop],
     ready: Callable[[list[str]], object] | None,
 ) -> bool:
@@ -230,7 +214,7 @@ async def _run(
         for other in others:
             other.stop(hurry=late)
 
-    with _Signals(ask):
+    with _Signals(ask, options):
         await asyncio.wait((mine, bound), return_when=asyncio.FIRST_COMPLETED)
         if not bound.done():
             return await mine  # raises
@@ -257,7 +241,7 @@ async def _run(
 
 
 def _server_of(
-    app: Application, addresses: list[str], options: AsgiOptions
+    app: Application, addresses: list[str], options: ServingOptions
 ) -> Callable[..., Coroutine[Any, Any, bool]]:
     def serve(**events: Any) -> Coroutine[Any, Any, bool]:
         return serve_asgi(app, *addresses, options=options, reuse_port=True, **events)
@@ -285,17 +269,21 @@ def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 class _Signals:
-    """While it is entered on the main thread, SIGINT and SIGTERM call ``ask`` on the asyncio loop."""
+    """While it is entered on the main thread, SIGINT and SIGTERM call ``ask`` on the asyncio loop, and SIGHUP has
+    certificates read again.
+    """
 
-    def __init__(self, ask: Callable[[], None]) -> None:
-        self._ask = ask
+    def __init__(self, ask: Callable[[], None], options: ServingOptions) -> None:
+        self._answers: dict[signal.Signals, Callable[[], None]] = dict.fromkeys(_SIGNALS, ask)
+        if HANGUP is not None and options.tls is not None:
+            self._answers[HANGUP] = partial(reload_certificates, options)
         self._loop = asyncio.get_running_loop()
         self._taken: list[signal.Signals] = []
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                self._loop.add_signal_handler(number, self._ask)
+            for number, answer in self._answers.items():
+                self._loop.add_signal_handler(number, answer)
                 self._taken.append(number)
 
     def __exit__(self, *exc: object) -> None:

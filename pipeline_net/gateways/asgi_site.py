@@ -105,6 +105,9 @@ class AsgiSite:
             # decoded into characters."
             text = unquote(text, "utf-8", "replace")
         headers = request.headers.raw
+        if b"_" in request.headers.block:
+            # Frameworks that keep headers in an environment, such as Django, take X_Forwarded_For for X-Forwarded-For.
+            headers = [pair for pair in headers if b"_" not in pair[0]]
         client, scheme = connection.client, connection.scheme
         if connection.trusted:
             client, scheme = forwarded(request, client, scheme, self._proxies)
@@ -124,5 +127,9 @@ class AsgiSite:
             # "The server will ensure that a shallow copy of the namespace is passed into each subsequent
             # request/response call into the application."
             "state": self.state.copy(),
-            "extensions": {"http.response.trailers": {}, "http.response.early_hint": {}},
+            "extensions": {
+                "http.response.trailers": {},
+                "http.response.early_hint": {},
+                "http.response.pathsend": {},
+            },
         }

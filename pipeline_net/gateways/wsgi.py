@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Never
 
 from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart, ResponsePart
@@ -146,9 +146,18 @@ class WsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
 
 
 def wsgi_stack(
-    site: WsgiSite, *, limits: Limits = LIMITS, deadlines: Deadlines = DEADLINES, scheme: str = "http"
+    site: WsgiSite,
+    *,
+    limits: Limits = LIMITS,
+    deadlines: Deadlines = DEADLINES,
+    scheme: str = "http",
+    stages: Iterable[Any] = (),
 ) -> Stack[bytes, Never, Never, bytes]:
     """Everything from the wire to the application.  Note ``limits.max_body``: what an upload may be.
+
+    Args:
+        scheme: ``https`` behind a stage of TLS.
+        stages: what sits between HTTP and the application, such as a log of requests.
 
     Raises:
         ValueError: ``limits.max_pipelined`` is not 1: an application is called for one request of a connection at a
@@ -157,5 +166,7 @@ def wsgi_stack(
     if limits.max_pipelined != 1:
         raise ValueError(f"max_pipelined must be 1 for a WSGI application, not {limits.max_pipelined}")
     stack: Any = server_stack(limits=limits, deadlines=deadlines, auto_continue=False)
+    for stage in stages:
+        stack = stack >> stage
     whole: Stack[bytes, Never, Never, bytes] = stack >> WsgiHandler(site, scheme=scheme)
     return whole

@@ -5,43 +5,27 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any, Final
 
-import attrs
-
-from ..bootstrap import Server, ServerBootstrap
-from ..codecs.http.options import DEADLINES, Deadlines, Limits
-from ..codecs.http.proxies import TrustedProxies
-from ..options import ChannelOptions
+from ..bootstrap import Server
 from ..transport.group import EventLoopGroup
 from ..transport.pool import WorkerPool
-from .connection import check_root_path
+from .serving import DEFAULT_MAX_BODY, HANGUP, ServingOptions, bootstrap, reload_certificates
 from .wsgi import WsgiSite, wsgi_stack
 
-DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024  # bytes of one upload; the application may well want less
+__all__ = ["DEFAULT_MAX_BODY", "WsgiOptions", "run_wsgi"]
+
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-@attrs.frozen(kw_only=True)
-class WsgiOptions:
-    """How an application is served.
+class WsgiOptions(ServingOptions):
+    """How a WSGI application is served: ``ServingOptions``."""
 
-    Raises:
-        ValueError: an option makes no sense.
-    """
 
-    root_path: str = attrs.field(default="", validator=lambda _, __, value: check_root_path(value))
-    """SCRIPT_NAME: where a proxy that cuts this off has mounted the application."""
-    proxies: TrustedProxies = attrs.field(factory=TrustedProxies)
-    """Whose X-Forwarded-For and X-Forwarded-Proto are believed."""
-    limits: Limits = attrs.field(factory=lambda: Limits(max_body=DEFAULT_MAX_BODY))
-    deadlines: Deadlines = DEADLINES
-    max_connections: int | None = None
-    channel: ChannelOptions = ChannelOptions()
-    patience: float = 10.0
-    """Seconds that requests have to finish when the server is asked to end."""
+_OPTIONS: Final = WsgiOptions()
 
 
 def run_wsgi(
@@ -49,7 +33,7 @@ def run_wsgi(
     *addresses: str,
     loops: int = 1,
     threads: int | None = None,
-    options: WsgiOptions = WsgiOptions(),
+    options: ServingOptions = _OPTIONS,
     ready: Callable[[Server], object] | None = None,
     stop: SimpleQueue[None] | None = None,
 ) -> int:
@@ -72,30 +56,35 @@ def run_wsgi(
         site = WsgiSite(app, pool, root_path=options.root_path, proxies=options.proxies)
         # The loops end first: a thread that waits for a client learns that it is gone, and the pool can end, too.
         with EventLoopGroup(loops) as group:
-            server = ServerBootstrap(
-                group,
-                initializer=lambda channel: wsgi_stack(site, limits=options.limits, deadlines=options.deadlines),
-                max_connections=options.max_connections,
-                options=options.channel,
-            ).bind(*addresses)
-            with _Signals(asked):
+            server = bootstrap(group, options, partial(_stack, site, options)).bind(*addresses)
+            with _Signals(asked, options):
                 if ready is not None:
                     ready(server)
                 asked.get()
             return server.drain(options.patience)  # a second signal ends it, as it would end any program
 
 
-class _Signals:
-    """While it is entered on the main thread, SIGINT and SIGTERM ask for the end; elsewhere it does nothing."""
+def _stack(site: WsgiSite, options: ServingOptions, scheme: str) -> Any:
+    return wsgi_stack(site, limits=options.limits, deadlines=options.deadlines, scheme=scheme, stages=options.stages())
 
-    def __init__(self, asked: SimpleQueue[None]) -> None:
+
+class _Signals:
+    """While it is entered on the main thread, SIGINT and SIGTERM ask for the end, and SIGHUP has certificates read
+    again; elsewhere it does nothing.
+    """
+
+    def __init__(self, asked: SimpleQueue[None], options: ServingOptions) -> None:
         self._asked = asked
+        self._options = options
+        self._answers: dict[signal.Signals, Any] = dict.fromkeys(_SIGNALS, self._ask)
+        if HANGUP is not None and options.tls is not None:
+            self._answers[HANGUP] = self._reload
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                self._previous[number] = signal.signal(number, self._ask)
+            for number, answer in self._answers.items():
+                self._previous[number] = signal.signal(number, answer)
 
     def __exit__(self, *exc: object) -> None:
         for number, previous in self._previous.items():
@@ -103,3 +92,6 @@ class _Signals:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._asked.put(None)
+
+    def _reload(self, number: int, frame: FrameType | None) -> None:
+        reload_certificates(self._options)

@@ -139,7 +139,9 @@ def test_a_decoder_that_is_resumed_in_time_never_stops() -> None:
 def test_a_paused_decoder_that_is_taken_out_hands_over_and_reading_goes_on() -> None:
     channel, decoder, _ = _paused()
     channel.write_inbound(b"a,bc")
+    held = decoder.holds_reads
     channel.pipeline.remove(decoder)
+    assert (held, decoder.holds_reads) == (True, False)
     assert channel.inbound == ["a", b"bc"]
     assert channel.wants_to_read
 

@@ -127,7 +127,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Awaitable[Any]], Any]:
 
 @contextmanager
 def serving_wsgi(app: Any, **keywords: Any) -> Iterator[int]:
-    """Serve a WSGI application in a thread; gives its port."""
+    """Serve a WSGI application in a thread; gives its port, or 0 for a Unix socket."""
     ready: SimpleQueue[Any] = SimpleQueue()
     stop: SimpleQueue[None] = SimpleQueue()
     options = keywords.pop("options", None) or WsgiOptions(patience=_WAIT)
@@ -151,7 +151,7 @@ def serving_wsgi(app: Any, **keywords: Any) -> Iterator[int]:
     try:
         address = ready.get(timeout=_WAIT)
         assert isinstance(address, str), address
-        yield int(address.rpartition(":")[2])
+        yield int(address.rpartition(":")[2]) if not address.startswith("unix") else 0
     finally:
         stop.put(None)
         thread.join(_WAIT)

@@ -153,7 +153,7 @@ def test_the_scope_says_what_was_asked(run: Run) -> None:
         "query_string": b"x=%20&y",
         "root_path": "/api",
         "headers": [(b"host", b"x"), (b"connection", b"close"), (b"x-twice", b"1"), (b"x-twice", b"2")],
-        "extensions": {"http.response.trailers": {}, "http.response.early_hint": {}},
+        "extensions": {"http.response.trailers": {}, "http.response.early_hint": {}, "http.response.pathsend": {}},
     }
     assert (client[0], server, state) == ("127.0.0.1", ("127.0.0.1", port), {})
     assert options["raw_path"] == b"*"

@@ -72,6 +72,14 @@ def test_everything_goes_on_in_order() -> None:
     assert not channel.output_open
 
 
+def test_a_message_that_is_not_made_of_bytes_counts_as_what_its_stage_says() -> None:
+    channel, holds = opened(write_buffer_high=4, write_buffer_low=2)
+    holds.held.hold(holds.ctx, WRITE, "a body", None, 5)
+    assert (channel.pending_write_bytes, channel.is_writable, holds.held.bytes) == (5, False, 5)
+    holds.held.release(holds.ctx, holds.held.queue.popleft().size)
+    assert (channel.pending_write_bytes, channel.is_writable) == (0, True)
+
+
 def test_what_is_held_counts_as_pending() -> None:
     channel, holds = opened(write_buffer_high=4, write_buffer_low=2)
     channel.write(b"12345")

@@ -6,7 +6,7 @@
 
     class Hello(ChannelInboundHandler[http.FullRequest, Never, http.FullResponse]):
         def channel_read(self, ctx, request):
-            ctx.write(http.FullResponse(200, {"content-type": "text/plain"}, b"Hello, world\\n"))
+            ctx.write(http.FullResponse(200, {"content-type": "text/plain"}, b"Hello, world\n"))
 
     ServerBootstrap(loops, initializer=lambda channel: http.server_stack() >> http.RequestAggregator() >> Hello())
 
@@ -22,64 +22,21 @@
     client      Client: asks servers, for many threads and coroutines at once
     site        a router, CORS, redirects, server-sent events, an access log
     proxies     TrustedProxies: whose X-Forwarded-For is believed
-    client      client_stack(): the same from the other side
     forms       queries, cookies, and forms with uploads that go to disk
+    content     ContentCompression, ContentDecompression: bodies that are compressed on their way
+    files       StaticFiles: the files of a folder
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from .aggregator import RequestAggregator, ResponseAggregator
-from .client import (
-    BasicAuth,
-    BearerAuth,
-    Client,
-    ClientOptions,
-    ClientResponse,
-    ConnectError,
-    HttpClientError,
-    ProxyError,
-    RedirectError,
-    RequestTimeoutError,
-    ResponseError,
-    ResponseHead,
-    ResponseTooLargeError,
-    StatusError,
-    StreamedResponse,
-    Streaming,
-    Timeouts,
-    TooManyRedirectsError,
-    Url,
-    UrlError,
-)
 from .client_handler import HttpClientHandler, client_stack
-from .content import ContentCompression, ContentDecodingError, ContentDecompression
 from .encoder import HttpRequestEncoder, HttpResponseEncoder
 from .errors import HttpDecodeError
 from .events import InputEnded, RequestRefused
-from .forms import (
-    Cookies,
-    CookieSigner,
-    Fields,
-    FieldsLike,
-    FilePart,
-    FormFieldData,
-    FormFieldEnd,
-    FormFieldPart,
-    FormFieldStart,
-    FormLimits,
-    FormParts,
-    FormRequest,
-    Forms,
-    MultipartBody,
-    MultipartDecoder,
-    Query,
-    SetCookie,
-    UploadedFile,
-    UrlencodedDecoder,
-    build_query,
-    parse_query,
-    safe_filename,
-)
 from .headers import Headers, HeadersLike
 from .messages import (
     CHUNKED,
@@ -102,32 +59,161 @@ from .proxies import TrustedProxies
 from .request_decoder import HttpRequestDecoder
 from .response_decoder import HttpResponseDecoder
 from .server import HttpServerHandler, server_stack
-from .site import (
-    AccessLog,
-    AccessLogFile,
-    AccessRecord,
-    BasicAuthentication,
-    Cors,
-    CorsPolicy,
-    EventBroadcast,
-    EventStream,
-    EventStreamDecoder,
-    EventStreamReader,
-    HttpError,
-    Redirect,
-    Router,
-    ServerSentEvent,
-    StreamingResponse,
-    basic_credentials,
-    combined_format,
-    common_format,
-    encode_comment,
-    encode_event,
-    json_response,
-    redirect,
-    timed_format,
-)
 from .status import PHRASES, reason_phrase
+
+if TYPE_CHECKING:
+    from .client import (
+        BasicAuth,
+        BearerAuth,
+        Client,
+        ClientOptions,
+        ClientResponse,
+        ConnectError,
+        HttpClientError,
+        ProxyError,
+        RedirectError,
+        RequestTimeoutError,
+        ResponseError,
+        ResponseHead,
+        ResponseTooLargeError,
+        StatusError,
+        StreamedResponse,
+        Streaming,
+        Timeouts,
+        TooManyRedirectsError,
+        Url,
+        UrlError,
+    )
+    from .content import (
+        ContentCompression,
+        ContentDecodingError,
+        ContentDecompression,
+    )
+    from .files import (
+        StaticFiles,
+    )
+    from .forms import (
+        Cookies,
+        CookieSigner,
+        Fields,
+        FieldsLike,
+        FilePart,
+        FormFieldData,
+        FormFieldEnd,
+        FormFieldPart,
+        FormFieldStart,
+        FormLimits,
+        FormParts,
+        FormRequest,
+        Forms,
+        MultipartBody,
+        MultipartDecoder,
+        Query,
+        SetCookie,
+        UploadedFile,
+        UrlencodedDecoder,
+        build_query,
+        parse_query,
+        safe_filename,
+    )
+    from .site import (
+        AccessLog,
+        AccessLogFile,
+        AccessRecord,
+        BasicAuthentication,
+        Cors,
+        CorsPolicy,
+        EventBroadcast,
+        EventStream,
+        EventStreamDecoder,
+        EventStreamReader,
+        HttpError,
+        Redirect,
+        Router,
+        ServerSentEvent,
+        StreamingResponse,
+        basic_credentials,
+        combined_format,
+        common_format,
+        encode_comment,
+        encode_event,
+        json_response,
+        redirect,
+        timed_format,
+    )
+
+# What not every program of HTTP needs, and the room that is opened when somebody asks for it.
+_LATER: Final = {
+    "BasicAuth": ".client",
+    "BearerAuth": ".client",
+    "Client": ".client",
+    "ClientOptions": ".client",
+    "ClientResponse": ".client",
+    "ConnectError": ".client",
+    "HttpClientError": ".client",
+    "ProxyError": ".client",
+    "RedirectError": ".client",
+    "RequestTimeoutError": ".client",
+    "ResponseError": ".client",
+    "ResponseHead": ".client",
+    "ResponseTooLargeError": ".client",
+    "StatusError": ".client",
+    "StreamedResponse": ".client",
+    "Streaming": ".client",
+    "Timeouts": ".client",
+    "TooManyRedirectsError": ".client",
+    "Url": ".client",
+    "UrlError": ".client",
+    "ContentCompression": ".content",
+    "ContentDecodingError": ".content",
+    "ContentDecompression": ".content",
+    "StaticFiles": ".files",
+    "CookieSigner": ".forms",
+    "Cookies": ".forms",
+    "Fields": ".forms",
+    "FieldsLike": ".forms",
+    "FilePart": ".forms",
+    "FormFieldData": ".forms",
+    "FormFieldEnd": ".forms",
+    "FormFieldPart": ".forms",
+    "FormFieldStart": ".forms",
+    "FormLimits": ".forms",
+    "FormParts": ".forms",
+    "FormRequest": ".forms",
+    "Forms": ".forms",
+    "MultipartBody": ".forms",
+    "MultipartDecoder": ".forms",
+    "Query": ".forms",
+    "SetCookie": ".forms",
+    "UploadedFile": ".forms",
+    "UrlencodedDecoder": ".forms",
+    "build_query": ".forms",
+    "parse_query": ".forms",
+    "safe_filename": ".forms",
+    "AccessLog": ".site",
+    "AccessLogFile": ".site",
+    "AccessRecord": ".site",
+    "BasicAuthentication": ".site",
+    "Cors": ".site",
+    "CorsPolicy": ".site",
+    "EventBroadcast": ".site",
+    "EventStream": ".site",
+    "EventStreamDecoder": ".site",
+    "EventStreamReader": ".site",
+    "HttpError": ".site",
+    "Redirect": ".site",
+    "Router": ".site",
+    "ServerSentEvent": ".site",
+    "StreamingResponse": ".site",
+    "basic_credentials": ".site",
+    "combined_format": ".site",
+    "common_format": ".site",
+    "encode_comment": ".site",
+    "encode_event": ".site",
+    "json_response": ".site",
+    "redirect": ".site",
+    "timed_format": ".site",
+}
 
 __all__ = [
     # what is said
@@ -166,6 +252,8 @@ __all__ = [
     "ContentCompression",
     "ContentDecodingError",
     "ContentDecompression",
+    # files
+    "StaticFiles",
     # what a site is made of
     "AccessLog",
     "AccessLogFile",
@@ -241,3 +329,11 @@ __all__ = [
     "parse_query",
     "safe_filename",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    room = _LATER.get(name)
+    if room is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    thing = globals()[name] = getattr(import_module(room, __name__), name)
+    return thing

@@ -13,7 +13,11 @@ what is left of it; so a connection that serves a thousand requests a second set
 phase whose deadline comes before the timer sets it anew: a head or a body of which one read brought a part.
 
 A peer that still reads a long response is not idle, and one for which we make no room is not slow.  Both are given more
-time as long as bytes move.
+time as long as bytes move; but not for any number of bytes.  When something has waited to be sent for as long as
+``idle``, the peer must have taken ``min_read_rate`` bytes of it a second.  So one that reads a byte a minute does not
+hold what we keep for it, and an application that now and then sends a little is not mistaken for such a peer: what
+waits is new each time.  (What counts is what the kernel takes, which is in steps of up to a megabyte: a shorter time
+than ``idle`` would be unfair.)
 
 A deadline that begins again with each byte is none: a peer that sends a byte now and then would hold the connection for
 ever.  So a head has a fixed time, and a body has a time that grows with what has come of it.
@@ -38,6 +42,7 @@ ANSWER: Final = 4
 OVER: Final = 5  # nothing is watched any more
 
 _FOREVER: Final = 1e18  # seconds
+_JUST_NOW: Final = 1e-6  # seconds; timers may be that early
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -62,9 +67,12 @@ class DeadlineWatch:
         self._since: float = 0.0
         self.received: i64 = 0
         """Bytes of the body that have come; the owner counts them."""
-        # When we looked last: what the kernel had taken, and whether something waited for it to take more.
+        self._read_rate: float = float(deadlines.min_read_rate)
+        # When we began to look how fast the peer reads: what the kernel had taken, and what it was to take.
+        self._looked: float = 0.0
         self._sent: i64 = 0
-        self._had_pending = False
+        self._written: i64 = 0
+        self._had_pending = False  # when we looked last
         self._timer: TimerHandle | None = None
         self._timer_at: float = _FOREVER
 
@@ -122,12 +130,24 @@ class DeadlineWatch:
     def _is_our_turn(self, ctx: ChannelHandlerContext[Any, Any]) -> bool:
         """Whether the peer is not to blame: it waits for a response, for us to read on, or is busy with reading."""
         channel = ctx.channel
-        sent: i64 = channel.sent
         pending = channel.pending_write_bytes > 0
         had_pending = self._had_pending
-        has_moved = sent > self._sent
-        self._sent = sent
         self._had_pending = pending
         if self.phase == ANSWER or (not channel.wants_to_read and channel.input_open):
-            return has_moved or not pending
-        return self.phase == IDLE and has_moved and (pending or had_pending)
+            return self._reads_well(ctx, pending)
+        return self.phase == IDLE and (pending or had_pending) and self._reads_well(ctx, pending)
+
+    def _reads_well(self, ctx: ChannelHandlerContext[Any, Any], pending: bool) -> bool:
+        """Whether the peer takes what we send, and fast enough."""
+        channel = ctx.channel
+        sent: i64 = channel.sent
+        now: float = channel.loop.time()
+        took = now - self._looked
+        has_waited = pending and sent < self._written  # what waits has done so since we began to look
+        if has_waited and took < self._idle - _JUST_NOW:
+            return True  # for now
+        is_fast = float(sent - self._sent) >= self._read_rate * took
+        self._looked = now
+        self._sent = sent
+        self._written = channel.written
+        return not has_waited or is_fast

@@ -66,6 +66,8 @@ class Deadlines:
     """Bytes per second that prolong ``body``: a large upload takes its time, a trickle does not."""
     idle: float | None = attrs.field(default=75.0, validator=_seconds)
     """Between two requests; and without progress of a peer that does not read its response."""
+    min_read_rate: int = attrs.field(default=500, validator=_count(1))
+    """Bytes per second that a peer must take of a response that waits for it, on an average of ``idle`` seconds."""
 
 
 @attrs.frozen(kw_only=True)

@@ -35,7 +35,7 @@ def _statuses(data: bytes) -> list[int]:
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", data)]
 
 
-DEADLINES = Deadlines(head=10, body=20, min_body_rate=10, idle=60)
+DEADLINES = Deadlines(head=10, body=20, min_body_rate=10, idle=60, min_read_rate=10)
 
 
 def _late(serve: Serve, *, whole: bool = False) -> tuple[EmbeddedChannel, Any]:
@@ -125,11 +125,53 @@ def test_a_client_that_does_not_read_its_response_is_cut_off(serve: Serve) -> No
     channel.run_pending()
     for _ in range(5):
         channel.advance(59)
-        channel.peer_window = 10
+        channel.peer_window = 600
         channel.run_pending()
     assert channel.is_open  # it reads, if slowly
     channel.advance(121)
     assert not channel.is_open
+
+
+@pytest.mark.parametrize(("taken", "is_open"), [(590, False), (610, True)])
+def test_a_client_that_reads_too_slowly_is_cut_off(serve: Serve, taken: int, is_open: bool) -> None:
+    channel, keep = _late(serve, whole=True)
+    channel.write_inbound(GET)
+    channel.peer_window = 0
+    keep.say(Response(200), Data(b"x" * 100_000))
+    for _ in range(10):  # a byte at a time is progress, but not enough of it
+        channel.peer_window = taken
+        channel.run_pending()
+        channel.advance(60)
+    assert channel.is_open is is_open
+
+
+def test_a_client_that_reads_a_byte_a_minute_does_not_hold_its_response(serve: Serve) -> None:
+    channel, keep = serve(whole=True)  # with the deadlines that are on by default
+    channel.write_inbound(GET)
+    channel.peer_window = 0
+    keep.say(FullResponse(200, None, b"x" * 1_000_000))
+    channel.run_pending()
+    minutes = 0
+    while channel.is_open:
+        minutes += 1
+        channel.peer_window = 1
+        channel.run_pending()
+        channel.advance(60)
+        assert minutes < 5
+
+
+def test_a_stream_of_little_things_is_not_slow_reading(serve: Serve) -> None:
+    channel, keep = _late(serve, whole=True)
+    channel.write_inbound(GET)
+    keep.say(Response(200))
+    for _ in range(100):
+        channel.peer_window = 0
+        keep.say(Data(b"x"))  # something waits whenever somebody looks, and it is new each time
+        channel.run_pending()
+        channel.advance(30)
+        channel.peer_window = 100_000
+        channel.run_pending()
+    assert channel.is_open
 
 
 def test_a_body_for_which_the_application_makes_no_room_is_not_the_clients_fault(serve: Serve) -> None:

@@ -17,9 +17,9 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ....errors import EncodeError
+from ....errors import ChannelBrokenError, EncodeError
 from ....file_region import FileRegion
-from ....handler import ChannelDuplexHandler
+from ....handler import TransparentHandler
 from ....handlers.held_writes import CLOSE, FLUSH, SHUTDOWN, WRITE, Held, HeldWrites
 from ..headers import Headers
 from ..messages import Data, End, FullRequest, FullResponse, Request, Response
@@ -45,7 +45,7 @@ class _Exchange:
         self.missing = -1  # bytes that a Content-Length has promised; -1 without one
 
 
-class ContentCompression(ChannelDuplexHandler[Any, Any, Any, Any]):
+class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whole messages whole ones
     """Responses → the same, compressed where that is worth it and the client takes it.
 
     ::
@@ -366,7 +366,7 @@ class ContentCompression(ChannelDuplexHandler[Any, Any, Any, Any]):
             ctx.refuse(exc, promise)
             return
         except OSError as exc:
-            ctx.channel.abort(exc)
+            ctx.channel.abort(ChannelBrokenError(str(exc)))  # the peer must not take the half for the whole
             return
         self._offset += len(piece)
         is_last = self._offset >= size

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from ....errors import PipelineError
-from ....handler import ChannelDuplexHandler
+from ....handler import TransparentHandler
 from ...base import ByteToMessageDecoder
 from ..messages import CHUNKED, Data, End, FullRequest, FullResponse, Request, Response
 from ..status import reason_phrase
@@ -45,7 +45,7 @@ class _Caught:
         self.exc = exc
 
 
-class ContentDecompression(ChannelDuplexHandler[Any, Any, Any, Any]):
+class ContentDecompression(TransparentHandler[Any]):  # parts stay parts, and whole messages whole ones
     """Parts of messages whose body is encoded → the same with the body as it was; other messages → the same.
 
     ::

@@ -1,0 +1,2 @@
+const answer = await fetch("notes/milk.txt");
+document.getElementById("note").textContent = await answer.text();

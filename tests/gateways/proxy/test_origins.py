@@ -1,0 +1,132 @@
+"""Connections to origins, and those that are kept."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import Any, Never
+
+import pytest
+
+from pipeline_net import (
+    AddressError,
+    Channel,
+    ChannelHandlerContext,
+    ChannelInboundHandler,
+    EventLoopGroup,
+    ServerBootstrap,
+)
+from pipeline_net.codecs import http
+from pipeline_net.gateways.proxy import ReverseProxy, proxy_stack
+from pipeline_net.handlers import ClientTls
+
+from .conftest import Place, Wire
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+def _answer(client: Wire, origin: Wire, answer: bytes = OK) -> None:
+    origin.head()
+    origin.send(answer)
+    assert client.head().startswith(b"HTTP/1.1 200 OK")
+
+
+def test_each_origin_gets_its_turn(place: Place) -> None:
+    second = f"tcp://127.0.0.1:{place.origins[1].getsockname()[1]}"
+    place.start(place.addresses[0], second)
+    for number in (0, 1, 0, 1):
+        client = place.dial()
+        client.send(GET)
+        _answer(client, place.accept(number), OK.replace(b"200 OK", b"200 OK\r\nConnection: close"))
+
+
+@pytest.mark.parametrize(("max_idle", "is_kept"), [(1, True), (0, False)])
+def test_so_many_are_kept(place: Place, max_idle: int, is_kept: bool) -> None:
+    place.start(max_idle=max_idle)
+    pairs = [place.ask(GET) for _ in range(2)]
+    for client, origin in pairs:
+        _answer(client, origin)
+    if is_kept:
+        pairs[0][0].send(GET)
+        assert pairs[0][1].head()
+    assert pairs[1][1].rest() == b""
+
+
+def test_they_are_kept_for_a_while(place: Place) -> None:
+    place.start(idle_timeout=0.1)
+    client, origin = place.ask(GET)
+    _answer(client, origin)
+    assert origin.rest() == b""
+
+
+def test_those_that_are_kept_can_be_closed(place: Place) -> None:
+    place.start()
+    client, origin = place.ask(GET)
+    _answer(client, origin)
+    place.proxy.close()
+    assert origin.rest() == b""
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"\0"])
+def test_what_an_origin_says_unasked_ends_its_connection_and_answers_nobody(place: Place, said: bytes) -> None:
+    place.start()
+    client, origin = place.ask(GET)
+    _answer(client, origin)
+    origin.send(said)
+    origin.is_reset()  # with or without a reset: it has ended
+    client.send(GET)
+    _answer(client, place.accept())
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+def test_origins_that_speak_tls_must_be_who_they_are(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        (
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ),
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    with EventLoopGroup(1) as group:
+        behind = ServerBootstrap(
+            group,
+            initializer=lambda channel: http.server_stack() >> http.RequestAggregator() >> Hello(),
+            tls=(certificate, key),
+        ).bind("tls://127.0.0.1:0")
+        statuses = []
+        for trust in (ClientTls(ca=certificate), None):
+            proxy = ReverseProxy(*behind.addresses, tls=trust)
+            front = ServerBootstrap(group, initializer=partial(_stack, proxy)).bind("tcp://127.0.0.1:0")
+            with socket.create_connection(("127.0.0.1", int(front.addresses[0].rpartition(":")[2])), 10) as sock:
+                client = Wire(sock)
+                for _ in range(2):
+                    client.send(GET)
+                    head = client.head()
+                    statuses.append(int(head[9:12]))
+                    client.take(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+    assert statuses == [200, 200, 502, 502]
+
+
+class Hello(ChannelInboundHandler[http.FullRequest, Never, http.FullResponse]):
+    def channel_read(self, ctx: ChannelHandlerContext[Never, http.FullResponse], msg: http.FullRequest) -> None:
+        ctx.write(http.FullResponse(200, None, b"hello"))
+
+
+def _stack(proxy: ReverseProxy, channel: Channel) -> Any:
+    return proxy_stack(proxy)
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    with pytest.raises(ValueError, match="the address of an origin"):
+        ReverseProxy()
+    with pytest.raises(AddressError):
+        ReverseProxy("10.0.0.5:80")
+    assert repr(ReverseProxy("tcp://a:1", "unix:///b")) == "<ReverseProxy for tcp://a:1, unix:///b>"
