@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from benchmarks.process import HERE, Cores, Python, ServerProcess, interpreter_of
-from benchmarks.rows import Contender
+from benchmarks.build import HERE
+from benchmarks.contenders import Contender
+from benchmarks.process import Cores, Python, ServerProcess, interpreter_of
 
 _PATIENCE: Final = 60.0  # seconds
 _BATCH: Final = 200  # handshakes under way at once
