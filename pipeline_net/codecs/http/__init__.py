@@ -6,7 +6,7 @@
 
     class Hello(ChannelInboundHandler[http.FullRequest, Never, http.FullResponse]):
         def channel_read(self, ctx, request):
-            ctx.write(http.FullResponse(200, {"content-type": "text/plain"}, b"Hello, world\n"))
+            ctx.write(http.FullResponse(200, {"content-type": "text/plain"}, b"Hello, world\\n"))
 
     ServerBootstrap(loops, initializer=lambda channel: http.server_stack() >> http.RequestAggregator() >> Hello())
 
@@ -18,7 +18,8 @@
     encoder     messages → bytes
     aggregator  parts → whole messages, with 413
     server      server_stack(): which response answers which request, and how long the connection lives
-    client_handler  client_stack(): the same from the other side
+    client_handler
+                client_stack(): the same from the other side
     client      Client: asks servers, for many threads and coroutines at once
     site        a router, CORS, redirects, server-sent events, an access log
     proxies     TrustedProxies: whose X-Forwarded-For is believed
