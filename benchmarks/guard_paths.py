@@ -23,6 +23,7 @@ from pipeline_net.codecs import (
     LineEncoder,
     StringDecoder,
     http,
+    websocket,
 )
 
 _TIMEOUT: Final = 20.0  # seconds; under valgrind everything takes fifty times as long
@@ -32,6 +33,13 @@ _REQUEST: Final = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:9000\r\nUser-Agent: guard\
 _SET: Final = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$3\r\nxxx\r\n"
 _GET: Final = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"
 _VALUE: Final = b"$3\r\nxxx\r\n"
+_HANDSHAKE: Final = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+_KEY: Final = b"\x01\x02\x04\x08"
+_TEXT: Final = b"x" * 1024
+_MASKED_TEXT: Final = b"\x81\xfe\x04\x00" + _KEY + bytes(byte ^ _KEY[at % 4] for at, byte in enumerate(_TEXT))
 
 Initializer = Callable[[Channel], Any]
 
@@ -56,6 +64,10 @@ def lines(channel: Channel) -> Any:
 
 def hello(channel: Channel) -> Any:
     return http.server_stack() >> http.RequestAggregator() >> Hello()
+
+
+def texts(channel: Channel) -> Any:
+    return websocket.server_stack() >> Echo()
 
 
 def redis_example(loop: EventLoop) -> Initializer:
@@ -137,12 +149,16 @@ def client_alone(times: int) -> None:
 
 
 PATHS: Final[dict[str, tuple[Callable[[int], None], int]]] = {
-    # what runs, and how many messages it is; a protocol more is a line more (WebSocket: one for a masked text frame)
+    # what runs, and how many messages it is; a protocol more is a line more
     "raw": (exchange(lambda loop: lambda channel: wire() >> Echo(), _LINE, _LINE.__eq__), 1),
     "frames": (exchange(lambda loop: framed, _FRAME, _FRAME.__eq__), 1),
     "frames-16": (exchange(lambda loop: framed, _FRAME * 16, (_FRAME * 16).__eq__), 16),
     "lines-16": (exchange(lambda loop: lines, _LINE * 16, (_LINE * 16).__eq__), 16),
     "http": (exchange(lambda loop: hello, _REQUEST, lambda answer: answer.startswith(b"HTTP/1.1 200")), 1),
+    "websocket": (
+        exchange(lambda loop: texts, _MASKED_TEXT, (b"\x81\x7e\x04\x00" + _TEXT).__eq__, before=_HANDSHAKE),
+        1,
+    ),
     "redis-get-16": (exchange(redis_example, _GET * 16, (_VALUE * 16).__eq__, before=_SET), 16),
     "churn": (churn, 1),
     "client": (client_alone, 1),

@@ -99,8 +99,15 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The target up to its query, percent-encoded as it came."""
-        return self.raw_target.partition(b"?")[0].decode("ascii")
+        """The target up to its query, percent-encoded as it came; without the ``http://host`` that a client may put in
+        front (RFC 9112, section 3.2.2), so that nothing depends on who does.
+        """
+        path = self.raw_target.partition(b"?")[0].decode("ascii")
+        if not path.startswith("/"):
+            _, marks, behind = path.partition("://")
+            if marks:
+                return "/" + behind.partition("/")[2]
+        return path
 
     @property
     def query(self) -> str:

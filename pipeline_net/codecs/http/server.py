@@ -20,7 +20,7 @@ from ...server_draining import ServerDraining
 from ...stack import Sendable, Stack, wire
 from ..base import write_all
 from .deadlines import ANSWER, BODY, FIRST, HEAD, IDLE, DeadlineKeeper, DeadlineWatch
-from .encoder import HttpResponseEncoder
+from .encoder import UNCOUNTED, HttpResponseEncoder
 from .errors import HttpDecodeError
 from .events import InputEnded, RequestRefused
 from .messages import (
@@ -400,12 +400,14 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         return self._encoder.encode(FullResponse(status, [("content-type", "text/plain")], body))
 
     def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        """Close; whoever closes without a word leaves the client guessing whether it was heard, so it is told 500."""
+        """Close, leaving no client to guess: 500 to whoever waits, and no half that would look like a whole response."""
         if self._unanswered and not self._has_begun and not self._has_switched and ctx.channel.is_open:
             request = self._unanswered[0]
             self._encoder.answers(request, False)
             self._unanswered.clear()
             ctx.write(self._plain_answer(ctx, 503 if self._draining else 500, request))
+        elif self._has_begun and self._encoder.step == UNCOUNTED:
+            ctx.channel.abort()
         ctx.close(promise)
 
     def deadline_passed(self, ctx: ChannelHandlerContext[Any, Any], phase: i64) -> None:

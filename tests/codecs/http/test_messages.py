@@ -111,3 +111,17 @@ def test_what_is_not() -> None:
 def test_what_no_message_can_be(make: Any) -> None:
     with pytest.raises(EncodeError):
         make()
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("http://a/ws?x", "/ws"),
+        ("http://a", "/"),
+        ("HTTPS://a:1/b/c", "/b/c"),
+        ("/http://a/b", "/http://a/b"),
+        ("*", "*"),
+    ],
+)
+def test_the_path_of_a_target_is_the_same_in_absolute_form(target: str, path: str) -> None:
+    assert Request("GET", target).path == path

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Never, TypeAlias
 
 import pytest
 
 from pipeline_net import (
+    ChannelHandlerContext,
+    ChannelInboundHandler,
     ChannelOptions,
     EncodeError,
     ServerDraining,
@@ -24,7 +26,10 @@ from pipeline_net.codecs.http import (
     InterimResponse,
     Limits,
     Request,
+    RequestAggregator,
     Response,
+    ResponsePart,
+    server_stack,
 )
 from pipeline_net.testing import EmbeddedChannel
 
@@ -314,3 +319,18 @@ def test_an_interim_response_counts_for_nothing_and_http_1_0_does_not_get_it(ser
         assert _sent(channel) == interim
         keep.say(FullResponse(200))
         assert _statuses(_sent(channel)) == [200]
+
+
+@pytest.mark.parametrize(("version", "is_cut_off"), [(b"1.0", True), (b"1.1", False)])
+def test_half_a_response_that_only_the_end_would_end_is_cut_off(version: bytes, is_cut_off: bool) -> None:
+    class Half(ChannelInboundHandler[FullRequest, Never, ResponsePart]):
+        def channel_read(self, ctx: ChannelHandlerContext[Never, ResponsePart], msg: FullRequest) -> None:
+            ctx.write(Response(200))
+            ctx.write(Data(b"half of it"))
+
+    channel = EmbeddedChannel(server_stack(date=False) >> RequestAggregator() >> Half())
+    channel.write_inbound(b"GET / HTTP/" + version + b"\r\nHost: a\r\n\r\n")
+    channel.close()
+    channel.run_pending()
+    assert not channel.is_open
+    assert channel.is_aborted is is_cut_off

@@ -37,6 +37,7 @@ _FORBIDDEN: Final = re.compile(
 )  # controls, blanks, and what browsers take for "/"
 _DEVIATING: Final = frozenset("ßς\u200c\u200d")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_BRACKETS: Final = re.compile(r"\[[0-9A-Fa-f:.]+(?:%[^\[\]]+)?\](?::\d*)?")  # an IPv6 address, and perhaps a port
 _SAFE: Final = "%/?:@!$&'()*+,;=-._~[]"  # RFC 3986 3.3, 3.4, and brackets, which everybody sends; the rest is encoded
 
 Params: TypeAlias = "Mapping[str, Any] | Iterable[tuple[str, Any]]"
@@ -152,9 +153,12 @@ def _checked_host(shown: str, netloc: str, host: str) -> str:
     """Return the host in the form in which it travels."""
     if not host:
         raise UrlError(shown, "the host is missing")
+    place = netloc.rpartition("@")[2]
+    if ("[" in place or "]" in place) and not _BRACKETS.fullmatch(place):
+        raise UrlError(shown, "brackets are for an IPv6 address, and nothing else may stand beside it")
     if _DEVIATING & set(host):
         raise UrlError(shown, f"{host!r} is another name in IDNA 2003 and 2008: give it in the form xn--…")
-    if "%" in host and not netloc.rpartition("@")[2].startswith("["):
+    if "%" in host and not place.startswith("["):
         raise UrlError(shown, f"{host!r} is no host name")
     host = host.replace("%25", "%", 1)  # RFC 6874: the zone of an IPv6 address
     if not host.isascii():

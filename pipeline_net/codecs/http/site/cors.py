@@ -142,6 +142,8 @@ class Cors(TransparentHandler[RequestPart]):
     """
 
     def __init__(self, policy: CorsPolicy) -> None:
+        if not isinstance(policy, CorsPolicy):
+            raise TypeError(f"Cors takes a CorsPolicy, such as CorsPolicy({policy!r})")
         self._policy = policy
         self._exchanges: Exchanges[str | None] = Exchanges()  # the origin, if it is allowed
         self._preflight: Request | None = None  # whose End has not come

@@ -110,7 +110,7 @@ def _decoded(segment: str) -> str:
 
 def is_below(path: str, beginnings: tuple[str, ...]) -> bool:
     """Whether a path begins with one of ``beginnings``, and nobody could read it as one that does not: for rules that
-    leave paths out, which ``/open/../closed`` and ``/open/..%2Fclosed`` must not slip through.
+    leave paths out, which ``/open/../closed``, ``/open/..%2Fclosed`` and ``/open/..;/closed`` must not slip through.
     """
     if not path.startswith(beginnings):
         return False
@@ -118,7 +118,10 @@ def is_below(path: str, beginnings: tuple[str, ...]) -> bool:
         segments = split_path(path)
     except MalformedPathError:
         return False
-    return not any("/" in segment or "\\" in segment for segment in segments)
+    # Some take what stands behind a semicolon for a parameter, and then see dots.
+    return not any(
+        "/" in segment or "\\" in segment or segment.partition(";")[0] in (".", "..") for segment in segments
+    )
 
 
 def number_of(segment: str) -> int:

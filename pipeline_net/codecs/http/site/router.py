@@ -179,11 +179,8 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
     def _search(self, ctx: ChannelHandlerContext[Any, Any], request: FullRequest, path: str) -> None:
         """Look for a route segment by segment; say what is wrong if there is none."""
         if not path.startswith("/"):
-            _, marks, behind = path.partition("://")
-            if not marks:
-                self._answer(ctx, request, self._answer_without_path(request))
-                return
-            path = "/" + behind.partition("/")[2]  # RFC 9112 3.2.2: absolute-form, which every server must take
+            self._answer(ctx, request, self._answer_without_path(request))
+            return
         try:
             segments = split_path(path)
         except MalformedPathError as exc:

@@ -133,3 +133,11 @@ def test_params_are_encoded_and_appended() -> None:
     assert url.target == "/?x=1&q=a+b%26c%0D%0A&l=1&l=2"
     assert parse_url("http://a/").with_params({}).target == "/"
     assert parse_url("http://a/").with_params([("a", 1), ("a", 2)]).target == "/?a=1&a=2"
+
+
+@pytest.mark.parametrize(
+    "text", ["http://x[::1]/", "http://[::1]evil/", "http://[v1.x]/", "http://[::1]:80evil/", "http://[x]/"]
+)
+def test_brackets_hold_an_ipv6_address_and_nothing_stands_beside_them(text: str) -> None:
+    with pytest.raises(http.UrlError):
+        parse_url(text)

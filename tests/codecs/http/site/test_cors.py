@@ -276,3 +276,8 @@ def _lets_through(status: int, response: Any, asked: dict[str, str]) -> bool:
     return (method in methods | {"get", "head", "post"} or "*" in methods) and (
         "*" in headers or _names(asked.get("access-control-request-headers")) <= headers
     )
+
+
+def test_a_stage_without_a_policy_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="Cors takes a CorsPolicy"):
+        http.Cors(["https://a.example"])  # type: ignore[arg-type]  # the mistake

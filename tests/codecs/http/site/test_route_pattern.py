@@ -148,3 +148,9 @@ def test_the_rest_of_a_path_means_joined_what_it_meant_apart(segments: list[str]
 )
 def test_a_path_that_could_be_read_as_another_is_below_nothing(path: str, answer: bool) -> None:
     assert is_below(path, ("/open/", "/other/")) is answer
+
+
+@pytest.mark.parametrize("path", ["/open/..;/secret", "/open/.;x/secret", "/open/..%3B/secret", "/open/a/..;v=1/../x"])
+def test_dots_before_a_semicolon_are_not_left_out_of_a_rule(path: str) -> None:
+    assert not is_below(path, ("/open/",))
+    assert is_below("/open/a;b=1/c", ("/open/",))
