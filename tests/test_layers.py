@@ -53,7 +53,8 @@ _TABLE = {
     "codecs.http.client": "codecs.http codecs.http.content bootstrap channel future handler context pipeline errors"
     " options loop file_region transport.group transport.event_loop transport.address handlers.tls_context",
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
-    "codecs.http.site": "codecs.http codecs.base buffer handler context channel errors loop future server_draining",
+    "codecs.http.site": "codecs.http codecs.http.forms codecs.base buffer handler context channel errors loop future"
+    " server_draining",
     "codecs.http.forms": "codecs.http context handler errors",
     "codecs.websocket": "codecs.http codecs.base buffer handler context pipeline channel channel_group errors stack"
     " options loop future server_draining",

@@ -400,7 +400,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         return self._encoder.encode(FullResponse(status, [("content-type", "text/plain")], body))
 
     def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        """Close, leaving no client to guess: 500 to whoever waits, and no half that would look like a whole response."""
+        """Close, leaving no client to guess: 500 to whoever waits, and no half that looks like a whole response."""
         if self._unanswered and not self._has_begun and not self._has_switched and ctx.channel.is_open:
             request = self._unanswered[0]
             self._encoder.answers(request, False)

@@ -25,6 +25,7 @@ from ....context import ChannelHandlerContext
 from ....errors import PipelineError, PoolFullError
 from ....future import ChannelFuture
 from ....handler import ChannelInboundHandler
+from ..forms.messages import FormRequest
 from ..grammar import is_token
 from ..messages import FullRequest, FullResponse, Request, ResponsePart
 from .answers import HttpError, redirect
@@ -57,6 +58,9 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
     or raises ``HttpError``.  Any other exception is logged and answered with 500, and the peer learns no more.  It runs
     on the loop, and so must not block; with ``blocking=True`` it runs on a thread of the pool, and a request that finds
     no room there is answered with 503.
+
+    Where ``Forms`` stands in front, a form is routed like the request that brought it, and the handler gets the
+    ``FormRequest``.
 
     What matches no route is answered with 404; a route for other methods with 405 and Allow, or 204 to OPTIONS.  HEAD
     is answered as GET is, without the body.  A path that is not well-formed is answered with 400: see ``split_path``.
@@ -164,19 +168,29 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         self._is_fixed = True
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        if not isinstance(msg, FullRequest):
-            if isinstance(msg, Request):
-                raise PipelineError("a Router reads whole requests: put a RequestAggregator in front of it")
-            ctx.fire_channel_read(msg)
-            return
-        path = msg.path
-        route = self._table.find_literal(msg.method, path)
-        if route is None:
-            self._search(ctx, msg, path)
+        if isinstance(msg, FullRequest):
+            self._dispatch(ctx, msg, msg)
+        elif isinstance(msg, FormRequest):
+            self._dispatch(ctx, msg.request, msg)
+        elif isinstance(msg, Request):
+            raise PipelineError("a Router reads whole requests: put a RequestAggregator in front of it")
         else:
-            self._call(ctx, msg, route, {})
+            ctx.fire_channel_read(msg)
 
-    def _search(self, ctx: ChannelHandlerContext[Any, Any], request: FullRequest, path: str) -> None:
+    def _dispatch(
+        self, ctx: ChannelHandlerContext[Any, Any], request: Request, given: FullRequest | FormRequest
+    ) -> None:
+        """Find the route of ``request``; its handler gets what was ``given``."""
+        path = request.path
+        route = self._table.find_literal(request.method, path)
+        if route is None:
+            self._search(ctx, request, given, path)
+        else:
+            self._call(ctx, request, given, route, {})
+
+    def _search(
+        self, ctx: ChannelHandlerContext[Any, Any], request: Request, given: FullRequest | FormRequest, path: str
+    ) -> None:
         """Look for a route segment by segment; say what is wrong if there is none."""
         if not path.startswith("/"):
             self._answer(ctx, request, self._answer_without_path(request))
@@ -188,26 +202,26 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
             return
         match = self._table.find(request.method, segments)
         if match.route is not None:
-            self._call(ctx, request, match.route, match.arguments)
+            self._call(ctx, request, given, match.route, match.arguments)
         elif match.methods:
             self._answer(ctx, request, self._answer_with_methods(request, match))
         else:
             self._answer(ctx, request, self._answer_without_route(request, path, segments))
 
-    def _answer_without_path(self, request: FullRequest) -> FullResponse:
+    def _answer_without_path(self, request: Request) -> FullResponse:
         if request.method == "OPTIONS" and request.target == "*":
             return FullResponse(204, {"allow": _allow([route.method for route in self._table.routes])})
         if request.method == "CONNECT":
             return self._rendered(request, HttpError(501, headers={"connection": "close"}))
         return self._rendered(request, HttpError(400, "a path begins with a slash"))
 
-    def _answer_with_methods(self, request: FullRequest, match: Match) -> FullResponse:
+    def _answer_with_methods(self, request: Request, match: Match) -> FullResponse:
         allow = {"allow": _allow(match.methods)}
         if request.method == "OPTIONS":
             return FullResponse(204, allow)
         return self._rendered(request, HttpError(405, headers=allow))
 
-    def _answer_without_route(self, request: FullRequest, path: str, segments: list[str]) -> FullResponse:
+    def _answer_without_route(self, request: Request, path: str, segments: list[str]) -> FullResponse:
         if self._redirects_slashes and len(path) > 1 and path[1] != "\\":  # which browsers read as a slash
             has_slash = segments[-1] == ""
             other = self._table.find(request.method, segments[:-1] if has_slash else [*segments, ""])
@@ -219,23 +233,28 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
     # -- answers ------------------------------------------------------------------------------------
 
     def _call(
-        self, ctx: ChannelHandlerContext[Any, Any], request: FullRequest, route: Route, arguments: dict[str, Any]
+        self,
+        ctx: ChannelHandlerContext[Any, Any],
+        request: Request,
+        given: FullRequest | FormRequest,
+        route: Route,
+        arguments: dict[str, Any],
     ) -> None:
         handler = route.handler
         if handler is None:
-            ctx.fire_channel_read(request)
+            ctx.fire_channel_read(given)
             return
         try:
             if route.blocking:
-                call = functools.partial(_call_blocking, handler, request, arguments)
+                call = functools.partial(_call_blocking, handler, given, arguments)
                 result: Any = ctx.channel.loop.run_blocking(call)
             else:
-                result = handler(request, **arguments)
+                result = handler(given, **arguments)
         except Exception as exc:  # noqa: BLE001 - whatever a handler raises, its request is answered
             result = self._answer_error(request, exc)
         self._answer(ctx, request, result)
 
-    def _answer(self, ctx: ChannelHandlerContext[Any, Any], request: FullRequest, result: Any) -> None:
+    def _answer(self, ctx: ChannelHandlerContext[Any, Any], request: Request, result: Any) -> None:
         """Write what a handler has returned."""
         if isinstance(result, FullResponse):
             ctx.write(addressed(result, request))
@@ -250,7 +269,7 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
             ctx.write(addressed(self._answer_error(request, error), request))
 
     def _future_is_done(
-        self, ctx: ChannelHandlerContext[Any, Any], request: FullRequest, future: ChannelFuture[Any]
+        self, ctx: ChannelHandlerContext[Any, Any], request: Request, future: ChannelFuture[Any]
     ) -> None:
         loop = ctx.channel.loop
         if not loop.in_loop:  # it is a future of another loop
@@ -287,8 +306,8 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         return response
 
 
-def _call_blocking(handler: Callable[..., Any], request: FullRequest, arguments: dict[str, Any]) -> Any:
-    result = handler(request, **arguments)
+def _call_blocking(handler: Callable[..., Any], given: Any, arguments: dict[str, Any]) -> Any:
+    result = handler(given, **arguments)
     if isinstance(result, Iterator):
         raise TypeError(f"{result!r} would be iterated on the loop, and so cannot come from a handler that blocks")
     return result

@@ -460,3 +460,28 @@ def test_no_path_costs_more_than_an_answer(target: str, method: str) -> None:
     assert not data.startswith(b"HTTP/1.1 5")
     assert re.search(rb"\r\nlocation: (?:/[/\\]|[^/])", data) is None
     assert channel.exceptions == []
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_form_is_routed_like_its_request_and_given_to_the_handler(blocking: bool) -> None:
+    router = http.Router()
+
+    @router.post("/people/{name}", blocking=blocking)
+    def write(form: http.FormRequest, name: str) -> http.FullResponse:
+        return _said(name, form.fields.get("likes"))
+
+    @router.get("/people/{name}")
+    def read(request: http.FullRequest, name: str) -> http.FullResponse:
+        return _said(name)
+
+    def ask(line: bytes) -> bytes:
+        channel = EmbeddedChannel(http.server_stack(date=False) >> http.Forms() >> http.RequestAggregator() >> router)
+        head = b"Host: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\nlikes=tea"
+        channel.write_inbound(line + b" HTTP/1.1\r\n" + (head if line.startswith(b"POST") else b"Host: a\r\n\r\n"))
+        channel.run_pending()
+        return b"".join(channel.outbound)
+
+    assert ask(b"POST /people/ada").endswith(b"ada tea")
+    assert ask(b"GET /people/ada").endswith(b"ada")
+    assert ask(b"POST /nobody").startswith(b"HTTP/1.1 404 ")
+    assert ask(b"POST /people/a%2").startswith(b"HTTP/1.1 400 ")
