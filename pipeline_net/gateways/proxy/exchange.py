@@ -233,6 +233,7 @@ class Exchange:
     def _switch(self, link: OriginLink) -> None:
         """Put a tunnel in the place of both stages; those of HTTP leave when this event is done."""
         link.borrower = None
+        link.stop_guarding()
         near, far = join(self._ctx.channel, link.channel, self._proxy.options.tunnel_timeout)
         self._ctx.pipeline.replace(self._ctx.handler, near)
         link.ctx.pipeline.replace(link, far)

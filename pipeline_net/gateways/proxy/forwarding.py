@@ -158,6 +158,16 @@ def target_of(request: Request) -> bytes:
     return path_of(path) + mark + query
 
 
+def fault_of(request: Request) -> str | None:
+    """Say what a request contains that proxies may read differently, though it is HTTP; ``None`` if nothing."""
+    target = request.raw_target
+    if not target.startswith(b"/") and target.partition(b"://")[0].lower() not in (b"*", b"http", b"https"):
+        return "this is a gateway to http and https only"
+    if len(request.headers.get_all("max-forwards")) > 1:
+        return "Max-Forwards is there more than once"
+    return None
+
+
 def hops_left(request: Request) -> int | None:
     """Find out how many more proxies an OPTIONS may pass; ``None`` for any number.
 

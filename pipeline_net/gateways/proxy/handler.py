@@ -31,7 +31,7 @@ from ...options import ChannelOptions
 from ...stack import Stack
 from ..connection import Connection
 from .exchange import Exchange, refusal
-from .forwarding import MOST_HOPS, hops, hops_left, host_of, request_headers, target_of, upgrade_of
+from .forwarding import MOST_HOPS, fault_of, hops, hops_left, host_of, request_headers, target_of, upgrade_of
 from .options import LIMITS, OPTIONS, ProxyOptions
 from .origins import Origins
 
@@ -76,7 +76,8 @@ class ReverseProxy:
             return 501, "what was sent is not repeated"  # it would show what cookies and credentials we pass on
         if hops(request) >= MOST_HOPS:
             return 508, f"the request has come through {hops(request)} proxies, and may be going round in circles"
-        return None
+        fault = fault_of(request)
+        return None if fault is None else (400, fault)
 
     def forwarded(self, request: Request, connection: Connection) -> Request:
         """Make the request that the origin gets."""
@@ -119,13 +120,13 @@ class ProxyHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
 
     def _begin(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
         self._exchange = None
-        if hops_left(request) == 0:
-            # RFC 9110 7.6.2: "the intermediary MUST respond as the final recipient"
-            ctx.write(FullResponse(204, {"allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}))
-            return
         refused = self._proxy.refuses(request)
         if refused is not None:
             ctx.write(refusal(*refused, closes=True))
+            return
+        if hops_left(request) == 0:
+            # RFC 9110 7.6.2: "the intermediary MUST respond as the final recipient"
+            ctx.write(FullResponse(204, {"allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}))
             return
         if self._connection is None:
             self._connection = Connection(ctx.channel, self._scheme, self._proxy.options.proxies)

@@ -3,6 +3,14 @@
 A connection belongs to the loop of the client for whom it was opened, and so do those that are kept: nothing here is
 shared between loops but the turn of who is asked next.
 
+::
+
+    wire ─▶ TLS ─▶ UnaskedGuard ─▶ HttpResponseDecoder ─▶ HttpClientHandler ─▶ OriginLink
+
+Whatever bytes come while nobody waits for a response end the connection, before a decoder has seen them: what was sent
+in advance would be taken for the response to the next request, which another client may have made.  For the same reason
+a connection is kept only after the batch has been read in which its response ended, and if nothing of it is left.
+
 A connection that was kept may have been closed by the origin at the very moment at which it is used again.  Whoever
 uses it must be ready for that (``OriginLink.was_used``).
 """
@@ -15,10 +23,11 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Never, Protocol
 
 from ...bootstrap import Bootstrap
-from ...codecs.http import HttpClientHandler, RequestPart, ResponsePart, client_stack
+from ...codecs.http import HttpClientHandler, HttpResponseDecoder, RequestPart, ResponsePart, client_stack
 from ...context import ChannelHandlerContext
-from ...handler import ChannelInboundHandler
+from ...handler import ChannelInboundHandler, TransparentHandler
 from ...options import ChannelOptions
+from ...stack import wire
 from ...transport.address import parse_address
 
 if TYPE_CHECKING:
@@ -61,8 +70,14 @@ class OriginLink(ChannelInboundHandler[ResponsePart, Never, RequestPart]):
 
     @property
     def is_reusable(self) -> bool:
+        """Whether another request may be sent: the origin keeps it open, and has said nothing that nobody asked for."""
         channel = self.ctx.channel
-        return channel.is_active and channel.input_open and channel.pipeline.get(HttpClientHandler).is_reusable
+        return (
+            channel.is_active
+            and channel.input_open
+            and channel.pipeline.get(HttpClientHandler).is_reusable
+            and channel.pipeline.get(HttpResponseDecoder).is_between_messages
+        )
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: ResponsePart) -> None:
         if self.borrower is not None:
@@ -83,12 +98,34 @@ class OriginLink(ChannelInboundHandler[ResponsePart, Never, RequestPart]):
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._leave(None)
 
+    def drop(self) -> None:
+        """Cut it off: nothing that follows can be trusted."""
+        self._leave(None)
+        self.channel.abort()
+
+    def stop_guarding(self) -> None:
+        """What comes from now on is not HTTP, and need not be asked for."""
+        self.channel.pipeline.remove(self.channel.pipeline.get(UnaskedGuard))
+
     def _leave(self, exc: BaseException | None) -> None:
         self._origins.forget(self)
         borrower = self.borrower
         if borrower is not None:
             self.borrower = None
             borrower.origin_failed(exc)
+
+
+class UnaskedGuard(TransparentHandler[bytes]):
+    """Cuts a connection to an origin off when it says something although nobody has asked."""
+
+    def __init__(self, link: OriginLink) -> None:
+        self._link = link
+
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        if self._link.borrower is None:
+            self._link.drop()
+        else:
+            ctx.fire_channel_read(msg)
 
 
 class Origins:
@@ -120,7 +157,7 @@ class Origins:
 
     def kept(self, loop: Any) -> OriginLink | None:
         """Take a connection that has served before, the latest one; ``None`` if there is none."""
-        links = self._idle.get(loop)
+        links = self._idle.setdefault(loop, [])
         while links:
             link = links.pop()
             self._wake(link)
@@ -145,12 +182,16 @@ class Origins:
         return Bootstrap(loop, stages, tls=self._tls if is_tls else None, options=self._channel_options)
 
     def _stages(self, host: str, channel: Channel) -> Any:
-        return client_stack(host=host, limits=self._options.response_limits) >> OriginLink(self)
+        link = OriginLink(self)
+        return wire() >> UnaskedGuard(link) >> client_stack(host=host, limits=self._options.response_limits) >> link
 
     def give_back(self, link: OriginLink) -> None:
-        """Keep a connection whose response has ended, if it may serve again."""
+        """Keep a connection whose response has ended, if it may serve again when what came with the end is read."""
         link.borrower = None
         link.was_used = True
+        link.channel.loop.execute(self._settle, link)
+
+    def _settle(self, link: OriginLink) -> None:
         loop = link.channel.loop
         links = self._idle.setdefault(loop, [])
         if not link.is_reusable or len(links) >= self._options.max_idle:

@@ -17,6 +17,10 @@ from .conftest import Place
         (b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", b"501 Not Implemented: this is a gateway"),
         (b"TRACE / HTTP/1.1\r\nHost: a\r\nCookie: s\r\n\r\n", b"501 Not Implemented: what was sent"),
         (b"GET / HTTP/1.1\r\nHost: a\r\nVia: %b\r\n\r\n" % b",".join([b"1.1 x"] * 16), b"508 Loop Detected: the req"),
+        (b"GET ftp://a/x HTTP/1.1\r\nHost: a\r\n\r\n", b"400 Bad Request: this is a gateway"),
+        (b"OPTIONS ftp://a HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", b"400 Bad Request: this is a gateway"),
+        (b"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 1\r\nMax-Forwards: 1\r\n\r\n", b"400 Bad Request: Max-F"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\nMax-Forwards: 9\r\n\r\n", b"400 Bad Request: Max-F"),
     ],
 )
 def test_what_goes_no_further(place: Place, request_: bytes, answer: bytes) -> None:
@@ -37,9 +41,10 @@ def test_an_options_request_goes_only_as_far_as_it_may(place: Place) -> None:
     assert not origin.has_more
 
 
-def test_a_whole_url_becomes_a_path_and_a_host(place: Place) -> None:
+@pytest.mark.parametrize("scheme", [b"http", b"https", b"HTTP"])
+def test_a_whole_url_becomes_a_path_and_a_host(place: Place, scheme: bytes) -> None:
     place.start()
-    _, origin = place.ask(b"GET http://b.example:81/x?y HTTP/1.1\r\nHost: b.example:81\r\n\r\n")
+    _, origin = place.ask(b"GET %b://b.example:81/x?y HTTP/1.1\r\nHost: b.example:81\r\n\r\n" % scheme)
     assert origin.head().startswith(b"GET /x?y HTTP/1.1\r\nhost: b.example:81\r\n")
 
 

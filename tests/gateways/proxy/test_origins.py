@@ -71,7 +71,18 @@ def test_those_that_are_kept_can_be_closed(place: Place) -> None:
     assert origin.rest() == b""
 
 
-@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"\0"])
+_UNASKED = [
+    pytest.param(OK, id="a response"),
+    pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n", id="an interim response"),
+    pytest.param(b"\0", id="nonsense"),
+    pytest.param(b"H", id="a letter"),
+    pytest.param(b"\r\n", id="an empty line"),
+    pytest.param(b"HTTP/1.1 302 Found\r\nSet-Cookie: sid=stranger\r\nX: ", id="a part of a head"),
+    pytest.param(b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=stranger\r\nContent-Length: 4\r\n\r", id="up to a CR"),
+]
+
+
+@pytest.mark.parametrize("said", _UNASKED)
 def test_what_an_origin_says_unasked_ends_its_connection_and_answers_nobody(place: Place, said: bytes) -> None:
     place.start()
     client, origin = place.ask(GET)
@@ -80,6 +91,37 @@ def test_what_an_origin_says_unasked_ends_its_connection_and_answers_nobody(plac
     origin.is_reset()  # with or without a reset: it has ended
     client.send(GET)
     _answer(client, place.accept())
+
+
+@pytest.mark.parametrize("said", _UNASKED)
+def test_what_follows_a_response_ends_the_connection_and_answers_nobody(place: Place, said: bytes) -> None:
+    place.start()
+    client, origin = place.ask(GET)
+    _answer(client, origin, OK + said)
+    origin.is_reset()
+    client.send(GET)
+    _answer(client, place.accept())
+    assert not client.has_more
+
+
+@pytest.mark.parametrize("said", _UNASKED)
+def test_what_follows_a_response_is_not_for_a_request_that_was_waiting(place: Place, said: bytes) -> None:
+    place.start()
+    client, origin = place.ask(GET + GET)
+    _answer(client, origin, OK + said)
+    _answer(client, place.accept())
+    assert not client.has_more
+
+
+def test_one_that_has_said_nothing_else_serves_again(place: Place) -> None:
+    place.start()
+    client, origin = place.ask(GET)
+    for _ in range(3):
+        _answer(client, origin)
+        assert not origin.has_more  # and the loop has turned
+        client = place.dial()
+        client.send(GET)
+    _answer(client, origin)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
