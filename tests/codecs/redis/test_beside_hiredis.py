@@ -43,7 +43,7 @@ def _plain(reply: Any) -> Any:
     if isinstance(reply, redis.Verbatim):
         return reply.data
     if isinstance(reply, redis.RedisError | hiredis.ReplyError):
-        return ("error", reply.line.decode() if isinstance(reply, redis.RedisError) else str(reply))
+        return ("error", reply.line.decode("utf-8", "replace") if isinstance(reply, redis.RedisError) else str(reply))
     if isinstance(reply, redis.Null):
         return None
     if isinstance(reply, redis.MapReply):
@@ -123,7 +123,11 @@ def test_what_hiredis_refuses_is_refused_and_what_both_accept_is_the_same(
 
 
 def _unlike_hiredis(reply: Any) -> bool:
-    """Whether something in it has another form there: sets inside, keys that are the same to hiredis."""
+    """Whether something in it has another form there: sets inside, keys that are the same to hiredis, and errors whose
+    code is no text, which we take for a sentence without a code.
+    """
+    if isinstance(reply, redis.RedisError):
+        return b"\xff" in reply.text
     if isinstance(reply, redis.MapReply):
         return True
     if isinstance(reply, dict):
