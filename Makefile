@@ -11,7 +11,7 @@ CHOSEN = $(if $(ROW),--row '$(ROW)') $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(S
 SAFE := PYTHONSAFEPATH=1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types test-pure test-compiled bench bench-scale bench-guard bench-pages soak docs env compiled-env clean
+.PHONY: help run test lint types test-pure test-compiled explore bench bench-scale bench-guard bench-pages soak docs env compiled-env clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ test-pure: env
 test-compiled: compiled-env  ## every test again, in the compiled build
 	@tools/system-packages
 	$(SAFE) PIPELINE_NET_EXPECT=compiled .venv-compiled/bin/pytest $(PYTEST_ARGS)
+
+explore: env  ## the tests that draw their examples, with thousands of others in every run (takes long)
+	$(SAFE) .venv/bin/pytest -m hypothesis --hypothesis-profile=explore --timeout=3600 $(PYTEST_ARGS)
 
 bench: env compiled-env  ## the claims about speed, measured side by side (ROW=frames-16 or a glob, ROUNDS=5, SECONDS=1)
 	@tools/bench-packages

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from pipeline_net import EventHandler
     from pipeline_net.server import RunningServer
 
-# A busy machine is no reason for a test to fail; what takes for ever meets pytest's own limit.
-settings.register_profile("suite", deadline=None)
+# A busy machine is no reason for a test to fail; what takes for ever meets pytest's own limit.  The suite draws the
+# same examples in every run; `make explore` draws others, and more of them.
+settings.register_profile("suite", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile("suite")
 
 _ROOT = Path(__file__).parent.parent
