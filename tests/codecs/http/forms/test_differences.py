@@ -55,7 +55,10 @@ def ours(body: bytes, size: int = 1000) -> list[Field]:
 
 def as_text(fields: list[Field]) -> list[Field]:
     """Fields, not files, as werkzeug hands them out: as text, what is not UTF-8 replaced."""
-    return [(name, file, content if file else content.decode(errors="replace").encode()) for name, file, content in fields]
+    return [
+        (name, filename, content if filename else content.decode(errors="replace").encode())
+        for name, filename, content in fields
+    ]
 
 
 def werkzeugs(body: bytes) -> list[Field]:
