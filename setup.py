@@ -47,6 +47,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/codecs/length_field.py",
     "pipeline_net/codecs/varint.py",
     "pipeline_net/codecs/integers.py",
+    "pipeline_net/codecs/text.py",
     "pipeline_net/codecs/json.py",
     "pipeline_net/codecs/frame_codecs.py",
     "pipeline_net/handlers/tls_life.py",

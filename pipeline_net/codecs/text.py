@@ -11,10 +11,12 @@ import binascii
 import codecs
 from typing import Any, ClassVar
 
+from .._mypyc import mypyc_attr
 from ..errors import CorruptedFrameError, EncodeError
 from .base import MessageToMessageDecoder, MessageToMessageEncoder
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StringDecoder(MessageToMessageDecoder[bytes, str]):
     r"""bytes → str; a frame is decoded as a whole, so no character is ever cut.
 
@@ -44,6 +46,7 @@ class StringDecoder(MessageToMessageDecoder[bytes, str]):
             raise CorruptedFrameError(f"a frame is no {self._encoding} text: {exc.reason} at byte {exc.start}") from exc
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StringEncoder(MessageToMessageEncoder[str, bytes]):
     """str → bytes.
 
@@ -67,6 +70,7 @@ class StringEncoder(MessageToMessageEncoder[str, bytes]):
             raise EncodeError(f"{self._encoding} has no {msg[exc.start]!r}: {exc.reason}") from exc
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LineEncoder(StringEncoder):
     r"""str → bytes that end with ``separator``; what ``LineBasedFrameDecoder`` and ``StringDecoder`` read.
 
@@ -96,6 +100,7 @@ class LineEncoder(StringEncoder):
         return super().encode(ctx, msg + self._separator)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Base64Decoder(MessageToMessageDecoder[bytes, bytes]):
     """Base64 → bytes, a frame at a time.  Source: RFC 4648, sections 4 and (``urlsafe``) 5.
 
@@ -120,6 +125,7 @@ class Base64Decoder(MessageToMessageDecoder[bytes, bytes]):
             raise CorruptedFrameError(f"a frame is no Base64: {exc}") from exc
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Base64Encoder(MessageToMessageEncoder[bytes, bytes]):
     """bytes → Base64, padded and without line breaks.  Source: RFC 4648, sections 4 and (``urlsafe``) 5."""
 
