@@ -4,9 +4,9 @@ Section 12 sends five kinds of content over what two peers agree on without wish
 seven sets of wishes.  Each has eighteen cases: a size of message, and a size of frame that it is cut into, compressed.
 A message takes up its content where the one before it stopped, and goes on at the front when it comes to the end.
 
-Changed: a case of the suite is 1000 messages, one here is from 2 to 20 (``count_of``); and the suite's five files are not
-copied, but content of the same kind is made: JSON, a grey picture, German verse as bytes, HTML, and what a PDF is, text
-and noise.
+Changed: a case of the suite is 1000 messages, one here is from 4 to 50 (``count_of``); and the suite's five files are
+not copied, but content of the same kind is made: JSON, a grey picture, German verse as bytes, HTML, and what a PDF is,
+text and noise.
 """
 
 from __future__ import annotations
@@ -64,14 +64,13 @@ class CompressedCase(NamedTuple):
         content = content_of(self.kind)
         at = 0
         for _ in range(count_of(self.size)):
-            end = (at + self.size) % len(content)
-            message = content[at:end] if end > at else content[at:] + content[:end]
+            message = (content * 2)[at : at + self.size]
             yield message.encode() if isinstance(message, str) else message
-            at = end
+            at = (at + self.size) % len(content)
 
 
 def count_of(size: int) -> int:
-    return max(2, min(20, 65536 // size))
+    return max(4, min(50, 262144 // size))
 
 
 @cache
@@ -84,8 +83,8 @@ def content_of(kind: int) -> str | bytes:
     if kind == 2:
         waves = (128 + 90 * math.sin(n / 900) * math.cos(n % 512 / 60) for n in range(CONTENT_SIZE))
         return bytes(int(wave) + chance.randrange(16) for wave in waves)
-    words = "Habe nun, ach! Philosophie, Juristerei und Medizin, und leider auch Theologie durchaus studiert".split()
-    lines = [" ".join(chance.choices([*words, "für", "müssen", "Straße"], k=8)) for _ in range(4500)]
+    words = ["Habe", "nun,", "ach!", "Philosophie,", "Juristerei", "und", "Medizin", "für", "müssen", "Straße"]
+    lines = [" ".join(chance.choices(words, k=8)) for _ in range(4500)]
     if kind == 3:
         return "\r\n".join(lines).encode()[:CONTENT_SIZE]
     if kind == 4:

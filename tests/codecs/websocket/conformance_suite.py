@@ -140,8 +140,8 @@ class Suite:
                     self._await(1)  # refused now, not when the rest has come
                     assert self.is_closed
         elif isinstance(step, Answer):
-            self._await(step.count)
-            assert len(self.events) == step.count
+            self._await(step.events)
+            assert len(self.events) == step.events
         else:
             assert step == WAIT
             assert self._link.is_quiet()
@@ -223,21 +223,26 @@ class Suite:
 
     def _take_frame(self, fin: bool, rsv: int, opcode: int, payload: bytes) -> None:
         if opcode >= CLOSE:
-            assert fin and not rsv and len(payload) <= 125
+            assert fin
+            assert rsv == 0
+            assert len(payload) <= 125
             if opcode == CLOSE:
                 self.is_closed = True
                 self.code = int.from_bytes(payload[:2], "big") if payload else None
-                assert len(payload) != 1 and payload[2:].decode() is not None
+                assert len(payload) != 1
+                payload[2:].decode()
             else:
                 assert opcode in (PING, PONG)
                 self.events.append(Event(opcode, payload))
             return
         if opcode:
-            assert opcode in (TEXT, BINARY) and not self._opcode
+            assert opcode in (TEXT, BINARY)
+            assert not self._opcode
             assert rsv == 0 or (rsv == 0x40 and self._agreed is not None)
             self._opcode, self._is_compressed = opcode, rsv != 0
         else:
-            assert self._opcode and rsv == 0
+            assert self._opcode
+            assert rsv == 0
         self._message.append(payload)
         if fin:
             message = b"".join(self._message)
