@@ -43,6 +43,7 @@ _RESERVED: Final = 0x70
 _FEW: Final = 256  # pieces; so many small ones are joined, for each costs more memory than it has bytes
 _SMALL: Final = 1024  # bytes or characters
 _DEFLATED_PIECE: Final = 1024  # bytes; they become at most a megabyte
+_MOST: Final = 2**62  # bytes; never here, and something can be added to it without an overflow of 64 bits
 
 
 class FrameDecoder(ByteToMessageDecoder[InMessage]):
@@ -73,8 +74,8 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         check_role(role)
         self._is_masked = role == "server"
         self._key_size: i64 = 4 if role == "server" else 0
-        self._max_message: i64 = limits.max_message
-        self._max_frame: i64 = limits.max_frame
+        self._max_message: i64 = min(limits.max_message, _MOST)
+        self._max_frame: i64 = min(limits.max_frame, _MOST)
         self._max_fragments: i64 = limits.max_fragments
         self._whole = messages
         self._inflater: Inflater | None = None if deflate is None else inflater_for(role, deflate, limits.max_ratio)
