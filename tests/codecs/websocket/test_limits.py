@@ -52,7 +52,7 @@ def test_limits_may_be_as_large_as_numbers_are(opcode: int, frame: FrameMaker) -
     assert refused.value.code == 1009
     most = frame(0, length=b"\x7f" + (2**62).to_bytes(8, "big"))
     decoder = FrameDecoder("server", limits=limits)
-    with pytest.raises(WebSocketDecodeError, match="^a message of .* is over the limit"):
+    with pytest.raises(WebSocketDecodeError, match=r"^a message of .* is over the limit"):
         decoder.feed(frame(opcode, b"a", fin=False) + most)
 
 
