@@ -275,8 +275,10 @@ def compiled_extensions() -> list[Extension]:
         # mypyc makes warnings errors; a new compiler's new warning is no reason to install the slow build.
         extension.extra_compile_args = [flag for flag in extension.extra_compile_args if flag != "-Werror"]
         if sys.platform != "win32":
+            # Python's own flags ask for warnings, and looking for them takes as long as all the rest of compiling.
+            extension.extra_compile_args.append("-Wno-all")
             # mypyc's functions call one another across modules.  Were they visible to other libraries, each call would
-            # go through a table and none could be inlined, and compiling takes twice as long.
+            # go through a table, and none could be inlined.
             extension.extra_compile_args.append("-fvisibility=hidden")
     say(f"compiling {len(modules)} modules")
     return extensions

@@ -21,6 +21,7 @@ from .errors import WebSocketDecodeError
 _TAIL: Final = b"\x00\x00\xff\xff"
 _MAX_ENDS: Final = 16  # streams that may end inside one message: each new one costs more than the bytes that ask for it
 _RATIO_FROM: Final = 65536  # bytes; less is never too much
+_ANY_RATIO: Final = 2048  # more than DEFLATE can do, which is 1032; and no product of it overflows
 
 
 class Inflater:
@@ -101,7 +102,7 @@ class Deflater:
 
 def inflater_for(role: str, deflate: DeflateParameters, max_ratio: int | None) -> Inflater:
     """Make the one for what the peer of a ``role`` sends."""
-    most = 2048 if max_ratio is None else max_ratio  # more than DEFLATE can do
+    most = _ANY_RATIO if max_ratio is None else min(max_ratio, _ANY_RATIO)
     if role == "server":
         return Inflater(deflate.client_max_window_bits, deflate.client_no_context_takeover, most)
     return Inflater(deflate.server_max_window_bits, deflate.server_no_context_takeover, most)

@@ -13,6 +13,9 @@ Nearly every message is one frame that came in one read: cut, unmask, decode, do
 by piece as they come, so that text which is no UTF-8 is refused at its first wrong byte, what is compressed is held to
 its limits while it grows, and what was announced costs nothing before it is here.
 
+Bytes that inflate to a thousand times as many take a thousand times as long as others: what one wake-up of the loop
+reads would keep it for seconds.  So the decoder rests when it has inflated much, and goes on in the next turn.
+
 Source: RFC 6455, sections 5 and 8.1; RFC 7692, sections 6 and 7.2
 """
 
@@ -43,6 +46,10 @@ _RESERVED: Final = 0x70
 _FEW: Final = 256  # pieces; so many small ones are joined, for each costs more memory than it has bytes
 _SMALL: Final = 1024  # bytes or characters
 _DEFLATED_PIECE: Final = 1024  # bytes; they become at most a megabyte
+_TURN: Final = (
+    4 * 1024 * 1024
+)  # bytes inflated, in some 15 ms, after which other connections of the loop get their turn
+_MOST: Final = 2**62  # bytes; never here, and something can be added to it without an overflow of 64 bits
 
 
 class FrameDecoder(ByteToMessageDecoder[InMessage]):
@@ -73,8 +80,8 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         check_role(role)
         self._is_masked = role == "server"
         self._key_size: i64 = 4 if role == "server" else 0
-        self._max_message: i64 = limits.max_message
-        self._max_frame: i64 = limits.max_frame
+        self._max_message: i64 = min(limits.max_message, _MOST)
+        self._max_frame: i64 = min(limits.max_frame, _MOST)
         self._max_fragments: i64 = limits.max_fragments
         self._whole = messages
         self._inflater: Inflater | None = None if deflate is None else inflater_for(role, deflate, limits.max_ratio)
@@ -91,6 +98,9 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         self._is_compressed = False
         self._size: i64 = 0
         self._fragments: i64 = 0
+        self._seat: ChannelHandlerContext[Any, Any] | None = None  # none where it works without a pipeline
+        self._inflated: i64 = 0  # bytes since it has rested
+        self._rests = False
         self._text = Utf8Decoder()
         self._pieces: list[Any] = []
         self._crumbs: list[Any] = []
@@ -103,6 +113,18 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
         self.has_heard = True
         super().channel_read(ctx, msg)
+
+    def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._seat = ctx
+
+    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._seat = None
+        super().handler_removed(ctx)
+
+    def pause(self) -> None:
+        """Decode no more until ``resume()``."""
+        self.is_paused = True
+        self._rests = False
 
     def decode(self, buffer: ReceiveBuffer) -> InMessage | None:
         if self._in_frame:
@@ -231,6 +253,9 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         if self._is_compressed and inflater is not None:
             room: i64 = self._max_message - self._size + 1 if self._whole else _DEFLATED_PIECE * 2048
             piece = inflater.inflate(piece, ends, room)
+            self._inflated += len(piece)
+            if self._inflated >= _TURN:
+                self._rest()
         part: str | bytes = piece
         if self._opcode == TEXT:
             try:
@@ -251,6 +276,20 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         elif len(part) == 0:
             return None
         return Fragment(part, ends)
+
+    def _rest(self) -> None:
+        """Let others have their turn."""
+        self._inflated = 0
+        seat = self._seat
+        if seat is not None and not self.is_paused:
+            self.is_paused = self._rests = True
+            seat.channel.loop.execute(self._go_on, seat)
+
+    def _go_on(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        if self._rests and not seat.is_removed and seat.channel.is_open:
+            self._rests = False
+            if self.is_paused:  # unless somebody has resumed it before
+                self.resume(seat)
 
     def _keep(self, part: str | bytes) -> None:
         """Keep a part of a message, large ones as they are."""

@@ -42,7 +42,7 @@ class Inbox:
         self._weight += len(msg) + _OVERHEAD
         if self._weight >= self._limit and self._seat is not None:
             decoder: Any = self._seat.handler
-            decoder.is_paused = True
+            decoder.pause()
 
     def take(self) -> Any:
         """Return the oldest message; ``None`` when there is none."""
