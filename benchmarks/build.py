@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from benchmarks.contenders import CERTIFICATE, GO_ECHO, NETTY_CLASSES, NETTY_JARS, Mode
+from benchmarks.contenders import CERTIFICATE, EPOLL_ECHO, GO_ECHO, NETTY_CLASSES, NETTY_JARS, Build, Mode
 
 HERE: Final = Path(__file__).resolve().parent
 _BIN: Final = HERE / "bin"
@@ -64,12 +64,7 @@ def generator(mode: Mode) -> Path:
     if mode == "tls":
         _make_certificate()
     if is_stale(wanted.binary, HERE / wanted.source, HERE / _SHARED_HEADER):
-        compiler = _program(os.environ.get("CC", "gcc"), "cc", what="a load generator needs a C compiler")
-        flags = ("-O2", "-Wall", "-Wextra")
-        _into_place(
-            wanted.binary,
-            lambda made: (compiler, *flags, "-o", made, str(HERE / wanted.source), *wanted.libraries),
-        )
+        _compile_c(HERE / wanted.source, wanted.binary, *wanted.libraries)
     return wanted.binary
 
 
@@ -102,9 +97,21 @@ def go_echo() -> None:
         _into_place(HERE / GO_ECHO, lambda made: (go, "build", "-o", made, str(source)))
 
 
-BUILDS: Final[dict[Literal["netty", "go", "certificate"], Callable[[], None]]] = {
+def epoll_echo() -> None:
+    """Compile the server on epoll in C.
+
+    Raises:
+        BenchmarkError: no C compiler.
+    """
+    source = HERE / "peers" / "epoll_echo.c"
+    if is_stale(HERE / EPOLL_ECHO, source):
+        _compile_c(source, HERE / EPOLL_ECHO)
+
+
+BUILDS: Final[dict[Build, Callable[[], None]]] = {
     "netty": netty,
     "go": go_echo,
+    "epoll": epoll_echo,
     "certificate": lambda: _make_certificate(),
 }
 
@@ -131,6 +138,12 @@ def run(command: Sequence[str], timeout: float) -> str:
             (done.stderr or done.stdout).strip() or f"{command[0]} ended with status {done.returncode}"
         )
     return done.stdout
+
+
+def _compile_c(source: Path, binary: Path, *libraries: str) -> None:
+    compiler = _program(os.environ.get("CC", "gcc"), "cc", what=f"{source.name} needs a C compiler")
+    flags = ("-O2", "-Wall", "-Wextra")
+    _into_place(binary, lambda made: (compiler, *flags, "-o", made, str(source), *libraries))
 
 
 def _into_place(binary: Path, command: Callable[[str], Sequence[str]]) -> None:

@@ -12,12 +12,13 @@ PORT: Final = "{port}"  # in a command: where the harness puts the port that the
 
 Interpreter = Literal["compiled", "pure", "none"]
 Mode = Literal["raw", "frame", "line", "churn", "tls", "websocket"]
-Build = Literal["netty", "go", "certificate"]
+Build = Literal["netty", "go", "epoll", "certificate"]
 
 # Relative to benchmarks/, where every server is started:
 CERTIFICATE: Final = "bin/tls.pem"  # what the TLS servers show, and its key
 NETTY_CLASSES: Final = "bin/netty"
 GO_ECHO: Final = "bin/go_echo"
+EPOLL_ECHO: Final = "bin/epoll_echo"
 
 _JAVA: Final = "/usr/share/java"  # where Debian keeps its libraries
 NETTY_JARS: Final = tuple(
@@ -88,6 +89,9 @@ def go(work: str) -> Contender:
 
 
 EPOLL: Final = Contender("bare epoll", ("peers/epoll_echo.py",))
+
+# The kernel's own share: nobody is quicker by more.  It sends back what it gets, and looks at no frame.
+FLOOR: Final = Contender("epoll in C", (EPOLL_ECHO,), "none", needs="epoll")
 
 REDIS: Final = (
     Contender(OURS, (*("../examples/redis_server", "--address", f"tcp://127.0.0.1:{PORT}"),)),
