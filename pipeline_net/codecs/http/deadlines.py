@@ -20,8 +20,8 @@ waits is new each time.  (What counts is what the kernel takes, which is in step
 than ``idle`` would be unfair.)
 
 A client that has closed its connection looks like one that has only ended its input, until something is sent to it.  So
-one that has ended its input waits for ``idle`` seconds at most in which nothing is written: if a response was forgotten,
-nobody would ever hear of its connection again.
+one that has ended its input waits for ``idle`` seconds at most in which nothing is written: if a response was
+forgotten, nobody would ever hear of its connection again.
 
 A deadline that begins again with each byte is none: a peer that sends a byte now and then would hold the connection for
 ever.  So a head has a fixed time, and a body has a time that grows with what has come of it.

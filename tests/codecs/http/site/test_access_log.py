@@ -157,9 +157,7 @@ class _Passes(ChannelInboundHandler[Any]):
 
 @pytest.mark.parametrize("application", [Drops, _Passes])
 @pytest.mark.parametrize("leaves", ["with a goodbye", "with a reset"])
-def test_a_request_that_nobody_answers_leaves_its_line_when_its_client_has_left(
-    application: Any, leaves: str
-) -> None:
+def test_a_request_that_nobody_answers_leaves_its_line_when_its_client_has_left(application: Any, leaves: str) -> None:
     lines: SimpleQueue[str] = SimpleQueue()
     deadlines = http.Deadlines(idle=0.05)
 
