@@ -222,7 +222,10 @@ class EventLoop(Loop):
                 self._runner.start()
 
     def stop(self) -> None:
-        """Close every channel at once, let the thread end, and take no more work; again is allowed."""
+        """Close every channel at once, let the thread end, and take no more work; again is allowed.
+
+        The outcome of blocking work that is under way is passed on if it comes within 2 seconds.
+        """
         if self._generation != _forks.generation:
             return  # the parent's loop lives on in the parent
         self._stopping = True

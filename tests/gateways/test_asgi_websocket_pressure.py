@@ -118,7 +118,7 @@ def test_what_was_never_received_does_not_stand_in_the_way_of_the_end(run: Run, 
 @pytest.mark.parametrize("unreceived", [0, 20])
 @pytest.mark.parametrize("leaves", ["with a Close", "with its socket", "with a reset"])
 def test_who_never_receives_is_told_of_a_lost_client_by_send(run: Run, unreceived: int, leaves: str) -> None:
-    """ASGI: "If send() is called on a closed connection the server should raise a server-specific subclass of OSError"."""
+    """ASGI: "the server should raise a server-specific subclass of OSError"."""
     told: list[BaseException] = []
     ended = asyncio.Event()
 

@@ -65,10 +65,11 @@ class Client:
         auth: ``(user, password)``, ``BasicAuth`` or ``BearerAuth``, for every request that is made to ``base_url``'s
             origin; for every request if there is no base URL.  It does not follow redirects to other origins.
         cookies: an ``http.cookiejar.CookieJar``; without one, cookies are neither kept nor sent.
-        proxy: ``"environment"`` asks ``http_proxy``, ``https_proxy`` and ``no_proxy``; or the URL of one, ``http://…`` or
-            ``https://…``; or ``None``.
+        proxy: ``"environment"`` asks ``http_proxy``, ``https_proxy`` and ``no_proxy``; or the URL of one, by http or
+            https; or ``None``.
         address: where to connect, whatever host a URL names, such as ``"unix:///run/docker.sock"``.
-        tls: whom to trust with ``https``, servers and proxies: a ``ClientTls`` or an ``ssl.SSLContext``; the system decides without it.
+        tls: whom to trust with ``https``, servers and proxies: a ``ClientTls`` or an ``ssl.SSLContext``; the system
+            decides without it.
         options: how much, how long, how far.
 
     Raises:

@@ -111,7 +111,7 @@ def test_a_proxy_must_be_who_it_says(scripted: Any, tls_front: Front, site: Any,
         with http.Client(proxy=proxy) as client, pytest.raises(http.ProxyError, match="certificate") as caught:
             client.get(url)
         assert caught.value.status == 0
-    assert behaviour.heads == []  # type: ignore[attr-defined]
+    assert behaviour.heads == []  # type: ignore[attr-defined]  # see _tunnel
 
 
 def test_the_server_behind_it_must_be_who_it_says(
@@ -148,4 +148,4 @@ def test_curl_goes_the_same_way(scripted: Any, site: Any, tls_front: Front, cert
     trust = ("--cacert", certificates.authority, "--proxy-cacert", certificates.authority)
     done = subprocess.run(["curl", "-sS", *trust, "--proxy", proxy, url], capture_output=True, timeout=30, check=True)
     assert done.stdout.startswith(b"GET / [")
-    assert behaviour.heads[0].startswith(f"CONNECT localhost:{server.port} HTTP/1.1")  # type: ignore[attr-defined]
+    assert behaviour.heads[0].startswith(f"CONNECT localhost:{server.port} HTTP/1.1")  # type: ignore[attr-defined]  # see _tunnel
