@@ -220,7 +220,7 @@ class Opening(Place):
         elif self.route.needs_tunnel:
             self._ask_for_tunnel()
         else:
-            self._open()
+            self._connector.loop.execute(self._open)  # first, what the server may have said unasked is read
 
     def _ask_for_tunnel(self) -> None:
         channel, proxy = self._channel, self.route.proxy
@@ -257,7 +257,7 @@ class Opening(Place):
     def handshake_done(self, alpn: str | None) -> None:
         self._alpn = alpn
         if self._has_tunnel:
-            self._open()  # without a tunnel the promise of the connection is kept next
+            self._connector.loop.execute(self._open)  # without a tunnel the promise of the connection is kept next
 
     def _open(self) -> None:
         channel = self._channel
