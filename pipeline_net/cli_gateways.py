@@ -89,12 +89,32 @@ def add_gateways(
         default="auto",
         help="what the application runs on (auto: uvloop where it is installed)",
     )
+    _add_websocket(asgi, count)
     asgi.set_defaults(do=run, serve=serve_asgi)
     wsgi = commands.add_parser("wsgi", help="serve a WSGI application", description=_WSGI)
     _add_common(wsgi, address, count)
     wsgi.add_argument("--loops", type=count, default=1, metavar="N", help="event loops, each in a thread (1)")
     wsgi.add_argument("--threads", type=count, metavar="N", help="requests that run at once (cores plus 4)")
     wsgi.set_defaults(do=run, serve=serve_wsgi)
+
+
+def _add_websocket(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> None:
+    """Add the options that uvicorn has for WebSockets, under its names."""
+    parser.add_argument("--ws-max-size", type=count, metavar="BYTES", help="what one message may have (16 MiB)")
+    parser.add_argument(
+        "--ws-ping-interval",
+        type=_seconds,
+        metavar="SECONDS",
+        help="of silence before a client is asked whether it is there (20); 0 for never",
+    )
+    parser.add_argument(
+        "--ws-ping-timeout", type=_some_seconds, metavar="SECONDS", help="for its answer, or it is let go (20)"
+    )
+    parser.add_argument(
+        "--ws-per-message-deflate",
+        choices=("true", "false"),
+        help="whether messages are compressed if the client likes that (false)",
+    )
 
 
 def _announce(addresses: list[str]) -> None:
@@ -135,7 +155,39 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _options(arguments: argparse.Namespace, kind: Any, default_max_body: int, log: AccessLogFile | None) -> Any:
+def _some_seconds(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds == 0:
+        raise argparse.ArgumentTypeError("expected more than 0 seconds")
+    return seconds
+
+
+def _websocket_options(arguments: argparse.Namespace) -> Any:
+    import attrs
+
+    from .codecs.websocket.limits import KEEP_ALIVE
+    from .codecs.websocket.negotiation import Deflate
+    from .gateways.asgi_websocket import WEBSOCKET_OPTIONS
+
+    limits, keepalive = WEBSOCKET_OPTIONS.limits, KEEP_ALIVE
+    if arguments.ws_max_size is not None:
+        size: int = arguments.ws_max_size
+        limits = attrs.evolve(limits, max_message=size, max_frame=max(limits.max_frame, size))
+    if arguments.ws_ping_interval:
+        keepalive = attrs.evolve(keepalive, interval=arguments.ws_ping_interval)
+    if arguments.ws_ping_timeout is not None:
+        keepalive = attrs.evolve(keepalive, timeout=arguments.ws_ping_timeout)
+    return attrs.evolve(
+        WEBSOCKET_OPTIONS,
+        limits=limits,
+        keepalive=None if arguments.ws_ping_interval == 0 else keepalive,
+        deflate=Deflate() if arguments.ws_per_message_deflate == "true" else None,
+    )
+
+
+def _options(
+    arguments: argparse.Namespace, kind: Any, default_max_body: int, log: AccessLogFile | None, **more: Any
+) -> Any:
     from .codecs.http.options import Limits
     from .codecs.http.proxies import TrustedProxies
     from .codecs.http.site.access_log import AccessLog
@@ -149,6 +201,7 @@ def _options(arguments: argparse.Namespace, kind: Any, default_max_body: int, lo
         max_connections=arguments.max_connections,
         patience=arguments.patience,
         tls=_tls(arguments),
+        **more,
     )
 
 
@@ -214,7 +267,7 @@ def serve_asgi(app: Any, arguments: argparse.Namespace, announce: Callable[[list
             app,
             *_addresses(arguments),
             loops=arguments.loops,
-            options=_options(arguments, AsgiOptions, DEFAULT_MAX_BODY, log),
+            options=_options(arguments, AsgiOptions, DEFAULT_MAX_BODY, log, websocket=_websocket_options(arguments)),
             event_loop=arguments.event_loop,
             ready=announce,
         )

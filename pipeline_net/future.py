@@ -233,7 +233,14 @@ class ChannelFuture(Generic[T]):
                 try:
                     self.loop.execute(fn, self)
                 except ChannelClosedError:
-                    logger.warning("%s has stopped: %r will not be told of %r", self.loop.name, fn, self)
+                    self._tell_at_last(fn)
+
+    def _tell_at_last(self, fn: Callable[[ChannelFuture[T]], object]) -> None:
+        """The loop takes nothing new any more; but it may still be winding up."""
+        try:
+            self.loop.execute_until_stopped(fn, self)
+        except ChannelClosedError:
+            logger.warning("%s has stopped: %r will not be told of %r", self.loop.name, fn, self)
 
 
 def completed(loop: Loop, result: T) -> ChannelFuture[T]:

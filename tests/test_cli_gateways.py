@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
 
 from pipeline_net import cli
 
@@ -23,6 +25,11 @@ async def app(scope, receive, send):
     if scope["type"] == "http":
         await send({"type": "http.response.start", "status": 200})
         await send({"type": "http.response.body", "body": (scope["root_path"] + scope["client"][0]).encode()})
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
 
 async def cannot_start(scope, receive, send):
     await receive()
@@ -252,3 +259,87 @@ def test_a_log_of_requests_that_cannot_be_opened(
     assert process.wait(20) == 2
     assert process.stderr is not None
     assert "--access-log cannot be opened" in process.stderr.read()
+
+
+_Start = Callable[..., tuple[subprocess.Popen[str], str]]
+
+
+def _websocket_url(line: str) -> str:
+    return line.removeprefix("listening on ").replace("tcp:", "ws:")
+
+
+def test_websockets_are_not_compressed_and_may_be_large_by_default(start: _Start) -> None:
+    _, line = start("asgi", "gateway_apps:app")
+    with connect(_websocket_url(line), max_size=None) as client:
+        assert client.response is not None
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+        client.send("x" * 1_000_000)
+        assert client.recv(10) == "x" * 1_000_000
+
+
+def test_how_websockets_are_spoken(start: _Start) -> None:
+    _, line = start("asgi", "gateway_apps:app", "--ws-max-size", "10", "--ws-per-message-deflate", "true")
+    with connect(_websocket_url(line)) as client:
+        assert client.response is not None
+        assert "permessage-deflate" in client.response.headers["Sec-WebSocket-Extensions"]
+        client.send("x" * 10)
+        assert client.recv(10) == "x" * 10
+        client.send("x" * 11)
+        with pytest.raises(ConnectionClosedError):
+            client.recv(10)
+        assert client.close_code == 1009
+
+
+def _shake_hands(line: str) -> socket.socket:
+    """A WebSocket that answers nothing."""
+    host, port = line.removeprefix("listening on tcp://").split(":")
+    client = socket.create_connection((host, int(port)), timeout=10)
+    client.sendall(
+        b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += client.recv(1)
+    return client
+
+
+def test_websockets_are_asked_whether_they_are_still_there(start: _Start) -> None:
+    _, line = start("asgi", "gateway_apps:app", "--ws-ping-interval", "0.1", "--ws-ping-timeout", "0.2")
+    with _shake_hands(line) as client:
+        assert client.recv(1) == b"\x89", "a Ping"
+        said = b""
+        while b"\x03\xf3" not in said:  # 1011
+            chunk = client.recv(1000)
+            assert chunk
+            said += chunk
+
+
+def test_websockets_need_not_be_asked(start: _Start) -> None:
+    _, line = start("asgi", "gateway_apps:app", "--ws-ping-interval", "0", "--ws-ping-timeout", "0.05")
+    with _shake_hands(line) as client:
+        client.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--ws-max-size", "0"),
+        ("--ws-ping-interval", "-1"),
+        ("--ws-ping-timeout", "0"),
+        ("--ws-per-message-deflate", "perhaps"),
+    ],
+)
+def test_options_of_websockets_that_make_no_sense(options: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["asgi", "json:dumps", *options])
+    assert exit_.value.code == 2
+    assert options[0] in capsys.readouterr().err
+
+
+def test_wsgi_knows_no_websockets(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["wsgi", "json:dumps", "--ws-max-size", "10"])
+    assert "--ws-max-size" in capsys.readouterr().err

@@ -44,6 +44,13 @@ def test_the_list_of_examples_names_no_others() -> None:
     assert set(re.findall(r"\]\((\w+(?:\.py)?)\)", _README)) == set(_EXAMPLES)
 
 
+def test_the_command_line_names_all_examples_and_no_others() -> None:
+    manual = " ".join((_ROOT / "docs" / "reference" / "command-line.md").read_text().split())
+    listed = manual.partition("An example is found by its name")[2].partition("A `_server` at the end")[0]
+    names = re.findall(r"`(\w+)`", listed)
+    assert names == sorted({name.removesuffix(".py").removesuffix("_server") for name in _EXAMPLES})
+
+
 def test_there_are_the_examples_that_readers_were_promised() -> None:
     promised = {"echo", "blocking_work", "push_server", "codec_server", "codec_client", "chat", "redis_server"}
     assert promised | {"udp_echo", "telemetry"} <= {name.removesuffix(".py") for name in _EXAMPLES}

@@ -65,7 +65,7 @@ _TABLE = {
     " file_region server_draining handlers.tls handlers.tls_context",
     "cli_names": "",
     "cli_check": "cli_names testing __init__ errors",
-    "cli_gateways": "cli_names gateways codecs.http codecs.http.site errors handlers.tls_context",
+    "cli_gateways": "cli_names gateways codecs.http codecs.http.site codecs.websocket errors handlers.tls_context",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import AddressError, ChannelBrokenError, ConnectTimeoutError, PipelineNetError
 from ..loop import Watched
-from .address import Address
+from .address import Address, parse_address
 from .event_loop import EventLoop
 from .poller import WRITE
 from .socket_options import apply_options
@@ -52,6 +52,19 @@ def interleave(found: list[Candidate]) -> list[Candidate]:
             if not lines[family]:
                 del lines[family]
     return mixed
+
+
+def parse_stream_address(address: Any) -> Address:
+    """Parse where a stream channel is to be connected.
+
+    Raises:
+        AddressError: it is none, or one of another kind.
+    """
+    parsed = parse_address(address)
+    if not parsed.is_stream or parsed.form == "local" or parsed.is_tls:
+        hint = ", and Bootstrap is what knows tls://…" if parsed.is_tls else ""
+        raise AddressError(f"bad address {str(parsed)!r}: a stream channel is connected to tcp://… or unix://…{hint}")
+    return parsed
 
 
 def check_local_address(local: Address) -> None:

@@ -35,19 +35,21 @@ from .._mypyc import i64, mypyc_attr
 from ..errors import ChannelClosedError, ForeignThreadError, PipelineError
 from ..future import ChannelFuture
 from ..loop import Listener, Loop, Watched
+from .blocking_jobs import BlockingJobs
 from .poller import READ, Poller, make_poller
-from .pool import WorkerPool
 from .timers import TimerHandle, TimerQueue
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
     from ..channel import Channel
+    from .pool import WorkerPool
 
 logger = logging.getLogger("pipeline_net.loop")
 
 _MAX_TASKS: Final = 4096  # tasks a turn, so that descriptors are looked at in between
 _LAST_ROUNDS: Final = 64  # turns that a stopping loop gives to tasks which add tasks
 _LARGE_BLOCK: Final = 8 << 20  # bytes; twice as much may stay unused at the end of a heap
+_JOBS_PATIENCE: Final = 2.0  # seconds that a stopping loop waits for the outcome of blocking work, to pass it on
 _STOP_PATIENCE: Final = 10.0  # seconds that stop() waits for the thread, which may be held up by a handler that blocks
 
 _numbers: Final = count(1)
@@ -94,8 +96,7 @@ class EventLoop(Loop):
         self._wakeup: Wakeup = self.make_wakeup()
         self._wake_fd = self._wakeup.fileno()
         self._poller.register(self._wake_fd, READ)
-        self._pool = pool
-        self._own_pool: WorkerPool | None = None
+        self._jobs = BlockingJobs(self, pool)
         self._tasks: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._timers = TimerQueue()
         self._watched: dict[int, Watched] = {}
@@ -198,32 +199,12 @@ class EventLoop(Loop):
         """
         if self._stopping or self._generation != _forks.generation:
             self._refuse_unless_inside()
-        promise: ChannelFuture[Any] = ChannelFuture(self)
         try:
-            self._blocking_pool().submit(self._run_and_report, promise, fn, args)
+            return self._jobs.start(fn, args)
         except PipelineError:
             if self._stopping:
                 self._refuse()  # the pool was released meanwhile
             raise
-        return promise
-
-    def _blocking_pool(self) -> WorkerPool:
-        if self._pool is not None:
-            return self._pool
-        with self._start_lock:
-            if self._own_pool is None:
-                self._own_pool = WorkerPool(name=f"{self.name}-worker")
-            return self._own_pool
-
-    def _run_and_report(self, promise: ChannelFuture[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        if not promise.take_on():
-            return
-        try:
-            result = fn(*args)
-        except BaseException as exc:  # noqa: BLE001 - it is delivered to whoever asked
-            promise.set_exception(exc)
-        else:
-            promise.set_result(result)
 
     # -- a thread of its own ------------------------------------------------------------------------
 
@@ -241,7 +222,10 @@ class EventLoop(Loop):
                 self._runner.start()
 
     def stop(self) -> None:
-        """Close every channel at once, let the thread end, and take no more work; again is allowed."""
+        """Close every channel at once, let the thread end, and take no more work; again is allowed.
+
+        The outcome of blocking work that is under way is passed on if it comes within 2 seconds.
+        """
         if self._generation != _forks.generation:
             return  # the parent's loop lives on in the parent
         self._stopping = True
@@ -271,10 +255,13 @@ class EventLoop(Loop):
     def _shut_down(self) -> None:
         if self._stopped:
             return
+        give_up_at = time.monotonic() + _JOBS_PATIENCE
         for _ in range(_LAST_ROUNDS):
             self.close_listeners()
             for channel in list(self._members):
                 channel.abort()
+            if not self._tasks:
+                self._jobs.wait(max(give_up_at - time.monotonic(), 0.0))
             with self._start_lock:  # see execute_until_stopped()
                 self._stopped = not self._tasks
             if self._stopped:
@@ -285,8 +272,7 @@ class EventLoop(Loop):
         self._busy = True
         self._poller.close()
         self._wakeup.close()
-        if self._own_pool is not None:
-            self._own_pool.release()
+        self._jobs.release()
 
     def _refuse_unless_inside(self) -> None:
         """While stopping, only what is being wound up may ask for more; others could keep the loop alive for ever."""

@@ -1,4 +1,4 @@
-"""ChannelOptions → what the kernel is told about a socket.
+"""ChannelOptions → what the kernel is told about a socket; and what it is asked.
 
 On Linux a connection inherits all of this from the socket that accepted it, so a server pays for it once; elsewhere,
 each connection is told for itself.
@@ -9,12 +9,21 @@ Source: tcp(7), socket(7).
 from __future__ import annotations
 
 import socket
+import struct
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..options import ChannelOptions
 
+if TYPE_CHECKING:
+    from .bare_socket import BareSocket
+
+if sys.platform == "linux":
+    import fcntl
+
 INHERITED: Final = sys.platform == "linux"  # whether accepted sockets have the options of their listener
+_UNSENT_BYTES: Final = 0x894B  # SIOCOUTQNSD of linux/sockios.h: bytes that wait for the peer to make room
+_NO_TIME: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time
 
 # Seconds of idleness before the first probe: macOS calls it differently.
 _TCP_KEEPIDLE: Final[int | None] = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)
@@ -44,3 +53,21 @@ def apply_options(sock: socket.SocketType, options: ChannelOptions) -> None:
 def _set_seconds(sock: socket.SocketType, name: int | None, seconds: float) -> None:
     if name is not None:
         sock.setsockopt(socket.IPPROTO_TCP, name, max(1, round(seconds)))  # the kernel counts whole seconds
+
+
+def holds_unsent_bytes(sock: socket.SocketType | BareSocket) -> bool:
+    """Whether the kernel still holds bytes for which the peer's has no room; ``False`` where it cannot be asked."""
+    if sys.platform != "linux":
+        return False
+    try:
+        return any(fcntl.ioctl(sock.fileno(), _UNSENT_BYTES, bytes(4)))
+    except OSError:
+        return False  # a Unix socket: what was sent is with the peer already
+
+
+def reset_when_closed(sock: socket.SocketType | BareSocket) -> None:
+    """Let ``close()`` reset the connection."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_TIME)
+    except OSError:
+        pass  # macOS refuses when the peer has reset it already: there is nobody left to tell

@@ -20,6 +20,8 @@ What the kernel does, and what follows from it:
   not read yet: our last reply.  So before closing we look; if something is unread, or unsent because the peer does not
   read, we only shut our side and read on until the peer has seen our end.  A peer that is silent for ``_LINGER``
   seconds and has room for the rest is not waited for; nobody is for longer than ``close_timeout``.
+* A send may be the first to hear of a reset, whose peer has said something before.  So we read once more, up to
+  ``_MAX_BATCH``, before the send has failed.
 * A socket that was reset, or shut in both directions, is reported as ready even when nobody asked, for ever.  A
   channel that is not reading then takes its descriptor out of the selector until it reads again.
 """
@@ -28,7 +30,6 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -36,20 +37,18 @@ from typing import TYPE_CHECKING, Any, Final
 from .._mypyc import i64
 from ..channel import Channel
 from ..channel_life import ACTIVE
-from ..errors import AddressError, PipelineError
+from ..errors import PipelineError
 from ..file_region import FileRegion
 from ..options import ChannelOptions
-from .address import Address, parse_address
+from .address import Address
 from .bare_socket import BareSocket
-from .connector import Connector
+from .connector import Connector, parse_stream_address
 from .event_loop import EventLoop
 from .poller import EDGE, ERROR, HANGUP, READ, WRITE
+from .socket_options import holds_unsent_bytes, reset_when_closed
 
 if TYPE_CHECKING:
     from ..future import ChannelFuture
-
-if sys.platform == "linux":
-    import fcntl
 
 # How a socket is read and written, and what it is called there.
 if sys.platform == "win32":
@@ -75,9 +74,7 @@ _JOIN_BELOW: Final = 65536  # bytes; fewer than this are joined and sent with on
 _MAX_PIECES: Final = 1024  # IOV_MAX on Linux and macOS: pieces a sendmsg may have
 _LINGER: Final = 1.0  # seconds of silence after which a peer that we have said goodbye to is believed to be done
 _SAFE_REPLY: Final = 14600  # bytes; RFC 6928: the peer's kernel takes 10 segments of 1460 bytes without being asked
-_UNSENT_BYTES: Final = 0x894B  # SIOCOUTQNSD of linux/sockios.h: bytes that wait for the peer to make room
 _SOON: Final = 65536  # bytes; more than this is sent at once and not with the answers of others
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: close() resets the connection
 
 
 class StreamChannel(Channel):
@@ -109,6 +106,8 @@ class StreamChannel(Channel):
         self._reading_is_stale = False  # reading_changed() was called while a batch was read
         self._sending = False
         self._kernel_is_full = False  # the last system call left something for later
+        self._send_failed = False  # nothing more is sent
+        self._reset: OSError | None = None  # what a send was told, and the next read would be told otherwise
         self._lingering = False
         self._lingers_until = 0.0
         self._heard_more = False  # from the peer, since we last looked, after we have said goodbye
@@ -140,12 +139,7 @@ class StreamChannel(Channel):
         self._bind_to = local
 
     def transport_connect(self, address: Any, promise: ChannelFuture[Any] | None) -> None:
-        parsed = parse_address(address)
-        if not parsed.is_stream or parsed.form == "local" or parsed.is_tls:
-            hint = ", and Bootstrap is what knows tls://…" if parsed.is_tls else ""
-            raise AddressError(
-                f"bad address {str(parsed)!r}: a stream channel is connected to tcp://… or unix://…{hint}"
-            )
+        parsed = parse_stream_address(address)
         if self._sock is not None or self._connector is not None:
             raise PipelineError(f"{self!r} is connected already, or on its way")
         if self.state > ACTIVE:
@@ -174,10 +168,7 @@ class StreamChannel(Channel):
             self._event_loop.unwatch(self._fd, self._interest == READ and self._edge != 0)
         self._interest = -1
         if self.is_aborted and not self._lingering:  # there, all that was written is in the kernel's hands
-            try:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            except OSError:
-                pass  # macOS refuses when the peer has reset it already: there is nobody left to tell
+            reset_when_closed(sock)
         sock.close()
         self._sock = None
         self._handle = None  # its number may be another socket's by now
@@ -212,12 +203,7 @@ class StreamChannel(Channel):
 
     def _kernel_waits_for_room(self) -> bool:
         """Whether our kernel still holds bytes for which the peer's has no room."""
-        if sys.platform != "linux" or self.sent <= _SAFE_REPLY:
-            return False
-        try:
-            return any(fcntl.ioctl(self._sock.fileno(), _UNSENT_BYTES, bytes(4)))
-        except OSError:
-            return False  # a Unix socket: what was sent is with the peer already
+        return self.sent > _SAFE_REPLY and holds_unsent_bytes(self._sock)
 
     def shut_down_transport(self) -> None:
         try:
@@ -283,7 +269,8 @@ class StreamChannel(Channel):
                     failure = exc
                     break
                 if not chunk:
-                    eof = True
+                    failure = self._reset
+                    eof = failure is None
                     break
                 got = True
                 pipeline.fire_channel_read(chunk)
@@ -394,10 +381,8 @@ class StreamChannel(Channel):
         if not self.was_active:
             return  # what is written before it is connected stays due until then
         self.flush_is_due = False
-        if self._sock is None:
-            return  # not connected yet; activate() sends
-        if self._sending:
-            return  # what is sending now will see it
+        if self._sock is None or self._sending:
+            return  # not connected yet, and activate() sends; or what is sending now will see it
         if self._interest > 0 and self._interest & WRITE:
             self.reading_changed()  # the kernel has no room and will say when; this may have been one too many
             return
@@ -407,14 +392,14 @@ class StreamChannel(Channel):
         self._sending = True
         self._kernel_is_full = False
         try:
-            while self.written > self.sent and not self._kernel_is_full:
+            while self.written > self.sent and not self._kernel_is_full and not self._send_failed:
                 try:
                     taken: i64 = self._send_some(self.written - self.sent)
                 except BlockingIOError:
                     self._kernel_is_full = True
                     break
                 except Exception as exc:  # noqa: BLE001 - besides OSError: a file that somebody closed, and its like
-                    self.fail(exc)
+                    self._break(exc)
                     return
                 self.progress(taken)
         finally:
@@ -425,6 +410,21 @@ class StreamChannel(Channel):
             self._watch(WRITE | (READ if self.wants_to_read else 0))
         elif self._interest > 0 and self._interest & WRITE:
             self._watch(READ if self.wants_to_read else 0)
+
+    def _break(self, exc: Exception) -> None:
+        """A send has failed.  If the peer has left, we read its last words; but not now, for we may be reading."""
+        if not isinstance(exc, ConnectionError) or self.state != ACTIVE or not self.wants_to_read:
+            self.fail(exc)
+            return
+        self._send_failed = True
+        if isinstance(exc, ConnectionResetError):
+            self._reset = exc  # the kernel says so once; then a read gets an end of input, as if it were an orderly one
+        self._event_loop.execute(self._read_last_words, exc)
+
+    def _read_last_words(self, exc: Exception) -> None:
+        if self.state == ACTIVE and self.wants_to_read:
+            self._on_readable(True)
+        self.fail(exc)
 
     def _send_some(self, pending: i64) -> int:
         """Make one system call, and take what it sent off the queue."""

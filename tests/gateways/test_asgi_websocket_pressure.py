@@ -113,3 +113,41 @@ def test_what_was_never_received_does_not_stand_in_the_way_of_the_end(run: Run, 
             assert ws.close_code == (1000 if returns else 4000)
 
     run(main())
+
+
+@pytest.mark.parametrize("unreceived", [0, 20])
+@pytest.mark.parametrize("leaves", ["with a Close", "with its socket", "with a reset"])
+def test_who_never_receives_is_told_of_a_lost_client_by_send(run: Run, unreceived: int, leaves: str) -> None:
+    """ASGI: "the server should raise a server-specific subclass of OSError"."""
+    told: list[BaseException] = []
+    ended = asyncio.Event()
+
+    @websocket_only
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        try:
+            while True:
+                await send({"type": "websocket.send", "text": "tick"})
+                await asyncio.sleep(0.01)
+        except OSError as exc:
+            told.append(exc)
+        await send({"type": "websocket.close"})  # which is no mistake
+        ended.set()
+
+    async def main() -> None:
+        options = AsgiOptions(websocket=WebSocketOptions(keepalive=None))
+        async with serving(app, options) as asgi:
+            ws = await client(asgi, compression=None, close_timeout=0.1)
+            for _ in range(unreceived):
+                await ws.send(bytes(10_000))
+            if leaves == "with a Close":
+                await ws.close()
+            elif leaves == "with its socket":
+                ws.transport.close()
+            else:
+                ws.transport.abort()
+            await asyncio.wait_for(ended.wait(), 20)
+        assert isinstance(told[0], ClientDisconnectedError)
+
+    run(main())

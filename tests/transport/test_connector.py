@@ -27,7 +27,7 @@ from pipeline_net import (
     PipelineError,
 )
 from pipeline_net.transport.address import parse_address
-from pipeline_net.transport.connector import check_local_address, interleave
+from pipeline_net.transport.connector import check_local_address, interleave, parse_stream_address
 from pipeline_net.transport.listening import default_backlog
 from pipeline_net.transport.poller import READ
 
@@ -331,3 +331,9 @@ def test_a_client_can_only_come_from_an_ip_address(address: str) -> None:
 
 def test_the_default_backlog_is_the_kernels_limit() -> None:
     assert default_backlog() >= 128
+
+
+@pytest.mark.parametrize("address", ["udp://127.0.0.1:1", "local://here", "tls://127.0.0.1:1"])
+def test_a_stream_channel_has_nowhere_to_go_there(address: str) -> None:
+    with pytest.raises(AddressError, match="a stream channel is connected to"):
+        parse_stream_address(address)

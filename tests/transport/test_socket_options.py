@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 import pytest
 
 from pipeline_net import ChannelOptions
-from pipeline_net.transport.socket_options import INHERITED, apply_options
+from pipeline_net.transport.socket_options import INHERITED, apply_options, holds_unsent_bytes, reset_when_closed
 
 
 def look(sock: socket.socket, level: int, name: int) -> int:
@@ -59,3 +60,33 @@ def test_accepted_connections_inherit_what_their_listener_was_told() -> None:
                 assert look(accepted, socket.IPPROTO_TCP, socket.TCP_NODELAY)
                 assert look(accepted, socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 61
                 assert look(accepted, socket.SOL_SOCKET, socket.SO_RCVBUF) >= 40_000
+
+
+@pytest.mark.skipif(not INHERITED, reason="only Linux tells")
+def test_whether_the_peer_has_room_can_be_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as near:
+        far, _ = listener.accept()
+        with far:
+            near.sendall(b"there is room for this")
+            assert far.recv(100) == b"there is room for this"
+            assert not holds_unsent_bytes(near)
+            near.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    near.send(bytes(65536))
+            assert holds_unsent_bytes(near)
+    near, far = socket.socketpair()
+    with near, far:
+        near.send(b"this is with the peer")
+        assert not holds_unsent_bytes(near)
+
+
+def test_a_socket_resets_its_connection_when_it_is_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        near = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+        with far:
+            reset_when_closed(near)
+            near.close()
+            with pytest.raises(ConnectionResetError):
+                far.recv(1)

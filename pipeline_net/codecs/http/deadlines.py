@@ -19,6 +19,10 @@ hold what we keep for it, and an application that now and then sends a little is
 waits is new each time.  (What counts is what the kernel takes, which is in steps of up to a megabyte: a shorter time
 than ``idle`` would be unfair.)
 
+A client that has closed its connection looks like one that has only ended its input, until something is sent to it.  So
+one that has ended its input waits for ``idle`` seconds at most in which nothing is written: if a response was
+forgotten, nobody would ever hear of its connection again.
+
 A deadline that begins again with each byte is none: a peer that sends a byte now and then would hold the connection for
 ever.  So a head has a fixed time, and a body has a time that grows with what has come of it.
 """
@@ -133,6 +137,8 @@ class DeadlineWatch:
         pending = channel.pending_write_bytes > 0
         had_pending = self._had_pending
         self._had_pending = pending
+        if self.phase == ANSWER and not channel.input_open and not pending and channel.written == self._written:
+            return False  # it may wait for its response, but has probably gone; and nobody seems to answer
         if self.phase == ANSWER or (not channel.wants_to_read and channel.input_open):
             return self._reads_well(ctx, pending)
         return self.phase == IDLE and (pending or had_pending) and self._reads_well(ctx, pending)

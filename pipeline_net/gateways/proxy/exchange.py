@@ -9,7 +9,8 @@ Nothing is kept but what one read of the client has brought while the connection
 
 What is to be seen at which end when something breaks:
 
-* The origin cannot be reached, ends, or talks nonsense before its response has begun: 502.  It says nothing: 504.
+* The origin cannot be reached, or talks before it was asked; it ends, or talks nonsense, before its response has begun:
+  502.  It says nothing: 504.
 * The same in the middle of a response: the client's connection is aborted, for an end in good order would let half a
   file pass for a whole one.
 * The client goes: the connection to the origin is aborted, which is all that HTTP/1.1 has to cancel a request.
@@ -44,6 +45,7 @@ from .origins import OriginLink
 from .tunnel import join
 
 if TYPE_CHECKING:
+    from ...channel import Channel
     from ...future import ChannelFuture
     from ...transport.timers import TimerHandle
     from .handler import ReverseProxy
@@ -107,11 +109,7 @@ class Exchange:
             return
         error = outcome.exception()
         if error is None:
-            link: OriginLink = outcome.result().pipeline.get(OriginLink)
-            if self._is_over:
-                link.channel.close()
-            else:
-                self._use(link)
+            self._ctx.channel.loop.execute(self._use_new, outcome.result())  # first, what it may have said is read
             return
         if self._is_over:
             return
@@ -124,9 +122,19 @@ class Exchange:
         else:
             self._give_up(502, "the origin cannot be reached", error)
 
+    def _use_new(self, channel: Channel) -> None:
+        link = channel.pipeline.get(OriginLink) if channel.is_active else None
+        if self._is_over:
+            channel.close()
+        elif link is None or not link.is_reusable:
+            channel.close()
+            self._give_up(502, "the origin has ended the connection, or spoken, before it was asked", None)
+        else:
+            self._use(link)
+
     def _use(self, link: OriginLink) -> None:
         self._link = link
-        link.borrower = self
+        link.lend(self)
         self._moved = self._ctx.channel.loop.time()
         self._sent = link.channel.sent
         parts = [self._head, *self._waiting]

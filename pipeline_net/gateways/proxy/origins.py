@@ -8,8 +8,10 @@ shared between loops but the turn of who is asked next.
     wire ─▶ TLS ─▶ UnaskedGuard ─▶ HttpResponseDecoder ─▶ HttpClientHandler ─▶ OriginLink
 
 Whatever bytes come while nobody waits for a response end the connection, before a decoder has seen them: what was sent
-in advance would be taken for the response to the next request, which another client may have made.  For the same reason
-a connection is kept only after the batch has been read in which its response ended, and if nothing of it is left.
+in advance would be taken for the response to the next request, which another client may have made.  Nobody waits for
+one before the first byte of the request has left.  For the same reason a connection is kept only after the batch has
+been read in which its response ended, and if nothing of it is left; and one that is new is used in the loop's next
+turn, when what the origin may have said already has been read.
 
 A connection that was kept may have been closed by the origin at the very moment at which it is used again.  Whoever
 uses it must be ready for that (``OriginLink.was_used``).
@@ -56,6 +58,7 @@ class OriginLink(ChannelInboundHandler[ResponsePart, Never, RequestPart]):
     def __init__(self, origins: Origins) -> None:
         self._origins = origins
         self.borrower: Borrower | None = None
+        self._sent_before = 0  # bytes that had left when it was lent
         self.was_used = False
         """Whether it has served a request before: then the origin may just be closing it."""
         self.idle_timer: TimerHandle | None = None
@@ -67,6 +70,16 @@ class OriginLink(ChannelInboundHandler[ResponsePart, Never, RequestPart]):
     @property
     def channel(self) -> Channel:
         return self.ctx.channel
+
+    def lend(self, borrower: Borrower) -> None:
+        """Let ``borrower``, and nobody else, use it from now on."""
+        self.borrower = borrower
+        self._sent_before = self.channel.sent
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody waits for a response: at least the first byte of the request has left."""
+        return self.borrower is not None and self.channel.sent > self._sent_before
 
     @property
     def is_reusable(self) -> bool:
@@ -122,10 +135,10 @@ class UnaskedGuard(TransparentHandler[bytes]):
         self._link = link
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        if self._link.borrower is None:
-            self._link.drop()
-        else:
+        if self._link.is_asked:
             ctx.fire_channel_read(msg)
+        else:
+            self._link.drop()
 
 
 class Origins:

@@ -214,6 +214,32 @@ def test_without_deadlines_there_is_no_timer(serve: Serve) -> None:
     assert channel.is_open
 
 
+def test_a_client_that_has_ended_its_input_waits_for_a_while_and_not_for_ever(serve: Serve) -> None:
+    channel, keep = _late(serve, whole=True)
+    channel.write_inbound(GET)
+    channel.finish_input()
+    channel.advance(59)
+    assert channel.is_open
+    keep.say(Response(200), Data(b"it goes"))
+    assert _statuses(_sent(channel)) == [200]
+    channel.advance(59)
+    assert channel.is_open
+    keep.say(Data(b" on"))
+    channel.advance(59)
+    assert channel.is_open
+    channel.advance(62)
+    assert not channel.is_open
+
+
+def test_a_client_that_has_not_ended_its_input_is_not_told_how_long_it_may_wait(serve: Serve) -> None:
+    channel, keep = _late(serve, whole=True)
+    channel.write_inbound(GET)
+    channel.advance(600)
+    keep.say(FullResponse(200))
+    assert _statuses(_sent(channel)) == [200]
+    assert channel.is_open
+
+
 def test_a_client_that_still_reads_its_response_is_not_idle(serve: Serve) -> None:
     channel, keep = _late(serve, whole=True)
     channel.write_inbound(GET)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import EventLoopGroup, ServerBootstrap
+from pipeline_net import EventLoop, EventLoopGroup, ServerBootstrap
 from pipeline_net.gateways.proxy import ProxyOptions, ReverseProxy, proxy_stack
 
 _WAIT = 10.0  # seconds; on a busy machine
@@ -84,6 +84,11 @@ class Place:
         self._wires: list[Wire] = []
         self.proxy: ReverseProxy
         self.port = 0
+
+    @property
+    def loop(self) -> EventLoop:
+        """Where it all happens."""
+        return next(iter(self._group))
 
     def start(self, *addresses: str, limits: Any = None, **options: Any) -> None:
         """Begin to serve, with these options."""

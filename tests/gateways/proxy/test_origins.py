@@ -5,6 +5,9 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import threading
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Never
@@ -16,6 +19,7 @@ from pipeline_net import (
     Channel,
     ChannelHandlerContext,
     ChannelInboundHandler,
+    EventLoop,
     EventLoopGroup,
     ServerBootstrap,
 )
@@ -91,6 +95,108 @@ def test_what_an_origin_says_unasked_ends_its_connection_and_answers_nobody(plac
     origin.is_reset()  # with or without a reset: it has ended
     client.send(GET)
     _answer(client, place.accept())
+
+
+def _hold(loop: EventLoop, *, after_turns: int = 0) -> Callable[[], None]:
+    """Hold the loop up, perhaps some turns later; what lets it go."""
+    holds, lets_go = threading.Event(), threading.Event()
+
+    def hold(turns: int) -> None:
+        if turns > 0:
+            loop.execute(hold, turns - 1)
+            return
+        holds.set()
+        assert lets_go.wait(10)
+
+    def let_go() -> None:
+        assert holds.wait(10)
+        lets_go.set()
+
+    loop.execute(hold, after_turns)
+    return let_go
+
+
+def _wait_for_channels(loop: EventLoop, count: int) -> None:
+    until = time.monotonic() + 10
+    while loop.channels != count:
+        assert time.monotonic() < until, f"there are {loop.channels} channels"
+        time.sleep(0.001)
+
+
+def _speak_first(place: Place, said: bytes) -> tuple[Any, Any]:
+    """A client that has asked, and an origin that speaks while the connection to it is made."""
+    loop = place.loop
+    client = place.dial()
+    _wait_for_channels(loop, 1)
+    client_may_be_read = _hold(loop)
+    client.send(GET)
+    origin_may_be_read = _hold(loop, after_turns=1)  # in one the client is read, in the next one it connects
+    client_may_be_read()
+    origin = place.accept()
+    origin.send(said)
+    origin_may_be_read()
+    return client, origin
+
+
+@pytest.mark.parametrize("said", _UNASKED)
+def test_an_origin_that_speaks_before_it_was_asked_answers_nobody(place: Place, said: bytes) -> None:
+    place.start()
+    client, origin = _speak_first(place, said)
+    assert client.head().startswith(b"HTTP/1.1 502 ")
+    origin.is_reset()
+    assert origin._unread == b"", "it was not asked"
+    again = place.dial()
+    again.send(GET)
+    _answer(again, place.accept())
+
+
+def test_an_origin_that_leaves_before_it_was_asked_is_a_502(place: Place) -> None:
+    place.start()
+    loop = place.loop
+    client = place.dial()
+    _wait_for_channels(loop, 1)
+    client_may_be_read = _hold(loop)
+    client.send(GET)
+    origin_may_be_read = _hold(loop, after_turns=1)
+    client_may_be_read()
+    place.accept().close()
+    origin_may_be_read()
+    assert client.head().startswith(b"HTTP/1.1 502 ")
+
+
+def test_a_client_that_leaves_while_an_origin_is_waited_for_leaves_no_connection(place: Place) -> None:
+    place.start()
+    loop = place.loop
+    client = place.dial()
+    _wait_for_channels(loop, 1)
+    client_may_be_read = _hold(loop)
+    client.send(GET)
+    origin_may_be_read = _hold(loop, after_turns=1)
+    client_may_be_read()
+    origin = place.accept()
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    origin_may_be_read()
+    origin.is_reset()
+    assert origin._unread == b""
+    _wait_for_channels(loop, 0)
+
+
+@pytest.mark.parametrize("said", _UNASKED)
+def test_what_a_kept_origin_says_in_the_turn_in_which_it_is_asked_answers_nobody(place: Place, said: bytes) -> None:
+    place.start()
+    client, origin = place.ask(GET)
+    _answer(client, origin)
+    for _ in range(2):
+        done = threading.Event()
+        place.loop.execute(done.set)
+        assert done.wait(10)
+    may_read = _hold(place.loop)
+    client.send(GET)  # first, so that it is read first: then the connection is lent when the other one is looked at
+    origin.send(said)
+    may_read()
+    _answer(client, place.accept())
+    assert not client.has_more
 
 
 @pytest.mark.parametrize("said", _UNASKED)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Never, Self
 
 import attrs
 
@@ -32,7 +32,14 @@ from .opening import Connector
 from .options import ClientOptions
 from .pool import Pool
 from .proxy import FROM_ENVIRONMENT, as_proxy_choice
-from .request import PreparedRequest, body_and_type, checked_method, merged_headers, with_framing
+from .request import (
+    PreparedRequest,
+    body_and_type,
+    checked_method,
+    merged_headers,
+    refuse_keywords,
+    with_framing,
+)
 from .response import ClientResponse
 from .stream import Streaming
 from .timeouts import Timeouts
@@ -58,9 +65,11 @@ class Client:
         auth: ``(user, password)``, ``BasicAuth`` or ``BearerAuth``, for every request that is made to ``base_url``'s
             origin; for every request if there is no base URL.  It does not follow redirects to other origins.
         cookies: an ``http.cookiejar.CookieJar``; without one, cookies are neither kept nor sent.
-        proxy: ``"environment"`` asks ``http_proxy``, ``https_proxy`` and ``no_proxy``; or the URL of one; or ``None``.
+        proxy: ``"environment"`` asks ``http_proxy``, ``https_proxy`` and ``no_proxy``; or the URL of one, by http or
+            https; or ``None``.
         address: where to connect, whatever host a URL names, such as ``"unix:///run/docker.sock"``.
-        tls: whom to trust with ``https``: a ``ClientTls`` or an ``ssl.SSLContext``; the system decides without it.
+        tls: whom to trust with ``https``, servers and proxies: a ``ClientTls`` or an ``ssl.SSLContext``; the system
+            decides without it.
         options: how much, how long, how far.
 
     Raises:
@@ -81,7 +90,9 @@ class Client:
         address: str | None = None,
         tls: ClientTlsLike | None = None,
         options: ClientOptions = ClientOptions(),
+        **unknown: Never,
     ) -> None:
+        refuse_keywords("Client()", unknown)
         self._base = None if base_url is None else parse_url(base_url)
         if self._base is not None and "?" in self._base.target:
             raise UrlError(str(self._base), "a base URL has no query")
@@ -147,6 +158,7 @@ class Client:
         timeouts: Timeouts | None = None,
         max_body: int | None = None,
         follow_redirects: bool = True,
+        **unknown: Never,
     ) -> ChannelFuture[ClientResponse]:
         """Send a request; the future has the whole answer.  Wait for it, ``.result()``, or await it in asyncio.
 
@@ -169,6 +181,7 @@ class Client:
         fails with the errors of ``HttpClientError``, with ``PoolFullError`` when too many wait for a connection, with
         ``ChannelClosedError`` when the client is closed, and with what the body's iterator has raised.
         """
+        refuse_keywords("a request", unknown)
         request = self._prepared(
             method, url, params, headers, (body, json, form), auth, timeouts, max_body, follow_redirects, False
         )
@@ -235,11 +248,13 @@ class Client:
         auth: AuthLike | None = _UNSET,
         timeouts: Timeouts | None = None,
         follow_redirects: bool = True,
+        **unknown: Never,
     ) -> Streaming:
         """Send a request, and read the answer's body in parts: ``with client.stream("GET", url) as response: …``.
 
         The request leaves when the ``with`` is entered, or the ``async with``; arguments are those of ``execute``.
         """
+        refuse_keywords("a request", unknown)
         request = self._prepared(
             method, url, params, headers, (body, json, form), auth, timeouts, None, follow_redirects, True
         )

@@ -6,7 +6,8 @@
 
 Whatever bytes come while nobody waits for an answer end the connection, before a decoder has seen them: an answer that
 was sent in advance would be taken for that to the next request, which somebody else may have made.  For the same reason
-a connection is given to the next one only after the batch has been read in which the last answer ended.
+a connection is given to the next one only after the batch has been read in which the last answer ended; and a new one
+is used in the loop's next turn, when what the server may have said already has been read.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@
     direct, https    [tls, guard, decoder, pairing, …]                there when the handshake is done
     tunnel           [decoder, pairing]   CONNECT, 2xx   ──▶ [tls, guard, decoder, pairing, …]
 
+    a proxy by https has a stage of TLS of its own in front of all of these, which stays: TLS inside TLS
+
 The stages that have spoken to the proxy leave before those come that speak to the server, so nothing that the proxy has
 said can be taken for the server's word.  Bytes that a proxy sends behind its 2xx before we have said anything are no
 TLS handshake, and end the attempt.
@@ -133,6 +135,7 @@ class Opening(Place):
         self._connecting: ChannelFuture[Channel] | None = None
         self._status = 0  # what the proxy has answered to CONNECT
         self._alpn: str | None = None
+        self._has_tunnel = False
         self._is_over = False
 
     def __repr__(self) -> str:
@@ -191,17 +194,21 @@ class Opening(Place):
 
     def _first_stages(self, channel: Channel) -> list[Stage]:
         self._channel = channel
+        first = [self._connector.tls_stage(self.route.peer.host)] if self._begins_with_tls else []
         if self.route.needs_tunnel:
-            return [self._stages.decoder, self._stages.handler, self._stage]
-        if self.route.is_tls:
-            return [self._connector.tls_stage(self.route.host), *self._stages.in_order(), self._stage]
-        return [*self._stages.in_order(), self._stage]
+            return [*first, self._stages.decoder, self._stages.handler, self._stage]
+        return [*first, *self._stages.in_order(), self._stage]
+
+    @property
+    def _begins_with_tls(self) -> bool:
+        proxy = self.route.proxy
+        return self.route.is_tls if proxy is None else proxy.is_tls
 
     # -- what happens -------------------------------------------------------------------------------
 
     def tcp_is_there(self) -> None:
         """The connection stands; TLS begins, if there is to be any."""
-        if self.route.is_tls:
+        if self.route.is_tls or self._begins_with_tls:
             self.exchange.timer.begin("tls", self.exchange.request.timeouts.tls)
 
     def _connected(self, connecting: ChannelFuture[Channel]) -> None:
@@ -213,7 +220,7 @@ class Opening(Place):
         elif self.route.needs_tunnel:
             self._ask_for_tunnel()
         else:
-            self._open()
+            self._connector.loop.execute(self._open)  # first, what the server may have said unasked is read
 
     def _ask_for_tunnel(self) -> None:
         channel, proxy = self._channel, self.route.proxy
@@ -243,13 +250,14 @@ class Opening(Place):
         if self._is_over or channel is None:
             return
         self._stages = self._connector.new_stages()
+        self._has_tunnel = True
         channel.pipeline.add_before(self._stage, *self._stages.in_order())
-        channel.pipeline.add_first(self._connector.tls_stage(self.route.host))
+        channel.pipeline.add_before(self._stages.guard, self._connector.tls_stage(self.route.host))
 
     def handshake_done(self, alpn: str | None) -> None:
         self._alpn = alpn
-        if self.route.needs_tunnel:
-            self._open()  # without a tunnel the promise of the connection is kept next
+        if self._has_tunnel:
+            self._connector.loop.execute(self._open)  # without a tunnel the promise of the connection is kept next
 
     def _open(self) -> None:
         channel = self._channel

@@ -26,9 +26,14 @@ from .url import Url, parse_url
 
 @attrs.frozen
 class Proxy:
-    """A proxy, as its URL names it: ``http://user:password@proxy.example:3128``."""
+    """A proxy, as its URL names it: ``http://user:password@proxy.example:3128``, or ``https://…``."""
 
     url: Url
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the way to the proxy itself is encrypted; what goes to a server by https is so once more, inside."""
+        return self.url.scheme == "https"
 
     @property
     def authorization(self) -> str | None:
@@ -90,8 +95,6 @@ def parse_proxy(text: str) -> Proxy:
         UrlError: it is none, or one that is not spoken to by HTTP.
     """
     url = parse_url(text if "://" in text else f"http://{text}")
-    if url.scheme != "http":
-        raise UrlError(str(url), "a proxy is spoken to by http://; https and socks are not known here")
     proxy = Proxy(url)
     try:
         proxy.authorization  # noqa: B018 - a mistake in user or password is found here, not with the first request

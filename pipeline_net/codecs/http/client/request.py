@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -16,6 +16,19 @@ from .timeouts import Timeouts
 from .url import Url
 
 _WITH_BODY: Final = frozenset(["POST", "PUT", "PATCH"])  # their Content-Length is said although it is 0
+
+# What the arguments of other clients are called here.
+_ELSEWHERE: Final = {
+    "timeout": "timeouts=Timeouts(total=5), for each phase or for all; of all requests, ClientOptions(timeouts=…)",
+    "data": "form= for pairs of names and values, or body=",
+    "content": "body=",
+    "files": "body=, made by MultipartBody",
+    "allow_redirects": "follow_redirects=",
+    "verify": "Client(tls=…)",
+    "cert": "Client(tls=…)",
+    "cookies": "Client(cookies=…)",
+    "proxies": "Client(proxy=…)",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -126,3 +139,14 @@ def merged_headers(defaults: Headers, given: HeadersLike | None, url: Url) -> He
     if host is not None and (not host or not grammar.is_host(host.encode("latin-1"))):
         raise UrlError(str(url), f"Host is a name and perhaps a port, not {host!r}")
     return headers
+
+
+def refuse_keywords(function: str, names: Iterable[str]) -> None:
+    """Say that there are no such arguments, and what is meant by those of other clients.
+
+    Raises:
+        TypeError: there is a name.
+    """
+    for name in names:
+        hint = f": here it is {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+        raise TypeError(f"{function} has no argument {name!r}{hint}")

@@ -1,10 +1,11 @@
 """Which responses are worth compressing, and what their headers become.
 
-Source: RFC 9110, sections 8.4, 8.8.3, 12.5.5 and 14.3; RFC 9111, section 5.2.2.6 (no-transform)
+Source: RFC 9110, sections 8.4, 8.8.3, 12.5.5, 14.3 and 15.4.5; RFC 9111, section 5.2.2.6 (no-transform)
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -25,7 +26,9 @@ _SUFFIXES: Final = ("+json", "+xml", "+text", "+yaml")
 # Said of the bytes that travel, and no longer true of others (RFC 9530; RFC 1864; RFC 9110 14.3: parts of what we make
 # on the way cannot be asked for).
 _NO_LONGER_TRUE: Final = ("accept-ranges", "content-digest", "repr-digest", "digest", "content-md5")
-_WITHOUT_BODY: Final = frozenset((101, 204, 205, 304))
+_WITHOUT_BODY: Final = frozenset((101, 204, 205))
+
+_TAG: Final = re.compile(r'(?:W/)?"[^"]*"')
 
 
 def is_compressible(media_type: str) -> bool:
@@ -34,14 +37,17 @@ def is_compressible(media_type: str) -> bool:
 
 
 def is_eligible(response: Response, headers: Headers, method: str, is_wanted: Callable[[str], bool]) -> bool:
-    """Whether a response may be compressed for a client that would like it."""
+    """Whether a response, or the one that a 304 stands for, may be compressed for a client that would like it."""
     if response.status in _WITHOUT_BODY or response.status == 206 or method == "CONNECT":
         return False
     if "content-range" in headers or (headers.get("content-encoding") or "identity") != "identity":
         return False
     if headers.has_token("cache-control", "no-transform"):
         return False
-    return is_wanted((headers.get("content-type") or "").partition(";")[0].strip(" \t").lower())
+    media_type = headers.get("content-type")
+    if response.status == 304 and media_type is None:
+        return True  # it need not say the type; and better a Vary too many than one too few
+    return is_wanted((media_type or "").partition(";")[0].strip(" \t").lower())
 
 
 def varied(headers: Headers) -> Headers:
@@ -65,8 +71,24 @@ def encoded(headers: Headers, coding: str) -> Headers:
     headers.discard("content-length")
     for name in _NO_LONGER_TRUE:
         headers.discard(name)
+    _weaken_etag(headers)
+    headers.add("content-encoding", coding)
+    return headers
+
+
+def revalidated(headers: Headers, none_match: str | None) -> Headers:
+    """Change the headers of a 304 to those of a client that has the compressed body, if it says so in If-None-Match.
+
+    RFC 9110 15.4.5: a 304 has the ETag "that would have been sent in a 200 (OK) response to the same request"; under a
+    strong one, a cache would not find what it has stored under the weak one (RFC 9111 4.3.4).
+    """
+    etag = headers.get("etag")
+    if etag is not None and f"W/{etag}" in _TAG.findall(none_match or ""):
+        _weaken_etag(headers)
+    return headers
+
+
+def _weaken_etag(headers: Headers) -> None:
     etag = headers.get("etag")
     if etag is not None and not etag.startswith("W/"):
         headers["etag"] = f"W/{etag}"
-    headers.add("content-encoding", coding)
-    return headers

@@ -23,7 +23,7 @@ from ....handler import TransparentHandler
 from ....handlers.held_writes import CLOSE, FLUSH, SHUTDOWN, WRITE, Held, HeldWrites
 from ..headers import Headers
 from ..messages import Data, End, FullRequest, FullResponse, Request, Response
-from .compressible import encoded, is_compressible, is_eligible, varied
+from .compressible import encoded, is_compressible, is_eligible, revalidated, varied
 from .encoders import DEFAULT_LEVELS, ENCODERS, LEVELS, ContentEncoder
 from .negotiation import IDENTITY, AcceptEncoding
 
@@ -63,9 +63,12 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
     the right Content-Length.  Vary is added to every response that is compressed for some clients.  Parts that are
     streamed leave when the batch of work ends in which they were written, so server-sent events arrive at once.
 
-    Left as they are: responses to HEAD (but for Vary), 204, 205, 304, 206 and whatever has a Content-Range; those with
-    a Content-Encoding, or with ``Cache-Control: no-transform``; bodies below ``min_size``, as far as their length is
-    known; media types that are compressed already.
+    A response to HEAD has the headers that GET would get, without a Content-Length where only compressing the body
+    would tell it.  A 304 gets the Vary, and to a client that names the weak ETag, that one.
+
+    Left as they are: 204, 205, 206 and whatever has a Content-Range; those with a Content-Encoding, or with
+    ``Cache-Control: no-transform``; bodies below ``min_size``, as far as their length is known; media types that are
+    compressed already.
 
     A body that reflects what its reader sends, beside something secret, can be guessed byte by byte from its length
     when it is compressed (BREACH): give such responses ``no-transform``.
@@ -182,7 +185,8 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
             headers.facts()
             exchange.missing = headers.length
             headers = encoded(headers, coding)
-            exchange.encoder = ENCODERS[coding](self._levels[coding])
+            if exchange.request.method != "HEAD":
+                exchange.encoder = ENCODERS[coding](self._levels[coding])
         ctx.write(Response(msg.status, headers, msg.reason, to=exchange.request, version=msg.version), promise)
 
     def _begin_whole(
@@ -195,6 +199,12 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
         headers, coding = self._plan(exchange, msg, len(msg.body))
         request = exchange.request
         body = msg.body
+        if coding != IDENTITY and request.method == "HEAD" and not 0 < len(body) <= _SLICE:
+            # RFC 9110 8.6: a HEAD's Content-Length is the one that GET would have sent, or is left out
+            del self._exchanges[id(_head_of(request))]
+            ctx.write(Response(msg.status, encoded(headers, coding), msg.reason, to=request, version=msg.version))
+            ctx.write(End(msg.trailers, to=request), promise)
+            return
         if coding != IDENTITY:
             encoder = ENCODERS[coding](self._levels[coding])
             if len(body) > _SLICE:
@@ -224,9 +234,11 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
         headers = varied(headers)
         accepted = AcceptEncoding(_asked_for(exchange.request))
         coding = accepted.choose(self._codings)
-        if coding == IDENTITY or method == "HEAD":
+        if coding == IDENTITY:
             return headers, IDENTITY
-        if size is None:
+        if msg.status == 304:
+            return revalidated(headers, exchange.request.headers.get("if-none-match")), IDENTITY
+        if size is None or (size == 0 and method == "HEAD"):  # whoever answers HEAD may leave out the body
             headers.facts()
             size = headers.length  # -1 if nobody knows
         if 0 <= size < self._min_size and (size == 0 or accepted.takes_identity):

@@ -343,3 +343,16 @@ def test_who_never_says_https_does_not_pay_for_it() -> None:
         "assert not found, found"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+@pytest.mark.parametrize("timeout", [5, None, (3, 5)])
+def test_a_timeout_as_other_clients_have_it_is_told_what_it_is_called_here(client: http.Client, timeout: Any) -> None:
+    unknown: Any = {"timeout": timeout}
+    for ask in (
+        lambda: client.get("http://127.0.0.1:1/", **unknown),
+        lambda: client.execute("GET", "http://127.0.0.1:1/", **unknown),
+        lambda: client.stream("GET", "http://127.0.0.1:1/", **unknown),
+        lambda: http.Client(**unknown),
+    ):
+        with pytest.raises(TypeError, match=r"timeouts=Timeouts\(total=5\)"):
+            ask()

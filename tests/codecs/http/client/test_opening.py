@@ -40,7 +40,8 @@ def _tunnel(to: int, answer: bytes = b"HTTP/1.1 200 Go on\r\n\r\n") -> Callable[
             with contextlib.suppress(OSError):
                 while data := peer.sock.recv(65536):
                     server.sendall(data)
-            server.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)  # unless it has gone by itself
             thread.join()
 
     heads: list[str] = []
@@ -241,3 +242,32 @@ def test_the_environment_names_the_proxy(scripted: Any, monkeypatch: pytest.Monk
             client.get("http://127.0.0.1:1/")
     with http.Client(proxy=None) as client, pytest.raises(http.ConnectError):
         client.get("http://a.invalid/")
+
+
+def test_a_server_that_speaks_before_it_was_asked_answers_nothing(client: http.Client) -> None:
+    """The loop is held up while the connection is made, so that the words are there before the request is."""
+    holds, lets_go = threading.Event(), threading.Event()
+
+    def hold(turns: int) -> None:
+        if turns > 0:
+            client.loop.execute(hold, turns - 1)
+            return
+        holds.set()
+        assert lets_go.wait(10)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        asked = threading.Event()
+        client.loop.execute(asked.wait, 10)
+        future = client.execute("GET", f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        client.loop.execute(hold, 1)
+        asked.set()
+        peer, _ = listener.accept()
+        with peer:
+            peer.settimeout(10)
+            assert holds.wait(10)
+            peer.sendall(OK)
+            lets_go.set()
+            assert isinstance(future.exception(10), http.ConnectError)
+            with contextlib.suppress(ConnectionResetError):
+                assert peer.recv(1) == b"", "it was not asked"

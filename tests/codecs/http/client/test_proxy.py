@@ -35,11 +35,20 @@ def test_one_connection_to_a_proxy_serves_all_that_is_not_encrypted() -> None:
 
 def test_a_proxy_without_a_scheme() -> None:
     assert str(parse_proxy("proxy:3128")) == "http://proxy:3128/"
+    assert not parse_proxy("proxy:3128").is_tls
 
 
-@pytest.mark.parametrize(
-    "text", ["https://proxy", "socks5://proxy", "http://", "http://a:b\r\n@proxy", "http://%0a:b@p"]
-)
+def test_a_proxy_that_is_spoken_to_by_tls() -> None:
+    proxy = parse_proxy("https://us:pw@proxy.example")
+    assert proxy.is_tls
+    plain = route_of(_HTTP, proxy)
+    assert (plain.is_tls, plain.needs_tunnel, plain.peer.port) == (False, False, 443)
+    tunnel = route_of(_HTTPS, proxy)
+    assert (tunnel.is_tls, tunnel.needs_tunnel) == (True, True)
+    assert plain != route_of(_HTTP, parse_proxy("http://us:pw@proxy.example:443")), "what is encrypted stays so"
+
+
+@pytest.mark.parametrize("text", ["socks5://proxy", "http://", "http://a:b\r\n@proxy", "http://%0a:b@p"])
 def test_what_is_no_proxy(text: str) -> None:
     with pytest.raises(UrlError):
         parse_proxy(text)

@@ -9,7 +9,13 @@ import pytest
 from pipeline_net import EncodeError
 from pipeline_net.codecs import http
 from pipeline_net.codecs.http.client.body import BytesBody, IterableBody
-from pipeline_net.codecs.http.client.request import body_and_type, checked_method, merged_headers, with_framing
+from pipeline_net.codecs.http.client.request import (
+    body_and_type,
+    checked_method,
+    merged_headers,
+    refuse_keywords,
+    with_framing,
+)
 from pipeline_net.codecs.http.client.url import parse_url
 
 _URL = parse_url("http://a/")
@@ -98,3 +104,26 @@ def test_headers_cannot_end_their_line(name: str, value: str) -> None:
 def test_impossible_hosts(host: str) -> None:
     with pytest.raises(http.UrlError):
         merged_headers(http.Headers(), {"host": host}, _URL)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("timeout", r"'timeout'.*timeouts=Timeouts\(total=5\)"),
+        ("data", "form="),
+        ("content", "body="),
+        ("files", "MultipartBody"),
+        ("allow_redirects", "follow_redirects="),
+        ("verify", "tls="),
+        ("cookies", "cookies="),
+        ("proxies", "proxy="),
+        ("no_such_thing", "'no_such_thing'$"),
+    ],
+)
+def test_words_of_other_clients_are_translated(name: str, hint: str) -> None:
+    with pytest.raises(TypeError, match=hint):
+        refuse_keywords("a request", [name])
+
+
+def test_keywords_that_are_known_never_come_here() -> None:
+    refuse_keywords("a request", [])

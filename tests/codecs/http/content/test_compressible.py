@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline_net.codecs.http import Headers, Response
-from pipeline_net.codecs.http.content.compressible import encoded, is_compressible, is_eligible, varied
+from pipeline_net.codecs.http.content.compressible import encoded, is_compressible, is_eligible, revalidated, varied
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,8 @@ def test_which_media_types_get_smaller(media_type: str, worth_it: bool) -> None:
         (206, {}, "GET", False),
         (204, {}, "GET", False),
         (205, {}, "GET", False),
-        (304, {}, "GET", False),
+        (304, {}, "GET", True),
+        (304, {"content-type": "image/png"}, "GET", False),
         (101, {}, "GET", False),
         (200, {}, "CONNECT", False),
     ],
@@ -84,3 +85,20 @@ def test_what_is_no_longer_true_of_a_compressed_body_is_left_out() -> None:
     )
     assert encoded(headers, "gzip") == Headers({"last-modified": "kept", "etag": 'W/"a"', "content-encoding": "gzip"})
     assert encoded(Headers({"etag": 'W/"a"'}), "br")["etag"] == 'W/"a"'
+
+
+@pytest.mark.parametrize(
+    ("etag", "none_match", "after"),
+    [
+        ('"a"', 'W/"a"', 'W/"a"'),
+        ('"a"', '"b", W/"a"', 'W/"a"'),
+        ('"a"', '"a"', '"a"'),
+        ('"a"', '"W/"a""', '"a"'),
+        ('"a"', "*", '"a"'),
+        ('"a"', None, '"a"'),
+        ('W/"a"', 'W/"a"', 'W/"a"'),
+    ],
+)
+def test_a_304_names_the_weak_etag_to_who_has_it(etag: str, none_match: str | None, after: str) -> None:
+    assert revalidated(Headers({"etag": etag}), none_match)["etag"] == after
+    assert revalidated(Headers(), none_match) == Headers()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelInboundHandler
+from pipeline_net import ChannelInboundHandler, EventLoopGroup, ServerBootstrap
 from pipeline_net.codecs import http
 from pipeline_net.server_draining import ServerDraining
 
@@ -142,6 +144,36 @@ def test_who_leaves_before_or_in_the_middle_of_its_response(make_site: Make) -> 
         logged.channel.abort()
         logged.channel.run_pending()
         assert logged.lines == [f"192.0.2.1 GET / {expected} 0.0 cut"]
+
+
+class Drops(ChannelInboundHandler[Any]):
+    def channel_read(self, ctx: Any, msg: Any) -> None:
+        """Nobody answers."""
+
+
+class _Passes(ChannelInboundHandler[Any]):
+    """Passes everything on to the tail, which drops it."""
+
+
+@pytest.mark.parametrize("application", [Drops, _Passes])
+@pytest.mark.parametrize("leaves", ["with a goodbye", "with a reset"])
+def test_a_request_that_nobody_answers_leaves_its_line_when_its_client_has_left(application: Any, leaves: str) -> None:
+    lines: SimpleQueue[str] = SimpleQueue()
+    deadlines = http.Deadlines(idle=0.05)
+
+    def stages(channel: Any) -> Any:
+        stack = http.server_stack(deadlines=deadlines) >> http.AccessLog(lines.put, format=_short)
+        return stack >> http.RequestAggregator() >> application()
+
+    with EventLoopGroup(1) as loops, ServerBootstrap(loops, initializer=stages).bind("tcp://127.0.0.1:0") as server:
+        port = int(server.addresses[0].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(b"GET /dropped HTTP/1.1\r\nHost: a\r\n\r\n")
+            if leaves == "with a reset":
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        line = lines.get(timeout=10)  # while the server runs on
+        assert line.startswith("127.0.0.1 GET /dropped 499 0 ")
+    assert lines.empty()
 
 
 def test_a_connection_that_ends_between_requests_has_nothing_to_say(make_site: Make, router: http.Router) -> None:

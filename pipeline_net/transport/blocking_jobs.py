@@ -1,0 +1,69 @@
+"""BlockingJobs: what a loop has asked the threads of a pool to do, and how it hears of the outcome."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from ..future import ChannelFuture
+from .pool import WorkerPool
+
+if TYPE_CHECKING:
+    from ..loop import Loop
+
+
+class BlockingJobs:
+    """The jobs of one loop; without a pool it makes one of its own for the first of them."""
+
+    def __init__(self, loop: Loop, pool: WorkerPool | None) -> None:
+        self._loop = loop
+        self._pool = pool
+        self._own_pool: WorkerPool | None = None
+        self._lock = threading.Lock()
+        self._unfinished: set[Future[None]] = set()
+
+    def start(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> ChannelFuture[Any]:
+        """Run ``fn(*args)`` on a thread of the pool; from any thread.
+
+        Raises:
+            PoolFullError: all threads are busy, and as many jobs wait as may.
+            PipelineError: the pool was released.
+        """
+        promise: ChannelFuture[Any] = ChannelFuture(self._loop)
+        job = self._where().submit(self._run, promise, fn, args)
+        self._unfinished.add(job)
+        job.add_done_callback(self._unfinished.discard)
+        return promise
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all have ended, and the loop has been told of it; at most so long."""
+        jobs = self._unfinished.copy()
+        if jobs:
+            from concurrent.futures import wait  # here, for most programs never need it
+
+            wait(jobs, seconds)
+
+    def release(self) -> None:
+        """End the pool that was made for this loop, when its jobs have."""
+        if self._own_pool is not None:
+            self._own_pool.release()
+
+    def _where(self) -> WorkerPool:
+        if self._pool is not None:
+            return self._pool
+        with self._lock:
+            if self._own_pool is None:
+                self._own_pool = WorkerPool(name=f"{self._loop.name}-worker")
+            return self._own_pool
+
+    def _run(self, promise: ChannelFuture[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        if not promise.take_on():
+            return
+        try:
+            result = fn(*args)
+        except BaseException as exc:  # noqa: BLE001 - it is delivered to whoever asked
+            promise.set_exception(exc)
+        else:
+            promise.set_result(result)
