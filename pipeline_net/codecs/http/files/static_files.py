@@ -247,7 +247,7 @@ class StaticFiles(TransparentHandler[Any]):  # parts stay parts, and whole messa
         headers = answer.headers
         for name, value in self._headers.items():
             headers.add(name, value)
-        if found.file is None or not answer.pieces:
+        if found.file is None or not answer.pieces or request.method == "HEAD":
             self._give_back(found)
             if request.method == "HEAD" and answer.length is not None:
                 headers.add("content-length", str(answer.length))
