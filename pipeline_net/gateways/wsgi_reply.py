@@ -141,6 +141,8 @@ class WsgiReply:
             ctx.write(part, promise if isinstance(part, Data) else None)
             self._is_writing = False
             if self._has_failed():
+                if promise is not None and self._error is not None:
+                    promise.fail_if_pending(self._error)  # or the thread would wait for a file that is never sent
                 if is_last:
                     self.is_over = False
                     self.on_loop_give_up()
