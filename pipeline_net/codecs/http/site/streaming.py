@@ -27,7 +27,11 @@ class StreamingResponse(ABC):
 
     @abstractmethod
     def begin(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
-        """Begin to answer ``request``; ``ctx`` is the seat from which to write.  On the loop of the channel."""
+        """Begin to answer ``request``; ``ctx`` is the seat from which to write.  On the loop of the channel.
+
+        The client may have gone meanwhile: then ``ctx.channel.is_open`` is false, and there is nothing to be done but
+        to give back what was taken.
+        """
 
 
 def addressed(response: Response, request: Request) -> Response:

@@ -47,6 +47,24 @@ def test_a_thousand_clients_get_what_was_encoded_once(make_site: Make, monkeypat
     assert len(events) == 0
 
 
+@pytest.mark.parametrize("blocking", [False, True])
+def test_who_has_left_before_its_stream_could_begin_is_forgotten(make_site: Make, blocking: bool) -> None:
+    events = http.EventBroadcast()
+    ended: list[http.EventStream] = []
+    router = http.Router()
+
+    @router.get("/", blocking=blocking)
+    def listen(request: http.FullRequest) -> http.EventStream:
+        site.channel.abort()
+        return events.add(http.EventStream(request, when_slow="skip", on_end=ended.append))
+
+    site = make_site(router)
+    site.send("GET", "/")
+    site.channel.run_pending()
+    assert len(events) == 0
+    assert len(ended) == 1
+
+
 def test_who_leaves_is_forgotten(make_site: Make) -> None:
     events = http.EventBroadcast()
     site = _site(make_site, events)
