@@ -106,6 +106,13 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 class TestFiles:
+    @pytest.mark.parametrize("front", ["", "http://a", "HTTP://a:80", "ftp://a"])
+    def test_a_target_has_the_path_that_every_stage_sees(self, root: Path, front: str) -> None:
+        site = Site(root)
+        host = front.partition("://")[2] or "a"
+        site.channel.write_inbound(f"GET {front}/a.css?x HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert site.take().body == b"body {}"
+
     def test_a_small_file(self, root: Path) -> None:
         answer = Site(root).ask("/a%20b.txt?query")
         facts = (root / "a b.txt").stat()
