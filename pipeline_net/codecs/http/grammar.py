@@ -18,8 +18,8 @@ from typing import Final
 from ..._mypyc import i64
 
 _TOKEN_MARKS: Final = b"!#$%&'*+-.^_`|~"
-# Unreserved, sub-delims, pct-encoded, IP-literal, port; without the comma, which is in no name: it is what is left of two
-# Hosts that somebody has joined.
+# Unreserved, sub-delims, pct-encoded, IP-literal, port; without the comma, which no name has: it is what is left of
+# two Hosts that somebody has joined.
 _HOST_MARKS: Final = b"-._~!$&'()*+;=%[]:"
 
 

@@ -31,8 +31,8 @@ class EventBroadcast:
     def __init__(self, *, history: int = 0) -> None:
         if history < 0:
             raise ValueError(f"history is a number of events, and cannot be {history!r}")
-        # dict and deque, for each change and each copy of them is one indivisible step; see ChannelGroup.  What concerns
-        # both has the lock: who comes back gets each event once, either out of the history or because it listens.
+        # dict and deque, for each change and each copy of them is one indivisible step; see ChannelGroup.  What is done
+        # to both has the lock: who comes back gets each event once, out of the history or because it listens.
         self._lock: Final = threading.RLock()  # to begin a stream may end it, or call whoever sends
         self._streams: dict[EventStream, None] = {}
         self._history: deque[tuple[str, bytes]] = deque(maxlen=history)
