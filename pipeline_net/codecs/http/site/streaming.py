@@ -35,13 +35,14 @@ class StreamingResponse(ABC):
 
 
 def addressed(response: Response, request: Request) -> Response:
-    """Say which request a response answers; one that answers another already is copied."""
+    """Say which request a response answers.
+
+    It is said of a copy: a response may be a constant, which answers requests on several loops at the same time.
+    """
     head = head_of(request)
-    if response.to is None:
-        response.to = head
-    elif response.to is not request and response.to is not head:
-        return with_headers(response, response.given_headers, head)
-    return response
+    if response.to is request or response.to is head:
+        return response
+    return with_headers(response, response.given_headers, head)
 
 
 def with_headers(response: Response, headers: Headers | None, to: Request | None) -> Response:

@@ -197,9 +197,10 @@ def test_with_several_requests_each_part_says_whose_it_is(make_site: Make) -> No
 def test_a_response_that_answers_another_request_is_copied() -> None:
     first, second = http.Request("GET", "/1"), http.Request("GET", "/2")
     full = http.FullResponse(200, {"a": "b"}, b"x", {"t": "u"}, reason="Fine")
-    assert addressed(full, first) is full
-    assert addressed(full, first) is full
-    copy = addressed(full, second)
+    said = addressed(full, first)
+    assert (said, said.to, full.to) == (full, first, None), "a constant stays what it is"
+    assert addressed(said, first) is said
+    copy = addressed(said, second)
     assert copy is not full
     assert (copy, copy.to) == (full, second)
     assert addressed(http.Response(404, to=first), second) == http.Response(404)
