@@ -390,7 +390,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             self._answer_refusal(ctx, exc)
 
     def _answer_refusal(self, ctx: ChannelHandlerContext[Any, Any], exc: HttpDecodeError) -> None:
-        self._encoder.answers(_NOBODY, False)
+        self._encoder.answers(self._refused or _NOBODY, False)
         ctx.write(self._plain_answer(ctx, exc.status, self._refused))
         ctx.close()
 

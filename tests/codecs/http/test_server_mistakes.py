@@ -246,3 +246,11 @@ def test_a_drained_server_waits_no_longer_than_for_the_body_of_a_request_that_is
     assert _sent(channel) == OK
     assert not channel.is_open
     assert keep.read[-1] == END
+
+
+def test_a_refusal_of_a_head_has_no_body_either(serve: Serve) -> None:
+    channel, _ = serve(whole=False)
+    channel.write_inbound(CHUNKED.replace(b"POST", b"HEAD") + b"y\r\n")
+    sent = _sent(channel)
+    assert _statuses(sent) == [400]
+    assert sent.endswith(b"content-length: 16\r\nconnection: close\r\n\r\n")
