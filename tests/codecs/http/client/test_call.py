@@ -256,3 +256,28 @@ def test_an_abandoned_call_sends_nothing_more(scripted: Any, client: http.Client
     future.cancel()
     client.close().result(10)
     assert server.connections == 1
+
+
+class _BrokenJar(CookieJar):
+    def add_cookie_header(self, request: Any) -> None:
+        raise LookupError("it is broken")
+
+
+def _broken_stages() -> list[Any]:
+    raise LookupError("it is broken")
+
+
+_SOON = http.Timeouts(total=5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cookies": _BrokenJar(), "options": http.ClientOptions(timeouts=_SOON)},
+        {"options": http.ClientOptions(timeouts=_SOON, stages=_broken_stages)},
+    ],
+)
+def test_whoever_waits_hears_what_the_programs_own_parts_have_raised(site: Any, settings: dict[str, Any]) -> None:
+    url = site(lambda request: http.FullResponse(200)).url
+    with http.Client(**settings) as client, pytest.raises(LookupError, match="it is broken"):
+        client.get(url)
