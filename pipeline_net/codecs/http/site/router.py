@@ -286,7 +286,10 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
                 raise TypeError(f"a future has brought another future: {result!r}")
         except Exception as exc:  # noqa: BLE001 - whatever it failed with, its request is answered
             result = self._answer_error(request, exc)
-        self._answer(ctx, request, result)
+        try:
+            self._answer(ctx, request, result)
+        except Exception as exc:  # noqa: BLE001 - as if the request had just been read: no task may swallow it
+            ctx.fire_exception_caught(exc)
 
     def _nobody_waits(self, ctx: ChannelHandlerContext[Any, Any], request: Request, future: ChannelFuture[Any]) -> None:
         """The client has gone before there was an answer; a stream learns that when it begins."""

@@ -212,3 +212,18 @@ def test_other_headers_leave_the_first_ones_as_they_are() -> None:
     copy = with_headers(response, http.Headers({"c": "d"}), None)
     assert copy == http.FullResponse(200, {"c": "d"}, b"x")
     assert constant.items() == [("a", "b")]
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_stream_that_cannot_begin_leaves_nobody_waiting(make_site: Make, blocking: bool) -> None:
+    class Broken(http.StreamingResponse):
+        def begin(self, ctx: Any, request: http.Request) -> None:
+            raise LookupError("it cannot begin")
+
+    router = http.Router()
+    router.add("GET", "/", lambda request: Broken(), blocking=blocking)
+    site = make_site(router)
+    with pytest.raises(LookupError):
+        site.send("GET", "/")
+    assert site.sent().startswith(b"HTTP/1.1 500 ")
+    assert not site.channel.is_open
