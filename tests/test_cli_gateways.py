@@ -225,6 +225,13 @@ def test_an_address_that_is_taken_is_explained(
     assert "pipeline-net wsgi gateway_apps:wsgi --address" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--max-body", "--threads"])
+def test_what_is_counted_is_a_whole_number(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["wsgi", "gateway_apps:wsgi", option, "0"])
+    assert f"{option}: expected a whole number, 1 or more, not '0'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("patience", ["-1", "soon", "nan"])
 def test_patience_is_a_number_of_seconds(patience: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

@@ -15,7 +15,12 @@
     asgi_site      the application on one loop: scopes, state, tasks
     lifespan       startup and shutdown
     asgi_server    serve_asgi(), run_asgi(): the whole server
+    wsgi           WsgiHandler, wsgi_stack(): a request becomes a call on a thread of a pool
+    wsgi_exchange  one call: start_response(), what the application returns, and its files
+    wsgi_input     wsgi.input; wsgi_reply: the way back to the loop; wsgi_environ: the environ
+    wsgi_server    run_wsgi(): the whole server
     serving        ServingOptions: what both kinds of servers have in common
+    connection     who talks to whom, for whom a proxy asks; response_head: status and headers of applications
     proxy/         a reverse proxy: what is called is another server
     errors         what applications get
 

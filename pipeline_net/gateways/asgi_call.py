@@ -86,7 +86,7 @@ class AsgiCall(AsgiExchange):
 
 
 def _came_of_a_disconnect(exc: BaseException) -> bool:
-    """Whether ``exc`` is what ``send()`` has raised, or what a framework has made of it.
+    """Whether ``exc`` is what ``send()`` has raised, or what a framework has made of it, task groups too.
 
     "Servers must be prepared to catch this exception if they raised it and should not log it as an error."
     """
@@ -96,6 +96,8 @@ def _came_of_a_disconnect(exc: BaseException) -> bool:
             return False
         if isinstance(link, ClientDisconnectedError):
             return True
+        if isinstance(link, BaseExceptionGroup):
+            return all(_came_of_a_disconnect(each) for each in link.exceptions)
         link = link.__cause__ or link.__context__
     return False
 

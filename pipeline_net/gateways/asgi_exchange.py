@@ -22,6 +22,7 @@ Source: ASGI 3.0, HTTP & WebSocket message format 2.5
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any, Final
 
@@ -210,7 +211,11 @@ class AsgiExchange:
         """Let the kernel send a file as the whole body; ``OSError`` when it cannot be opened."""
         headers = self._headers
         assert headers is not None, "http.response.start was here"
-        if self._status in BODYLESS or self.request.method == "HEAD":
+        if self._status in BODYLESS:
+            return self._send_body(b"", False)
+        if self.request.method == "HEAD":
+            if not headers.facts() & HAS_LENGTH and not self._has_trailers:
+                headers["content-length"] = str(os.stat(path).st_size)
             return self._send_body(b"", False)
         file = open(path, "rb")  # noqa: SIM115 - the last byte of it is sent long after this returns
         promise = self._ctx.new_promise()

@@ -140,7 +140,7 @@ class WsgiReply:
             self._is_writing = True
             ctx.write(part, promise if isinstance(part, Data) else None)
             self._is_writing = False
-            if self._has_failed():
+            if self._has_failed(promise):
                 if is_last:
                     self.is_over = False
                     self.on_loop_give_up()
@@ -150,8 +150,12 @@ class WsgiReply:
         if ctx.channel.is_writable:
             self.on_loop_room()
 
-    def _has_failed(self) -> bool:
-        return self._error is not None
+    def _has_failed(self, promise: Any) -> bool:
+        """Whether a write went wrong; a thread that waits for a file behind it hears why."""
+        error = self._error
+        if error is not None and promise is not None:
+            promise.fail_if_pending(error)
+        return error is not None
 
     def on_loop_room(self) -> None:
         """The peer has read: let the thread go on."""

@@ -100,6 +100,23 @@ class HeldWrites:
             promise.fail_if_pending(error)
         channel.fail(error)
 
+    def hold_first(
+        self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None, weight: int = 0
+    ) -> None:
+        """Put a write in front of the queue: a part of one that goes on in parts."""
+        self.queue.appendleft(Held(WRITE, msg, promise, weight))
+        self.bytes += weight
+        ctx.channel.hold_bytes(weight)
+
+    def refuse_writes(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Give up what waits in front of the end of output, or of ``close()``: it will not be sent."""
+        closing = ChannelClosedError(f"the output of {ctx.channel!r} is being closed")
+        while self.queue and self.queue[0].operation in (WRITE, FLUSH):
+            held = self.queue.popleft()
+            self.release(ctx, held.size)
+            if held.promise is not None:
+                held.promise.fail_if_pending(closing)
+
     def let_out(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Let the first operation go on."""
         held = self.queue.popleft()

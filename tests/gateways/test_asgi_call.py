@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from pipeline_net.gateways.errors import ClientDisconnectedError
+
 from .conftest import Message, Receive, Send, serving
 from .test_asgi import http_only
 
@@ -40,7 +42,7 @@ def test_several_may_wait_for_the_same_message_and_one_be_cancelled(run: Run) ->
     assert told == ["a http.disconnect", "c http.disconnect"]
 
 
-@pytest.mark.parametrize("how", ["raise", "from", "while handling", "loop"])
+@pytest.mark.parametrize("how", ["raise", "from", "while handling", "in groups"])
 def test_what_frameworks_make_of_a_disconnect_is_no_error(run: Run, how: str, caplog: pytest.LogCaptureFixture) -> None:
     done = asyncio.Event()
 
@@ -57,9 +59,13 @@ def test_what_frameworks_make_of_a_disconnect_is_no_error(run: Run, how: str, ca
                 done.set()
                 if how == "raise":
                     raise
+                if how == "in groups":
+                    disconnect = exc
+                    break
                 if how == "from":
                     raise ValueError("gone") from exc
                 raise ValueError("gone")  # noqa: B904 - as frameworks do
+        raise BaseExceptionGroup("tasks", [disconnect, ExceptionGroup("tasks", [disconnect])])  # of other tasks
 
     async def main() -> None:
         async with serving(http_only(app)) as asgi:
@@ -72,6 +78,18 @@ def test_what_frameworks_make_of_a_disconnect_is_no_error(run: Run, how: str, ca
     with caplog.at_level(logging.WARNING, "pipeline_net.asgi"):
         run(main())
     assert caplog.records == []
+
+
+def test_another_error_beside_a_disconnect_is_one(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        raise ExceptionGroup("tasks", [ClientDisconnectedError(), LookupError("a mistake")])
+
+    async def main() -> None:
+        async with serving(http_only(app)) as asgi:
+            assert (await asgi.get()).startswith(b"HTTP/1.1 500 ")
+
+    run(main())
+    assert "a mistake" in caplog.text
 
 
 def test_an_application_that_cancels_itself_is_cut_off(run: Run, caplog: pytest.LogCaptureFixture) -> None:

@@ -41,6 +41,7 @@ def test_a_file_is_the_body(run: Run, tmp_path: Path, content: bytes) -> None:
             assert b"content-length: %d\r\n" % len(content) in answer
             assert body_of(answer) == content
             head = await asgi.get(method="HEAD")
+            assert b"content-length: %d\r\n" % len(content) in head
             assert body_of(head) == b""
 
     run(main())

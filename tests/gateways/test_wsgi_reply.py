@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelInboundHandler
+from pipeline_net import ChannelInboundHandler, EncodeError, FileRegion, TransparentHandler
 from pipeline_net.codecs import http
 from pipeline_net.gateways.errors import ClientDisconnectedError
 from pipeline_net.gateways.wsgi_reply import CREDIT, WsgiReply
@@ -25,10 +26,17 @@ class Stage(ChannelInboundHandler[Any]):
         if ctx.channel.is_writable:
             self.reply.on_loop_room()
 
+    def exception_caught(self, ctx: Any, exc: BaseException) -> None:
+        if not isinstance(exc, EncodeError) or not self.reply.on_loop_error(exc):
+            ctx.fire_exception_caught(exc)
 
-def begin(wire: bytes = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n") -> tuple[EmbeddedChannel, WsgiReply]:
+
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+def begin(*stages: Any, wire: bytes = GET) -> tuple[EmbeddedChannel, WsgiReply]:
     stage = Stage()
-    channel = EmbeddedChannel(http.server_stack(auto_continue=False, date=False) >> stage)
+    channel = EmbeddedChannel(http.server_stack(auto_continue=False, date=False), *stages, stage)
     channel.write_inbound(wire)
     return channel, stage.reply
 
@@ -72,6 +80,24 @@ def test_a_thread_that_waits_for_somebody_who_has_gone_is_told() -> None:
             sending.result(10)
 
 
+def test_a_thread_whose_file_cannot_follow_its_head_does_not_wait_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"hello")
+
+    class Refuses(TransparentHandler[Any]):
+        def write(self, ctx: Any, msg: Any, promise: Any) -> None:
+            raise EncodeError("a stage that does not like it")
+
+    channel, reply = begin(Refuses())
+    with ThreadPoolExecutor(1) as pool, path.open("rb") as file:
+        reply.begin(http.Response(200, [("content-length", "5")]))
+        sending = pool.submit(reply.send_file, FileRegion(file))
+        while not sending.done():
+            channel.run_pending()
+        with pytest.raises(EncodeError, match="does not like it"):
+            sending.result()
+
+
 def test_giving_up_is_a_500_or_a_cut() -> None:
     channel, reply = begin()
     reply.give_up()
@@ -85,7 +111,7 @@ def test_giving_up_is_a_500_or_a_cut() -> None:
 
 
 def test_reading_is_held_and_released_once() -> None:
-    channel, reply = begin(b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+    channel, reply = begin(wire=b"POST / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
     assert not bool(channel.wants_to_read)
     reply.wants_more()
     assert sent(channel) == b"HTTP/1.1 100 Continue\r\n\r\n"

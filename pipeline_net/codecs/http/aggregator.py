@@ -24,7 +24,7 @@ _DEFAULT: Final = 1024 * 1024  # bytes
 _SMALL: Final = 4096  # bytes; smaller pieces are gathered
 
 
-class _Parts:
+class BodyParts:
     """The body of one message, in the pieces in which it came."""
 
     def __init__(self, max_body: int) -> None:
@@ -75,7 +75,7 @@ class RequestAggregator(ChannelInboundHandler[RequestPart, FullRequest, Response
     """
 
     def __init__(self, max_body: int = _DEFAULT) -> None:
-        self._parts = _Parts(max_body)
+        self._parts = BodyParts(max_body)
         self._request: Request | None = None  # whose parts are being collected
 
     @property
@@ -119,7 +119,7 @@ class ResponseAggregator(ChannelInboundHandler[ResponsePart, FullResponse | Inte
     """
 
     def __init__(self, max_body: int = _DEFAULT) -> None:
-        self._parts = _Parts(max_body)
+        self._parts = BodyParts(max_body)
         self._response: Response | None = None
 
     @property

@@ -35,7 +35,7 @@ from .grammar import COLON, CR, FIELD, HEX, LF, MAX_NUMBER, SEMICOLON, SPACE, TA
 from .headers import from_block
 from .messages import END, Data, End
 from .options import LIMITS, STRICT, Leniency, Limits
-from .tidy import end_of_head, tidied
+from .tidy import MAX_EMPTY_LINES, end_of_head, tidied
 
 if TYPE_CHECKING:
     from ...context import ChannelHandlerContext
@@ -77,6 +77,7 @@ class HttpDecoder(ByteToMessageDecoder[P], Generic[P]):
         self.fields_at: i64 = 0  # where the header lines begin
         self._in_line = False  # a line has begun, and had not ended when we looked
         self._count: i64 = 0  # header lines
+        self._empty: i64 = 0  # lines in front of a head that is forgiven that
         # What the header lines have said about framing and the connection.
         self.length: i64 = -1
         self.coding: bytes | None = None
@@ -462,6 +463,9 @@ class HttpDecoder(ByteToMessageDecoder[P], Generic[P]):
     def _decode_untidy_head(self, buffer: ReceiveBuffer) -> P | None:
         """Bring a whole head into the form that it should have had, and decode that."""
         while buffer.left > 0 and buffer.peek(1) == b"\n" and self._forgives_lf:
+            self._empty += 1
+            if self._empty > MAX_EMPTY_LINES:
+                raise self.refusal(400, "a head begins with its first line, and not with empty ones")
             buffer.skip(1)
         size = end_of_head(buffer, self._forgives_lf)
         if size < 0:
@@ -472,6 +476,7 @@ class HttpDecoder(ByteToMessageDecoder[P], Generic[P]):
         message = self._decode_head(tidy)
         if message is None:
             raise self.refusal(400, "a head ends before its headers do")
+        self._empty = 0
         return message
 
 

@@ -190,7 +190,9 @@ class HttpResponseEncoder(BodyEncoder):
         elif facts & HAS_LENGTH:
             if headers.length != size and (size > 0 or self._method != "HEAD"):
                 raise EncodeError(f"Content-Length says {headers.length}, and the body has {size} bytes")
-        else:
+        elif size > 0 or self._method != "HEAD":
+            # RFC 9110 8.6: of a response to HEAD, the length is that of the content which a GET would have got; an
+            # application that has left the content out has not said how long that is.
             framing = _LENGTHS[size] if size < 1024 else b"content-length: %d\r\n" % size
         head = self._first_line(msg) + headers.block + framing + self._added(facts)
         if size == 0 or self._method == "HEAD":

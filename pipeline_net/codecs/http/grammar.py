@@ -18,7 +18,9 @@ from typing import Final
 from ..._mypyc import i64
 
 _TOKEN_MARKS: Final = b"!#$%&'*+-.^_`|~"
-_HOST_MARKS: Final = b"-._~!$&'()*+,;=%[]:"  # unreserved, sub-delims, pct-encoded, IP-literal, port
+# Unreserved, sub-delims, pct-encoded, IP-literal, port; without the comma, which no name has: it is what is left of
+# two Hosts that somebody has joined.
+_HOST_MARKS: Final = b"-._~!$&'()*+;=%[]:"
 
 
 def _table(allowed: bytes) -> bytes:

@@ -39,6 +39,8 @@ HAS_EXPECT: Final = 512
 _BLANKS: Final = b" \t"
 _SHORT: Final = 4096  # bytes; a longer block is not copied for each line that is added
 _NOT_SPLIT: Final[list[bytes]] = []  # stands for the lists of headers that are a block still; stays empty
+_SECRET: Final = frozenset(["authorization", "proxy-authorization", "cookie", "set-cookie"])
+_HIDDEN: Final = "…"  # what repr() shows of them
 _DECISIVE: Final = frozenset([b"content-length", b"transfer-encoding", b"date", b"host", b"expect", b"connection"])
 
 # Names that responses often have, as they travel: looked up, they need not be checked.
@@ -238,7 +240,11 @@ class Headers:
         raise TypeError("headers can be changed, and have no hash")
 
     def __repr__(self) -> str:
-        return f"Headers({self.items()!r})"
+        return f"Headers({self.shown()!r})"
+
+    def shown(self) -> list[tuple[str, str]]:
+        """Every line as a log may show it: without cookies and credentials, which would let its readers in."""
+        return [(name, _HIDDEN if name.lower() in _SECRET else value) for name, value in self.items()]
 
     # -- for the stages of this house ---------------------------------------------------------------
 

@@ -150,7 +150,7 @@ class Request:
         return hash((self.method, self.raw_target))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.method} {self.raw_target.decode('latin-1')} {self.headers.items()!r}>"
+        return f"<{type(self).__name__} {self.method} {self.raw_target.decode('latin-1')} {self.headers.shown()!r}>"
 
 
 class FullRequest(Request):
@@ -277,7 +277,7 @@ class Response:
         return hash(self.status)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.status} {self.phrase} {self.headers.items()!r}>"
+        return f"<{type(self).__name__} {self.status} {self.phrase} {self.headers.shown()!r}>"
 
 
 class FullResponse(Response):
@@ -353,7 +353,7 @@ class InterimResponse:
         return hash(self.status)
 
     def __repr__(self) -> str:
-        return f"<InterimResponse {self.status} {self.phrase} {self.headers.items()!r}>"
+        return f"<InterimResponse {self.status} {self.phrase} {self.headers.shown()!r}>"
 
 
 class Data:

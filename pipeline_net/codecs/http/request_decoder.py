@@ -20,12 +20,12 @@ from .decoder import HttpDecoder
 from .grammar import CR, LF, SLASH, SPACE, TARGET, TOKEN, has_token, is_host
 from .messages import CHUNKED, HTTP_1_0, HTTP_1_1, Request, RequestPart
 from .options import LIMITS, STRICT, Leniency, Limits
+from .tidy import MAX_EMPTY_LINES
 
 _METHODS: Final[dict[bytes, str]] = {
     name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE")
 }
 _VERSION_SIZE: Final = 8  # HTTP/1.1
-_MAX_EMPTY_LINES: Final = 2  # in front of a request
 
 
 class HttpRequestDecoder(HttpDecoder[RequestPart]):
@@ -105,7 +105,7 @@ class HttpRequestDecoder(HttpDecoder[RequestPart]):
         if buffer.left < 2:
             return False
         self._empty_lines += 1
-        if buffer.peek(2) != b"\r\n" or self._empty_lines > _MAX_EMPTY_LINES:
+        if buffer.peek(2) != b"\r\n" or self._empty_lines > MAX_EMPTY_LINES:
             raise self.refusal(400, f"a request begins with its method, not with {buffer.peek(20)!r}")
         buffer.skip(2)
         return buffer.left > 0 and self.read_start_line(buffer)

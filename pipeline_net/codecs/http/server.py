@@ -163,6 +163,8 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             ctx.fire_channel_read(msg)
             if self._unanswered and request is not None:
                 self._pause_if_full(request)
+            elif self._draining and not self._has_switched:
+                ctx.close()  # it was answered before it was complete
         else:
             if isinstance(msg, Data):
                 self._watch.received += len(msg.data)
@@ -283,10 +285,9 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             # RFC 9110 15.2: "a server MUST NOT send a 1xx response to an HTTP/1.0 client."
             write_all(ctx, [], promise)
             return
-        data: Any = self._encoder.encode(msg)
+        ctx.write(self._encoder.encode(msg), promise)
         if msg.status == 100:
             self._continued = True
-        ctx.write(data, promise)
 
     def _response_ended(self, ctx: ChannelHandlerContext[Any, Any], request: Request, status: i64) -> None:
         unanswered = self._unanswered
@@ -299,6 +300,8 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             ctx.close()
             return
         if unanswered:
+            if self._is_releasing:
+                return  # whoever is at it goes on
             self._begin_next(ctx)
             if not unanswered or not ctx.channel.is_open:
                 return  # all of them are answered, and what that leads to is done
@@ -319,8 +322,6 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
 
     def _begin_next(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """The next request is the one to answer; what was written early goes now."""
-        if self._is_releasing:
-            return  # whoever is at it goes on
         self._is_releasing = True
         while self._unanswered:
             request = self._unanswered[0]
@@ -333,7 +334,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
                 self._early_bytes -= _size_of(msg)
                 try:
                     self.write(ctx, msg, promise)
-                except EncodeError as exc:
+                except Exception as exc:  # noqa: BLE001 - as if it were written now
                     ctx.refuse(exc, promise)
             if self._unanswered and self._unanswered[0] is request:
                 break  # there is more of it to come
@@ -379,18 +380,17 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         if self._reading is not None:
             self._refused = self._reading
             self._reading = None
-            if unanswered:
-                if len(unanswered) == 1 and self._has_begun:
-                    ctx.close()  # there is no way to take back what was said
-                    return
-                unanswered.pop()  # its response is the refusal
+            if not unanswered or (len(unanswered) == 1 and self._has_begun):
+                ctx.close()  # it has been answered: there is no way to take that back
+                return
+            unanswered.pop()  # its response is the refusal
         if unanswered:
             self._refusal = exc
         else:
             self._answer_refusal(ctx, exc)
 
     def _answer_refusal(self, ctx: ChannelHandlerContext[Any, Any], exc: HttpDecodeError) -> None:
-        self._encoder.answers(_NOBODY, False)
+        self._encoder.answers(self._refused or _NOBODY, False)
         ctx.write(self._plain_answer(ctx, exc.status, self._refused))
         ctx.close()
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...buffer import ReceiveBuffer
+
+MAX_EMPTY_LINES: Final = 2  # in front of a message
 
 
 def end_of_head(buffer: ReceiveBuffer, bare_lf: bool) -> int:
-    """Find where the first head in ``buffer`` ends, behind its empty line; -1 if that is not here."""
+    """Find where the first head in ``buffer`` ends, behind its empty line; -1 if that is not here.
+
+    More than two empty lines in front of it are a head by themselves, and a wrong one.
+    """
     start = 0
-    while buffer.peek(start + 2)[start:] == b"\r\n":
-        start += 2  # empty lines in front of it
+    while start < 2 * MAX_EMPTY_LINES and buffer.peek(start + 2)[start:] == b"\r\n":
+        start += 2
     size = buffer.find(b"\r\n\r\n", start)
     if size >= 0:
         size += 4

@@ -5,7 +5,7 @@ is sent to would make its queue grow for ever; so one whose ``is_writable`` is f
 go.  What waits for any of them stays at ``write_buffer_high`` and one message.
 
 Receivers live on many loops.  Each loop is given its channels in one task, and when so many tasks wait that the loop
-cannot be keeping up, its receivers are left out altogether.
+cannot be keeping up, its receivers are left out, or let go, altogether.
 """
 
 from __future__ import annotations
@@ -64,12 +64,16 @@ class BroadcastGroup(ChannelGroup):
 
     def _post(self, loop: Loop, channels: list[Channel], msg: Any) -> None:
         under_way = self._under_way.setdefault(loop, deque())
-        if len(under_way) >= _MAX_UNDER_WAY:
-            self.skipped += len(channels)
-            return
-        under_way.append(None)
         try:
-            loop.execute(self._arrive, under_way, channels, msg)
+            if len(under_way) < _MAX_UNDER_WAY:
+                under_way.append(None)
+                loop.execute(self._arrive, under_way, channels, msg)
+                return
+            self.skipped += len(channels)
+            if self._slow == "close":
+                for channel in channels:
+                    self.discard(channel)  # so there is one such task for each of them
+                loop.execute(self._let_go, channels)
         except ChannelClosedError:
             self._under_way.pop(loop, None)  # it has stopped, and closed its channels
 
@@ -89,4 +93,8 @@ class BroadcastGroup(ChannelGroup):
         self.skipped += 1
         if self._slow == "close":
             self.discard(channel)
+            self._let_go([channel])
+
+    def _let_go(self, channels: list[Channel]) -> None:
+        for channel in channels:
             channel.broadcast(Close(_TRY_AGAIN_LATER, "too slow"))

@@ -134,7 +134,7 @@ class _ServerHandshake(ChannelDuplexHandler[RequestPart, Any, Any, ResponsePart]
             if self._is_draining:
                 raise HandshakeError("the server is about to end", 503)
             if verdict is not None:
-                self._answer_otherwise(ctx, request, verdict)
+                self._answer_otherwise(ctx, verdict)
                 return
             accepted = self._acceptance.accept(request, offer)
         except HandshakeError as exc:
@@ -148,11 +148,10 @@ class _ServerHandshake(ChannelDuplexHandler[RequestPart, Any, Any, ResponsePart]
             self._is_draining = True  # a WebSocket that began now would not hear of it
         ctx.fire_user_event_triggered(event)
 
-    def _answer_otherwise(self, ctx: ChannelHandlerContext[Any, Any], request: Request, verdict: Any) -> None:
+    def _answer_otherwise(self, ctx: ChannelHandlerContext[Any, Any], verdict: Any) -> None:
         if not isinstance(verdict, FullResponse) or verdict.status < 200:
             raise PipelineError(f"on_request returns None, or a FullResponse that refuses, not {verdict!r:.200}")
-        verdict.to = request
-        ctx.write(verdict)
+        ctx.write(verdict)  # may be a constant, so nothing is said in it; there is no other request
 
 
 class _Deliberation:

@@ -6,12 +6,15 @@ Source: RFC 6455, section 3
 from __future__ import annotations
 
 import base64
+import re
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from ...errors import AddressError
 
 _PORTS: Final = {"ws": 80, "wss": 443}
+# urlsplit() leaves some controls out, and sees another host than browsers do, which take a backslash for a slash.
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 _KEPT: Final = "/?!$&'()*+,;=:@-._~%[]"  # of a path and a query; anything else is percent-encoded
 
 
@@ -23,6 +26,9 @@ class WebSocketUrl:
     """
 
     def __init__(self, url: str) -> None:
+        found = _FORBIDDEN.search(url)
+        if found is not None:
+            raise AddressError(f"bad URL {url!r}: it has no {found.group()!r}; encode it, as in %20")
         try:
             parts = urlsplit(url)
             port = parts.port

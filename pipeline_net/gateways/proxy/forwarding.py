@@ -10,7 +10,7 @@ r"""Which headers go on, and which are added.
     X-Forwarded-For: 10.0.0.1             x-forwarded-for: 192.0.2.7      where the client has no right to say so
                                           x-forwarded-proto: http
                                           x-forwarded-host: a.example
-                                          forwarded: for=192.0.2.7;host=a.example;proto=http
+                                          forwarded: for=192.0.2.7;host="a.example";proto=http
                                           via: 1.1 pipeline_net
 
 What Connection names is dropped before anything is added, so that nobody can name away what we add.  Content-Length and

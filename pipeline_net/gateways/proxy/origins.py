@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Never, Protocol
 from ...bootstrap import Bootstrap
 from ...codecs.http import HttpClientHandler, HttpResponseDecoder, RequestPart, ResponsePart, client_stack
 from ...context import ChannelHandlerContext
+from ...errors import ChannelClosedError
 from ...handler import ChannelInboundHandler, TransparentHandler
 from ...options import ChannelOptions
 from ...stack import wire
@@ -216,7 +217,10 @@ class Origins:
     def close_idle(self) -> None:
         """Close the connections that are kept; from any thread."""
         for loop, links in list(self._idle.items()):
-            loop.execute(_close_all, links)
+            try:
+                loop.execute(_close_all, links)
+            except ChannelClosedError:
+                continue  # a loop that has stopped has closed them
 
     def forget(self, link: OriginLink) -> None:
         """It has ended."""

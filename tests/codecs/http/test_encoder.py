@@ -113,6 +113,7 @@ def test_a_response(messages: list[Any], data: bytes) -> None:
     [
         ([FullResponse(200, None, b"hello")], b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"),
         ([FullResponse(200, {"content-length": "9"})], b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"),
+        ([FullResponse(200)], b"HTTP/1.1 200 OK\r\n\r\n"),  # how long the body of a GET would be, nobody has said
         ([Response(200), Data(b"hello"), END], b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"),
         (
             [Response(200, {"content-length": "5"}), END],

@@ -69,6 +69,7 @@ def test_what_python_would_read_and_we_do_not(text: bytes) -> None:
         (b"a:80:80", False),
         (b"a:x", False),
         (b"a b", False),
+        (b"a,b", False),
         (b"a/b", False),
         (b"a\\b", False),
         (b"u@a", False),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_net import EncodeError
-from pipeline_net.codecs.http import Headers, HttpRequestDecoder
+from pipeline_net.codecs.http import Headers, HttpRequestDecoder, InterimResponse, Request, Response
 
 PAIRS = [("Host", "a"), ("Accept", "x"), ("Set-Cookie", "1"), ("accept", "y")]
 
@@ -38,7 +38,7 @@ def test_reading(make: Any) -> None:
     assert headers.items() == PAIRS
     assert headers.raw == [(b"host", b"a"), (b"accept", b"x"), (b"set-cookie", b"1"), (b"accept", b"y")]
     assert headers == Headers(PAIRS)
-    assert repr(headers) == f"Headers({PAIRS!r})"
+    assert repr(headers) == f"Headers({[*PAIRS[:2], ('Set-Cookie', '…'), PAIRS[3]]!r})"
     with pytest.raises(KeyError):
         headers["none"]
 
@@ -189,3 +189,12 @@ def test_what_decides_about_framing_is_noticed_whenever_it_comes() -> None:
     facts.append(int(copied.facts()))
     assert facts == [0, 1, 1 + 16 + 32, 16 + 32, 16 + 32]
     assert headers.length == -1
+
+
+@pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie", "Set-Cookie"])
+def test_what_lets_somebody_in_is_in_no_log(name: str) -> None:
+    headers = Headers([("accept", "a"), (name, "s3cret")])
+    for shown in (headers, Request("GET", "/", headers), Response(200, headers), InterimResponse(103, headers)):
+        assert "('accept', 'a'), " in repr(shown)
+        assert name in repr(shown)
+        assert "s3cret" not in repr(shown)

@@ -456,6 +456,15 @@ def test_other_mistakes_are_not_forgiven_along_with_one() -> None:
     assert _refusal(b"GET / HTTP/1.1\n" + b"a: b\n" * 9000, leniency=everything).status == 431
 
 
+@pytest.mark.parametrize("line", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_nobody_is_forgiven_empty_lines_without_end(line: bytes, size: int) -> None:
+    decoder = HttpRequestDecoder(leniency=Leniency(bare_lf=True, obs_fold=True))
+    assert len(decoder.feed(line * 2 + GET + line * 2 + GET)) == 4
+    with pytest.raises(HttpDecodeError):
+        [decoder.feed(line * size) for _ in range(0, 100, size)]
+
+
 def test_input_that_ends_within_a_request_is_an_error() -> None:
     for data in (b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\n", _CHUNKED, _CHUNKED + b"5\r\nhel", _CHUNKED + b"0\r\n"):
         decoder = HttpRequestDecoder()

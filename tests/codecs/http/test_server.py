@@ -334,3 +334,33 @@ def test_half_a_response_that_only_the_end_would_end_is_cut_off(version: bytes, 
     channel.run_pending()
     assert not channel.is_open
     assert channel.is_aborted is is_cut_off
+
+
+def test_a_part_that_nobody_can_encode_does_not_hold_up_those_behind_it(serve: Serve) -> None:
+    channel, keep = serve(limits=Limits(max_pipelined=3))
+    channel.write_inbound(GET * 3)
+    first, second, third = keep.requests
+    wrong: Any = "no bytes"
+    promise = keep.ctx.new_promise()
+    keep.ctx.write(FullResponse(200, None, wrong, to=second), promise)
+    keep.say(FullResponse(200, to=second), FullResponse(200, to=first))
+    assert isinstance(promise.exception(), TypeError)
+    channel.write_inbound(GET.replace(b"GET", b"HEAD"))
+    keep.say(FullResponse(200, None, b"third", to=third), FullResponse(200, None, b"fourth", to=keep.requests[3]))
+    assert _sent(channel).endswith(b"\r\n\r\nthirdHTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n")
+
+
+def test_responses_that_were_early_are_out_before_further_requests_are_read(serve: Serve) -> None:
+    channel, keep = serve(limits=Limits(max_pipelined=3))
+    channel.write_inbound(GET + GET.replace(b"GET", b"HEAD") + GET + GET)
+    first, second, third = keep.requests
+
+    class Answers(ChannelInboundHandler[Any]):
+        """Answers an older request when another one comes."""
+
+        def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+            ctx.write(FullResponse(200, None, b"third", to=third))
+
+    channel.pipeline.add_before(keep, Answers())
+    keep.say(FullResponse(200, None, b"second", to=second), FullResponse(200, None, b"first", to=first))
+    assert _sent(channel).endswith(b"\r\n\r\nthird")

@@ -209,3 +209,48 @@ def test_a_server_that_is_drained_still_reads_a_request_that_has_begun(serve: Se
     keep.say(FullResponse(200))
     assert _statuses(_sent(channel)) == [200]
     assert not channel.is_open
+
+
+# -- what comes behind a response that was early -----------------------------------------------------
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+
+
+@pytest.mark.parametrize("rest", [b"y\r\n", b"7fffffff\r\n"])
+def test_a_request_that_is_answered_is_not_answered_again_when_its_body_goes_wrong(serve: Serve, rest: bytes) -> None:
+    channel, keep = serve(whole=False)
+    channel.write_inbound(CHUNKED)
+    keep.say(FullResponse(200))
+    channel.write_inbound(rest)
+    assert _sent(channel) == OK  # a second one would be taken for the answer to the next request
+    assert not channel.is_open
+    assert keep.events == []
+
+
+def test_a_request_that_is_answered_is_not_answered_again_when_its_body_is_late(serve: Serve) -> None:
+    channel, keep = serve(whole=False)
+    channel.write_inbound(CHUNKED)
+    keep.say(FullResponse(200))
+    channel.advance(60)
+    assert _sent(channel) == OK
+    assert not channel.is_open
+
+
+def test_a_drained_server_waits_no_longer_than_for_the_body_of_a_request_that_is_answered(serve: Serve) -> None:
+    channel, keep = serve(whole=False)
+    channel.write_inbound(CHUNKED)
+    keep.say(FullResponse(200))
+    channel.fire_user_event(ServerDraining(1.0))
+    assert bool(channel.is_open)
+    channel.write_inbound(b"0\r\n\r\n")
+    assert _sent(channel) == OK
+    assert not channel.is_open
+    assert keep.read[-1] == END
+
+
+def test_a_refusal_of_a_head_has_no_body_either(serve: Serve) -> None:
+    channel, _ = serve(whole=False)
+    channel.write_inbound(CHUNKED.replace(b"POST", b"HEAD") + b"y\r\n")
+    sent = _sent(channel)
+    assert _statuses(sent) == [400]
+    assert sent.endswith(b"content-length: 16\r\nconnection: close\r\n\r\n")

@@ -18,6 +18,8 @@ from pipeline_net.codecs.http.tidy import end_of_head, tidied
         (b"a\n\r\nb\r\n\r\n", True, 4),
         (b"a\r\n\nb", True, 4),
         (b"a\r\n", True, -1),
+        (b"\r\n\r\na\r\n\r\nb", True, 9),
+        (b"\r\n" * 5, True, 8),
     ],
 )
 def test_where_a_head_ends(head: bytes, bare_lf: bool, end: int) -> None:

@@ -142,8 +142,9 @@ def _read(client: socket.socket, size: int) -> bytes:
     return bytes(data)
 
 
-def test_a_loop_that_does_not_come_to_its_work_is_left_out() -> None:
-    group = websocket.BroadcastGroup()
+@pytest.mark.parametrize(("slow", "skipped"), [("skip", 36), ("close", 1)])
+def test_a_loop_that_does_not_come_to_its_work_is_left_out(slow: Any, skipped: int) -> None:
+    group = websocket.BroadcastGroup(slow=slow)
     complete, busy, go_on = threading.Event(), threading.Event(), threading.Event()
     with EventLoopGroup(1) as loops:
         initializer = lambda channel: websocket.server_stack() >> _Join(group, 1, complete)  # noqa: E731 - likewise
@@ -159,7 +160,11 @@ def test_a_loop_that_does_not_come_to_its_work_is_left_out() -> None:
             assert busy.wait(10)
             for number in range(100):
                 group.write_and_flush(str(number))
-            assert group.skipped == 36
+            assert group.skipped == skipped
             go_on.set()
             assert [client.receive().result(10) for _ in range(64)] == [str(number) for number in range(64)]
+            if slow == "close":  # or it would go on with a gap
+                with pytest.raises(websocket.WebSocketClosedError, match=r"1013.*too slow"):
+                    client.receive().result(10)
+                assert len(group) == 0
             client.close().result(10)

@@ -278,3 +278,17 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(AddressError):
         ReverseProxy("10.0.0.5:80")
     assert repr(ReverseProxy("tcp://a:1", "unix:///b")) == "<ReverseProxy for tcp://a:1, unix:///b>"
+
+
+def test_a_proxy_may_be_closed_when_its_loops_have_ended(place: Place) -> None:
+    with EventLoopGroup(1) as group:
+        proxy = ReverseProxy(*place.addresses)
+        front = ServerBootstrap(group, initializer=partial(_stack, proxy)).bind("tcp://127.0.0.1:0")
+        with socket.create_connection(("127.0.0.1", int(front.addresses[0].rpartition(":")[2])), 10) as sock:
+            client = Wire(sock)
+            client.send(GET)
+            origin = place.accept()
+            origin.head()
+            origin.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+            client.head()
+    proxy.close()

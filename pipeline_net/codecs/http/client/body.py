@@ -157,7 +157,8 @@ class AsyncIterableBody(RequestBody):
 class _OnAsyncio(BodyReader):
     def __init__(self, loop: Loop, pieces: AsyncIterable[Any], host: Any) -> None:
         self._loop = loop
-        self._pieces: AsyncIterator[Any] = aiter(pieces)
+        self._iterable = pieces
+        self._pieces: AsyncIterator[Any] | None = None
         self._host = host
         self._pending: Any = None
 
@@ -174,6 +175,8 @@ class _OnAsyncio(BodyReader):
         self._pending.add_done_callback(lambda done: self._pass_on(done, deliver))
 
     async def _advance(self) -> Piece | None:
+        if self._pieces is None:
+            self._pieces = aiter(self._iterable)
         piece = await anext(self._pieces, _END)
         return None if piece is _END else as_piece(piece)
 

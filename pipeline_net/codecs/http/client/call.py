@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from ....errors import ChannelClosedError, PipelineNetError
+from ....errors import ChannelClosedError
 from ....future import ChannelFuture
 from ..headers import Headers
 from ..messages import End, Request, Response
@@ -112,7 +112,7 @@ class Call(ExchangeOwner):
         try:
             proxy = self._around.proxy_for(request.url)
             head = wire_request(request, proxy, self._around.jar)
-        except (PipelineNetError, ValueError) as exc:
+        except Exception as exc:  # noqa: BLE001 - a jar may be anybody's, and somebody waits
             self._fail(exc)
             return
         self._exchange = Exchange(self, request, head, route_of(request.url, proxy), self._around.loop)

@@ -121,7 +121,11 @@ class Pool(OpeningKeeper, Place):
         return len(self._connections) + len(self._openings)
 
     def _open(self, exchange: Exchange) -> None:
-        opening = Opening(self, self._connector, exchange)
+        try:
+            opening = Opening(self, self._connector, exchange)
+        except Exception as exc:  # noqa: BLE001 - it makes stages of the program's own, and somebody waits
+            exchange.fail(exc)
+            return
         self._openings.add(opening)
         self._taken[exchange.route] += 1
         opening.start()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..headers import Headers
+import sys
+
+from ..aggregator import BodyParts
 
 
 class TooMuchError(Exception):
@@ -35,26 +37,21 @@ class WholeBody(Sink):
     """Keeps everything, up to a limit."""
 
     def __init__(self, limit: int) -> None:
-        self.trailers: Headers | None = None
         self._limit = limit
-        self._size = 0
-        self._parts: list[bytes] = []
+        self._parts = BodyParts(min(limit, sys.maxsize))  # what the compiled build counts with
 
     def announce(self, length: int) -> None:
         if length > self._limit:
             raise TooMuchError(self._limit)
 
     def take(self, data: bytes) -> bool:
-        self._size += len(data)
-        if self._size > self._limit:
-            self._parts.clear()
+        if not self._parts.add(data):
             raise TooMuchError(self._limit)
-        self._parts.append(data)
         return True
 
     def body(self) -> bytes:
-        """All of it."""
-        return b"".join(self._parts)
+        """Return all of it, once."""
+        return self._parts.take()
 
 
 class Dropped(Sink):

@@ -100,19 +100,15 @@ class BodyQueue(Sink):
             getter.fulfil(_END)
 
     def _serve(self, getter: ChannelFuture[bytes]) -> None:
-        part = self.take_one()
-        if part is not None:
-            if not getter.set_result(part):
-                self._put_back(part)
-        elif self._is_over:
-            self._tell_end(getter)
-        else:
+        if not self._parts and not self._is_over:
             self._getters.append(getter)
             self._resume()
-
-    def _put_back(self, part: bytes) -> None:
-        self._read -= len(part)
-        self._parts.appendleft(part)
+        elif getter.take_on():  # or the reader has given up, and may be taking parts itself at this very moment
+            part = self.take_one()
+            if part is None:
+                self._tell_end(getter)
+            else:
+                getter.set_result(part)
 
     def _resume(self) -> None:
         if self._is_held and self._written - self._read <= self._limit // 2:
@@ -144,7 +140,8 @@ class BodyQueue(Sink):
     def give_back(self, part: bytes) -> None:
         """Put a part back that was taken in the very moment in which it was given up."""
         if part:
-            self._put_back(part)
+            self._read -= len(part)
+            self._parts.appendleft(part)
 
     def post(self, fn: Callable[[], object]) -> None:
         """Run ``fn()`` on the loop, if that still runs."""

@@ -116,7 +116,7 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
         self._exchanges: dict[int, _Exchange] = {}  # by id of the request's head, which they keep alive
         self._held = HeldWrites()
         self._ctx: ChannelHandlerContext[Any, Any] | None = None
-        self._offset = 0  # bytes of the first Data in the queue that are compressed
+        self._offset = 0  # bytes of the first Data of the oldest response in the queue that are compressed
         self._under_way = 0  # slices of it that were written and are not sent
         self._spent = 0  # bytes compressed in this turn
         self._turn_ends_soon = False  # a task is scheduled
@@ -148,10 +148,31 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
     # -- responses ----------------------------------------------------------------------------------
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        if self._held.queue:
+        if not self._held.queue and len(self._exchanges) <= 1:
+            self._write_now(ctx, msg, promise)
+        elif self._must_wait(msg):
             self._held.hold(ctx, WRITE, msg, promise, _weight_of(msg))
-            return
-        self._write_now(ctx, msg, promise)
+        else:
+            self._write_now(ctx, msg, promise)
+            self._pump(ctx)  # it may have been the end of a response for which others wait
+
+    def _must_wait(self, msg: Any) -> bool:
+        """Whether something goes first: an earlier part of the same response, or the responses to earlier requests.
+
+        The stage below would keep those that are early, and what is not sent does not make room for more.
+        """
+        queue = self._held.queue
+        if queue and queue[-1].operation in (SHUTDOWN, CLOSE):
+            return True  # and be refused
+        exchange = self._exchange_of(msg.to) if isinstance(msg, Response | Data | End) else None
+        return exchange is not None and (exchange is not self._oldest or self._has_held(exchange))
+
+    @property
+    def _oldest(self) -> _Exchange | None:
+        return next(iter(self._exchanges.values()), None)
+
+    def _has_held(self, exchange: _Exchange) -> bool:
+        return any(held.operation == WRITE and self._exchange_of(held.msg.to) is exchange for held in self._held.queue)
 
     def _write_now(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
         if isinstance(msg, Response):
@@ -210,8 +231,8 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
             if len(body) > _SLICE:
                 exchange.encoder = encoder
                 ctx.write(Response(msg.status, encoded(headers, coding), msg.reason, to=request, version=msg.version))
-                self._held.hold(ctx, WRITE, Data(body, to=request), None, len(body))
-                self._held.hold(ctx, WRITE, End(msg.trailers, to=request), promise)
+                self._held.hold_first(ctx, End(msg.trailers, to=request), promise)
+                self._held.hold_first(ctx, Data(body, to=request), None, len(body))
                 self._pump(ctx)
                 return
             smaller = encoder.encode(body) + encoder.finish()
@@ -297,10 +318,8 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
             self._flush_encoders(ctx)
 
     def _flush_encoders(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        if self._held.queue:
-            return  # there is more to come
         for exchange in list(self._exchanges.values()):
-            if exchange.is_dirty and exchange.encoder is not None:
+            if exchange.is_dirty and exchange.encoder is not None and not self._has_held(exchange):
                 exchange.is_dirty = False
                 ctx.write(Data(exchange.encoder.flush(), to=exchange.request))
 
@@ -314,12 +333,14 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
     def shutdown_output(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
         if self._held.queue:
             self._held.hold(ctx, SHUTDOWN, None, promise)
+            self._pump(ctx)
         else:
             ctx.shutdown_output(promise)
 
     def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
         if self._held.queue and ctx.channel.is_active:
             self._held.hold(ctx, CLOSE, None, promise)
+            self._pump(ctx)
         else:
             self._flush_encoders(ctx)
             ctx.close(promise)
@@ -339,23 +360,40 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
         held = self._held
         try:
             while held.queue and ctx.channel.is_open:
-                first = held.queue[0]
+                index = self._next_index()
+                if index < 0:
+                    if held.queue[-1].operation not in (SHUTDOWN, CLOSE):
+                        break
+                    held.refuse_writes(ctx)  # their turn will not come
+                    continue
+                first = held.queue[index]
                 if first.operation != WRITE:
                     held.let_out(ctx)
                     continue
                 exchange = self._exchange_of(first.msg.to) if isinstance(first.msg, Data) else None
                 if exchange is None or exchange.encoder is None:
-                    self._let_out(ctx, first)
+                    self._let_out(ctx, index, first)
                 elif self._spent >= _A_TURN or (self._under_way > 0 and not ctx.channel.is_writable):
                     break
                 else:
-                    self._encode_slice(ctx, exchange, exchange.encoder, first)
+                    self._encode_slice(ctx, exchange, exchange.encoder, index, first)
         finally:
             self._is_pumping = False
 
-    def _let_out(self, ctx: ChannelHandlerContext[Any, Any], first: Held) -> None:
-        """Write what is not a body to compress: a head, an end, or what belongs to another response."""
-        self._held.queue.popleft()
+    def _next_index(self) -> int:
+        """Find what goes next: the first thing of the oldest response; -1 if nothing of that is here."""
+        oldest = self._oldest
+        for index, held in enumerate(self._held.queue):
+            if held.operation != WRITE:
+                if index == 0:
+                    return index
+            elif self._exchange_of(held.msg.to) in (None, oldest):
+                return index
+        return -1
+
+    def _let_out(self, ctx: ChannelHandlerContext[Any, Any], index: int, first: Held) -> None:
+        """Write what is not a body to compress: a head, an end, or what belongs to no response."""
+        del self._held.queue[index]
         self._held.release(ctx, first.size)
         try:
             self._write_now(ctx, first.msg, first.promise)
@@ -363,7 +401,12 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
             ctx.refuse(exc, first.promise)
 
     def _encode_slice(
-        self, ctx: ChannelHandlerContext[Any, Any], exchange: _Exchange, encoder: ContentEncoder, first: Held
+        self,
+        ctx: ChannelHandlerContext[Any, Any],
+        exchange: _Exchange,
+        encoder: ContentEncoder,
+        index: int,
+        first: Held,
     ) -> None:
         promise = first.promise
         data = first.msg.data
@@ -373,7 +416,7 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
                 self._count(exchange, size)
             piece = _piece(data, self._offset)
         except EncodeError as exc:
-            self._held.queue.popleft()
+            del self._held.queue[index]
             self._held.release(ctx, first.size)
             ctx.refuse(exc, promise)
             return
@@ -385,7 +428,7 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
         output = encoder.encode(piece)
         if is_last:
             self._offset = 0
-            self._held.queue.popleft()
+            del self._held.queue[index]
             self._held.release(ctx, first.size)
             if promise is not None:
                 output += encoder.flush()

@@ -23,7 +23,7 @@ from .finding import Finder, Found, Question
 from .media_types import media_type_of
 from .root_folder import CAN_OPEN_BELOW, ENDINGS, RootFolder
 from .sending import Sending
-from .target_path import names_of, path_of
+from .target_path import names_of
 
 if TYPE_CHECKING:
     from ....context import ChannelHandlerContext
@@ -149,7 +149,7 @@ class StaticFiles(TransparentHandler[Any]):  # parts stay parts, and whole messa
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
         if isinstance(msg, Request):
-            path = path_of(msg.target)
+            path = msg.path
             is_ours = path.startswith(self._prefix) or path + "/" == self._prefix
             self._is_ours = is_ours and not isinstance(msg, FullRequest)
             if is_ours:
@@ -247,7 +247,7 @@ class StaticFiles(TransparentHandler[Any]):  # parts stay parts, and whole messa
         headers = answer.headers
         for name, value in self._headers.items():
             headers.add(name, value)
-        if found.file is None or not answer.pieces:
+        if found.file is None or not answer.pieces or request.method == "HEAD":
             self._give_back(found)
             if request.method == "HEAD" and answer.length is not None:
                 headers.add("content-length", str(answer.length))

@@ -10,7 +10,7 @@ A name that holds a slash, a backslash or NUL when it is decoded, ``.``, ``..``,
 somebody on the way: browsers and proxies resolve dots before they send, Windows knows another slash, C ends at NUL.
 None of that is what a link to a file looks like, so it is not resolved but refused.
 
-Source: RFC 3986, sections 2.1 and 3.3; RFC 9112, section 3.2.2
+Source: RFC 3986, sections 2.1 and 3.3
 """
 
 from __future__ import annotations
@@ -20,16 +20,6 @@ from typing import Final
 
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD: Final = re.compile(rb"[/\\\0]")
-_AUTHORITY: Final = re.compile(r"https?://[^/?]*", re.IGNORECASE)
-
-
-def path_of(target: str) -> str:
-    """Return the path of a target; of ``http://host/path``, too, which RFC 9112 3.2.2 has servers accept."""
-    path = target.partition("?")[0]
-    absolute = _AUTHORITY.match(path)
-    if absolute is None:
-        return path
-    return path[absolute.end() :] or "/"
 
 
 def names_of(path: str) -> list[bytes] | None:

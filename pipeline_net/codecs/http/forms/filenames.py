@@ -8,8 +8,9 @@ from typing import Final
 _MAX_SIZE: Final = 255  # bytes; what Linux file systems take
 _MAX_SUFFIX: Final = 32  # bytes of it that are kept when a name is cut
 _UNWANTED: Final = frozenset('<>:"|?*')  # Windows takes none of them
+_DIGITS: Final = "123456789¹²³"  # Windows takes the raised ones for the others
 _DEVICES: Final = frozenset(
-    ["con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))]
+    ["con", "prn", "aux", "nul", "conin$", "conout$", *(port + digit for port in ("com", "lpt") for digit in _DIGITS)]
 )
 
 

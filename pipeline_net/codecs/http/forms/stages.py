@@ -39,10 +39,12 @@ class FormParts(FormHandler):
 
     def form_comes(self, ctx: ChannelHandlerContext[Any, Any], parts: list[FormFieldPart]) -> None:
         for part in parts:
-            ctx.fire_channel_read(part)
+            if ctx.channel.is_open:  # whoever closes wants no more
+                ctx.fire_channel_read(part)
 
     def form_ends(self, ctx: ChannelHandlerContext[Any, Any], end: End) -> None:
-        ctx.fire_channel_read(end)
+        if ctx.channel.is_open:
+            ctx.fire_channel_read(end)
 
 
 class Forms(FormHandler):

@@ -1,15 +1,18 @@
 """What a site is made of: stages and functions between ``server_stack()`` and the program.
 
-router                Router: which function answers which request (route_pattern, route_table)
-answers               HttpError, json_response(), redirect()
-streaming             responses that are written bit by bit
-event_stream          EventStream: server-sent events to one client (event_encoding)
-event_broadcast       EventBroadcast: the same events to all
-event_stream_decoder  the client's side of it
-cors                  Cors: which other sites' pages may read what is answered (origins)
-redirect              Redirect: one origin for a site, HSTS
-access_log            AccessLog: a line for each request (access_record, access_log_file)
-exchanges             which request a part of a response answers
+::
+
+    router                Router: which function answers which request (route_pattern, route_table)
+    answers               HttpError, json_response(), redirect()
+    streaming             responses that are written bit by bit
+    event_stream          EventStream: server-sent events to one client (event_encoding)
+    event_broadcast       EventBroadcast: the same events to all
+    event_stream_reader   EventStreamReader: the client's side of it (event_stream_decoder)
+    cors                  Cors: which other sites' pages may read what is answered (origins)
+    redirection           Redirect: one origin for a site, HSTS
+    basic_authentication  BasicAuthentication: a name and a password with each request
+    access_log            AccessLog: a line for each request (access_record, access_log_file)
+    exchanges             which request a part of a response answers
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def json_response(value: Any, status: int = 200, headers: HeadersLike | None = N
         "utf-8", "backslashreplace"
     )
     if headers is None:
-        return FullResponse(status, _JSON, body + b"\n")
+        return FullResponse(status, _JSON.copy(), body + b"\n")  # whoever adds a cookie means this response only
     own = Headers(headers)
     if "content-type" not in own:
         own.add("content-type", "application/json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from typing import Final
 
@@ -30,7 +31,9 @@ class EventBroadcast:
     def __init__(self, *, history: int = 0) -> None:
         if history < 0:
             raise ValueError(f"history is a number of events, and cannot be {history!r}")
-        # dict and deque, for each change and each copy of them is one indivisible step; see ChannelGroup
+        # dict and deque, for each change and each copy of them is one indivisible step; see ChannelGroup.  What is done
+        # to both has the lock: who comes back gets each event once, out of the history or because it listens.
+        self._lock: Final = threading.RLock()  # to begin a stream may end it, or call whoever sends
         self._streams: dict[EventStream, None] = {}
         self._history: deque[tuple[str, bytes]] = deque(maxlen=history)
 
@@ -43,10 +46,11 @@ class EventBroadcast:
 
     def add(self, stream: EventStream) -> EventStream:
         """Let a stream listen until it ends, beginning with what it has missed; returns it."""
-        self._streams[stream] = None
-        if stream.last_event_id is not None:
-            for event in self._since(stream.last_event_id):
-                stream.send_encoded(event)
+        with self._lock:
+            if stream.last_event_id is not None:
+                for event in self._since(stream.last_event_id):
+                    stream.send_encoded(event)
+            self._streams[stream] = None
         stream.when_ended(self._forget)
         return stream
 
@@ -67,10 +71,12 @@ class EventBroadcast:
             EncodeError: the event cannot be encoded.
         """
         encoded = encode_event(data, event=event, id=id, retry=retry)
-        if id:
-            self._history.append((id, encoded))
+        with self._lock:
+            if id:
+                self._history.append((id, encoded))
+            listening = list(self._streams)
         loops: dict[Loop, list[EventStream]] = {}
-        for stream in list(self._streams):
+        for stream in listening:
             loop = stream.loop
             if loop is None:
                 stream.send_encoded(encoded)

@@ -187,6 +187,9 @@ class EventStream(StreamingResponse):
 
     def begin(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
         self._ctx = ctx
+        if not ctx.channel.is_open:
+            self._has_ended()
+            return
         ctx.write(Response(200, self._headers, to=self._request))
         if self._state == _ENDED or request.method == "HEAD":
             ctx.write(End(to=self._request))

@@ -126,13 +126,14 @@ class Redirect(TransparentHandler[RequestPart]):
         self._is_secure = scheme == "https"
         if request.method == "CONNECT" or request.target == "*":
             return True  # not about anything that has an address here
-        if self._exempt and is_below(_path_of(request).partition("?")[0], self._exempt):
+        if self._exempt and is_below(request.path, self._exempt):
             return True
         host = (request.headers.get("host") or "").lower().removesuffix(_PORTS[scheme])
         return scheme == self._wanted and host == self._host
 
     def _answer(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
-        headers = Headers({"location": self._origin + _path_of(request)})
+        query = f"?{request.query}" if "?" in request.target else ""
+        headers = Headers({"location": f"{self._origin}{request.path}{query}"})
         response = FullResponse(self._status, headers, to=request)
         ctx.write(self._with_hsts(response))
 
@@ -147,13 +148,3 @@ class Redirect(TransparentHandler[RequestPart]):
         headers = Headers() if response.given_headers is None else response.given_headers.copy()
         headers["strict-transport-security"] = self._hsts
         return with_headers(response, headers, response.to)
-
-
-def _path_of(request: Request) -> str:
-    """Cut the path, with its query, out of a target: ``http://host/path`` has one, too."""
-    target = request.target
-    if target.startswith("/"):
-        return target
-    behind = target.partition("://")[2]
-    at = next((index for index, character in enumerate(behind) if character in "/?"), len(behind))
-    return behind[at:] if behind[at : at + 1] == "/" else "/" + behind[at:]

@@ -25,6 +25,7 @@ from ....context import ChannelHandlerContext
 from ....errors import PipelineError, PoolFullError
 from ....future import ChannelFuture
 from ....handler import ChannelInboundHandler
+from ..errors import HttpDecodeError
 from ..forms.messages import FormRequest
 from ..grammar import is_token
 from ..messages import FullRequest, FullResponse, Request, ResponsePart
@@ -55,9 +56,10 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
     * an iterator, such as a generator makes: a ``Response`` first, then ``bytes``; see ``PartWriter``;
     * a ``StreamingResponse``, such as an ``EventStream``;
 
-    or raises ``HttpError``.  Any other exception is logged and answered with 500, and the peer learns no more.  It runs
-    on the loop, and so must not block; with ``blocking=True`` it runs on a thread of the pool, and a request that finds
-    no room there is answered with 503.
+    or raises ``HttpError``.  What ``parse_query`` and the like say of what the client has sent (``HttpDecodeError``) is
+    answered with its status.  Any other exception is logged and answered with 500, and the peer learns no more.  It
+    runs on the loop, and so must not block; with ``blocking=True`` it runs on a thread of the pool, and a request that
+    finds no room there is answered with 503.
 
     Where ``Forms`` stands in front, a form is routed like the request that brought it, and the handler gets the
     ``FormRequest``.
@@ -276,19 +278,30 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
             loop.execute(self._future_is_done, ctx, request, future)
             return
         if not ctx.channel.is_open:
-            return  # nobody waits for it
+            self._nobody_waits(ctx, request, future)
+            return
         try:
             result = future.result()
             if isinstance(result, ChannelFuture):
                 raise TypeError(f"a future has brought another future: {result!r}")
         except Exception as exc:  # noqa: BLE001 - whatever it failed with, its request is answered
             result = self._answer_error(request, exc)
-        self._answer(ctx, request, result)
+        try:
+            self._answer(ctx, request, result)
+        except Exception as exc:  # noqa: BLE001 - as if the request had just been read: no task may swallow it
+            ctx.fire_exception_caught(exc)
+
+    def _nobody_waits(self, ctx: ChannelHandlerContext[Any, Any], request: Request, future: ChannelFuture[Any]) -> None:
+        """The client has gone before there was an answer; a stream learns that when it begins."""
+        if not future.cancelled() and future.exception() is None and isinstance(future.result(), StreamingResponse):
+            future.result().begin(ctx, request)
 
     def _answer_error(self, request: Request, exc: Exception) -> FullResponse:
         """Make the answer to what a handler has raised."""
         if isinstance(exc, HttpError):
             return self._rendered(request, exc)
+        if isinstance(exc, HttpDecodeError) and 400 <= exc.status <= 499:
+            return self._rendered(request, HttpError(exc.status))  # a query, cookies: what the client has sent
         if isinstance(exc, PoolFullError):
             _logger.error("%s", exc)
             return self._rendered(request, HttpError(503, headers={"retry-after": "1"}))

@@ -27,17 +27,22 @@ class StreamingResponse(ABC):
 
     @abstractmethod
     def begin(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
-        """Begin to answer ``request``; ``ctx`` is the seat from which to write.  On the loop of the channel."""
+        """Begin to answer ``request``; ``ctx`` is the seat from which to write.  On the loop of the channel.
+
+        The client may have gone meanwhile: then ``ctx.channel.is_open`` is false, and there is nothing to be done but
+        to give back what was taken.
+        """
 
 
 def addressed(response: Response, request: Request) -> Response:
-    """Say which request a response answers; one that answers another already is copied."""
+    """Say which request a response answers.
+
+    It is said of a copy: a response may be a constant, which answers requests on several loops at the same time.
+    """
     head = head_of(request)
-    if response.to is None:
-        response.to = head
-    elif response.to is not request and response.to is not head:
-        return with_headers(response, response.given_headers, head)
-    return response
+    if response.to is request or response.to is head:
+        return response
+    return with_headers(response, response.given_headers, head)
 
 
 def with_headers(response: Response, headers: Headers | None, to: Request | None) -> Response:

@@ -83,11 +83,15 @@ class WebSocket:
         return self
 
     def __next__(self) -> str | bytes:
+        future = self.receive()
         try:
-            return self.receive().result()
+            return future.result()
         except WebSocketClosedError as exc:
             if exc.clean:
                 raise StopIteration from None
+            raise
+        except BaseException:  # Ctrl-C
+            self._give_up(future)
             raise
 
     def __aiter__(self) -> WebSocket:
@@ -102,9 +106,12 @@ class WebSocket:
                 raise StopAsyncIteration from None
             raise
         except BaseException:  # asyncio's cancellation
-            if not future.cancel() and future.exception() is None:
-                self.channel.loop.execute(self._inbox.put_back, future.result())  # it came in that very moment
+            self._give_up(future)
             raise
+
+    def _give_up(self, future: ChannelFuture[str | bytes]) -> None:
+        if not future.cancel() and future.exception() is None:
+            self.channel.loop.execute(self._inbox.put_back, future.result())  # it came in that very moment
 
     def __enter__(self) -> WebSocket:
         return self

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from http.cookiejar import CookieJar
 from typing import Any
 
@@ -256,3 +257,55 @@ def test_an_abandoned_call_sends_nothing_more(scripted: Any, client: http.Client
     future.cancel()
     client.close().result(10)
     assert server.connections == 1
+
+
+class _BrokenJar(CookieJar):
+    def add_cookie_header(self, request: Any) -> None:
+        raise LookupError("it is broken")
+
+
+def _broken_stages() -> list[Any]:
+    raise LookupError("it is broken")
+
+
+_SOON = http.Timeouts(total=5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cookies": _BrokenJar(), "options": http.ClientOptions(timeouts=_SOON)},
+        {"options": http.ClientOptions(timeouts=_SOON, stages=_broken_stages)},
+    ],
+)
+def test_whoever_waits_hears_what_the_programs_own_parts_have_raised(site: Any, settings: dict[str, Any]) -> None:
+    url = site(lambda request: http.FullResponse(200)).url
+    with http.Client(**settings) as client, pytest.raises(LookupError, match="it is broken"):
+        client.get(url)
+
+
+def test_an_async_iterable_is_begun_where_it_is_awaited(site: Any) -> None:
+    threads: list[int] = []
+
+    class Pieces:
+        def __init__(self, error: Exception | None) -> None:
+            self.error = error
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            threads.append(threading.get_ident())
+            if self.error is not None:
+                raise self.error
+            return self._pieces()
+
+        async def _pieces(self) -> AsyncIterator[bytes]:
+            yield b"piece"
+
+    async def main() -> None:
+        url = site(lambda request: http.FullResponse(200, None, request.body)).url
+        async with http.Client(options=http.ClientOptions(timeouts=_SOON)) as client:
+            assert (await client.execute("POST", url, body=Pieces(None))).body == b"piece"
+            with pytest.raises(LookupError, match="it cannot begin"):
+                await client.execute("POST", url, body=Pieces(LookupError("it cannot begin")))
+
+    asyncio.run(main())
+    assert threads == [threading.get_ident()] * 2

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline_net.codecs import http
+from pipeline_net.codecs.http.client.stream import BodyQueue
+from pipeline_net.testing import EmbeddedChannel
 
 _BIG = 8_000_000
 
@@ -65,6 +67,27 @@ def test_a_slow_reader_stops_the_server(scripted: Any, client: http.Client) -> N
         assert sent[0] < _BIG * 10
         assert len(first) + sum(map(len, response)) == _BIG * 10
     assert stuck.is_set()
+
+
+def test_nothing_is_taken_out_for_a_reader_that_has_given_up() -> None:
+    taken: list[bytes | None] = []
+
+    class Queue(BodyQueue):
+        def take_one(self) -> bytes | None:
+            taken.append(super().take_one())
+            return taken[-1]
+
+    channel = EmbeddedChannel()
+    loop: Any = channel.loop
+    nobody: Any = None
+    queue = Queue(loop, nobody, 100, list)
+    queue.take(b"first")
+    queue.take(b"second")
+    late = queue.get()
+    late.cancel()
+    channel.run_pending()
+    assert taken == []  # or the reader, on its own thread, would find the second before the first is put back
+    assert [queue.take_one(), queue.take_one()] == [b"first", b"second"]
 
 
 def test_a_reader_that_leaves_cuts_the_connection(scripted: Any, client: http.Client) -> None:

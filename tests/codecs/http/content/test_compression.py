@@ -266,6 +266,65 @@ def test_several_requests_at_work_each_get_what_they_take() -> None:
     assert zlib.decompress(_apart(b"\r\n" + three)[1]) == _TEXT
 
 
+def _bodies(site: Site, count: int) -> list[bytes]:
+    decoder = http.HttpResponseDecoder(limits=http.Limits(max_body=1 << 30))
+    bodies: list[bytes] = []
+    for part in decoder.feed(site.take()):
+        if isinstance(part, http.Response):
+            bodies.append(b"")
+        elif isinstance(part, http.Data):
+            bodies[-1] += bytes(part.data)  # type: ignore[arg-type]  # what a decoder reads are bytes
+    assert len(bodies) == count
+    return [gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body for body in bodies]
+
+
+@pytest.mark.parametrize("order", [(2, 1, 0), (1, 2, 0), (1, 0, 2), (0, 2, 1)])
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_large_responses_that_are_early_do_not_wait_for_each_other(order: tuple[int, ...], in_parts: bool) -> None:
+    site = Site(pipelined=3)
+    site.ask().ask().ask()
+    large = [bytes([65 + number]) * 300_000 for number in range(3)]
+    promise = site.app.ctx.new_promise()
+    for number in order:
+        to = site.app.requests[number]
+        if in_parts:
+            site.say(http.Response(200, _HTML, to=to), http.Data(large[number], to=to))
+            site.app.ctx.write(http.End(to=to), promise if number == order[0] else None)
+        else:
+            site.app.ctx.write(
+                http.FullResponse(200, _HTML, large[number], to=to), promise if number == order[0] else None
+            )
+        site.app.ctx.flush()
+    site.channel.run_pending()
+    assert _bodies(site, 3) == large
+    assert promise.exception() is None
+    assert site.channel.wants_to_read
+
+
+def test_a_stream_goes_on_while_the_response_to_a_later_request_waits() -> None:
+    site = Site(pipelined=2)
+    site.ask().ask()
+    first, second = site.app.requests
+    site.say(http.FullResponse(200, _HTML, bytes(300_000), to=second), http.Response(200, _HTML, to=first))
+    site.take()
+    for _ in range(3):
+        site.say(http.Data(b"an event", to=first))
+        assert site.take() != b""
+
+
+def test_who_closes_does_not_wait_for_responses_whose_turn_never_comes() -> None:
+    site = Site(pipelined=2)
+    site.ask().ask()
+    promise = site.app.ctx.new_promise()
+    site.app.ctx.write(http.FullResponse(200, _HTML, bytes(300_000), to=site.app.requests[1]), promise)
+    site.channel.run_pending()
+    site.channel.pipeline.close()
+    site.channel.run_pending()
+    assert site.take().startswith(b"HTTP/1.1 500 ")
+    assert not site.channel.is_open
+    assert promise.exception() is not None
+
+
 def test_a_part_that_does_not_say_where_it_belongs_is_refused_by_the_stage_below() -> None:
     site = Site(pipelined=2).ask().ask()
     site.say(http.FullResponse(200, _HTML, _TEXT))

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, ChannelOptions, FileRegion, PoolFullError
+from pipeline_net import (
+    ChannelHandlerContext,
+    ChannelInboundHandler,
+    ChannelOptions,
+    FileRegion,
+    PoolFullError,
+    TransparentHandler,
+)
 from pipeline_net.codecs import http
 from pipeline_net.testing import EmbeddedChannel
 
@@ -99,6 +106,13 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 class TestFiles:
+    @pytest.mark.parametrize("front", ["", "http://a", "HTTP://a:80", "ftp://a"])
+    def test_a_target_has_the_path_that_every_stage_sees(self, root: Path, front: str) -> None:
+        site = Site(root)
+        host = front.partition("://")[2] or "a"
+        site.channel.write_inbound(f"GET {front}/a.css?x HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert site.take().body == b"body {}"
+
     def test_a_small_file(self, root: Path) -> None:
         answer = Site(root).ask("/a%20b.txt?query")
         facts = (root / "a b.txt").stat()
@@ -123,6 +137,19 @@ class TestFiles:
             site.channel.peer_window = 100_000
         assert b"".join(bodies).partition(b"\r\n\r\n")[2] == _LARGE
         assert site.channel.is_open
+
+    def test_head_costs_the_same_however_large_the_file_is(self, root: Path) -> None:
+        written: list[Any] = []
+
+        class Watch(TransparentHandler[Any]):
+            def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: Any) -> None:
+                written.append(msg)
+                ctx.write(msg, promise)
+
+        os.truncate(root / "large.bin", 1 << 40)
+        answer = Site(root, Watch()).ask("/large.bin", method="HEAD")
+        assert answer.headers["content-length"] == str(1 << 40)
+        assert [type(msg) for msg in written] == [http.FullResponse]
 
     def test_head_says_the_same_without_the_body(self, root: Path) -> None:
         site = Site(root)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import string
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_net.codecs.http.files.target_path import names_of, path_of
+from pipeline_net.codecs.http.files.target_path import names_of
 
 # What people have sent to file servers, and hoped for.
 HOSTILE = [
@@ -85,23 +83,3 @@ def test_a_name_that_was_encoded_whole_comes_out_again(names: list[bytes]) -> No
     path = "".join("/" + "".join(f"%{byte:02x}" for byte in name) for name in names)
     is_odd = any(name in (b".", b"..") or set(name) & set(b"/\\\0") for name in names)
     assert names_of(path) == (None if is_odd else names)
-
-
-@pytest.mark.parametrize(
-    ("target", "path"),
-    [
-        ("/a/b", "/a/b"),
-        ("/a?b?c", "/a"),
-        ("/?/../", "/"),
-        ("http://example.org/a/b?c", "/a/b"),
-        ("HTTPS://example.org:8443/a", "/a"),
-        ("http://example.org", "/"),
-        ("http://example.org?a", "/"),
-        ("*", "*"),
-        ("example.org:443", "example.org:443"),
-        ("/http://a/b", "/http://a/b"),
-    ],
-)
-def test_the_path_of_a_target(target: str, path: str) -> None:
-    assert path_of(target) == path
-    assert set(target) <= set(string.printable)

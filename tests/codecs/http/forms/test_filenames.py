@@ -26,6 +26,8 @@ from pipeline_net.codecs.http import safe_filename
         ("con", "_con"),
         ("NUL.txt", "_NUL.txt"),
         ("con .txt", "_con .txt"),
+        ("COM¹.txt", "_COM¹.txt"),
+        ("conout$", "_conout$"),
         ("trailing. . ", "trailing"),
         ("é€.txt", "é€.txt"),
         ("\ud800.txt", "txt"),

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from pipeline_net import ChannelHandlerContext, ChannelInboundHandler
 from pipeline_net.codecs import http
+from pipeline_net.testing import EmbeddedChannel
 
 _PARTS = (
     b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n'
@@ -73,6 +75,20 @@ def test_a_form_in_parts(serve: Any, post: Any) -> None:
         http.FormFieldStart("e", ""),
         http.FormFieldEnd(),
     ]
+
+
+def test_whoever_closes_gets_no_further_part_of_a_form(post: Any) -> None:
+    read: list[Any] = []
+
+    class Closes(ChannelInboundHandler[Any]):
+        def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+            read.append(msg)
+            if isinstance(msg, http.FormFieldStart):
+                ctx.write(http.FullResponse(403, {"connection": "close"}))
+
+    channel = EmbeddedChannel(http.server_stack(date=False) >> http.FormParts() >> Closes())
+    channel.write_inbound(post(_PARTS))
+    assert read[1:] == [http.FormFieldStart("a")]
 
 
 def test_an_upload_that_is_refused_leaves_nothing(serve: Any, post: Any, tmp_path: Path) -> None:

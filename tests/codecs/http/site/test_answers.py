@@ -99,3 +99,8 @@ def test_a_redirection_has_the_status_of_one() -> None:
 def test_a_header_of_an_error_is_checked_when_it_is_sent() -> None:
     with pytest.raises(EncodeError):
         http.HttpError(400, headers={"x": "a\r\nb"}).response()
+
+
+def test_what_is_added_to_one_answer_is_not_in_the_next() -> None:
+    http.json_response(1).headers.add("set-cookie", "session=of-somebody")
+    assert http.json_response(2).headers.get("set-cookie") is None

@@ -47,6 +47,24 @@ def test_a_thousand_clients_get_what_was_encoded_once(make_site: Make, monkeypat
     assert len(events) == 0
 
 
+@pytest.mark.parametrize("blocking", [False, True])
+def test_who_has_left_before_its_stream_could_begin_is_forgotten(make_site: Make, blocking: bool) -> None:
+    events = http.EventBroadcast()
+    ended: list[http.EventStream] = []
+    router = http.Router()
+
+    @router.get("/", blocking=blocking)
+    def listen(request: http.FullRequest) -> http.EventStream:
+        site.channel.abort()
+        return events.add(http.EventStream(request, when_slow="skip", on_end=ended.append))
+
+    site = make_site(router)
+    site.send("GET", "/")
+    site.channel.run_pending()
+    assert len(events) == 0
+    assert len(ended) == 1
+
+
 def test_who_leaves_is_forgotten(make_site: Make) -> None:
     events = http.EventBroadcast()
     site = _site(make_site, events)
@@ -90,6 +108,25 @@ def test_who_comes_back_gets_what_it_has_missed(make_site: Make, seen: str | Non
     events.send("of no consequence")
     data = site.send("GET", "/") if seen is None else site.send("GET", "/", last_event_id=seen)
     assert [line[4:].decode() for line in data.splitlines() if line.startswith(b"id: ")] == expected
+
+
+def test_what_is_sent_while_somebody_comes_back_reaches_it_once_and_in_its_place() -> None:
+    events = http.EventBroadcast(history=10)
+    for number in (1, 2, 3):
+        events.send("before", id=str(number))
+    sender = threading.Thread(target=lambda: events.send("meanwhile", id="4"))
+    kept: list[bytes] = []
+
+    class Stream(http.EventStream):
+        def send_encoded(self, event: bytes) -> None:
+            kept.append(event)
+            if len(kept) == 1:
+                sender.start()
+                sender.join(0.05)  # it may be through by now; if it has to wait, it comes afterwards
+
+    events.add(Stream(http.Request("GET", "/", {"last-event-id": "1"})))
+    sender.join()
+    assert [event.splitlines()[0] for event in kept] == [b"id: 2", b"id: 3", b"id: 4"]
 
 
 def test_without_a_history_nothing_is_kept(make_site: Make) -> None:

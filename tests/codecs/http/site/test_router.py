@@ -485,3 +485,11 @@ def test_a_form_is_routed_like_its_request_and_given_to_the_handler(blocking: bo
     assert ask(b"GET /people/ada").endswith(b"ada")
     assert ask(b"POST /nobody").startswith(b"HTTP/1.1 404 ")
     assert ask(b"POST /people/a%2").startswith(b"HTTP/1.1 400 ")
+
+
+def test_what_a_client_has_sent_wrongly_is_its_own_mistake(make_site: Any, caplog: pytest.LogCaptureFixture) -> None:
+    router = http.Router()
+    router.add("GET", "/", lambda request: _said(http.parse_query(request.query).get("q")))
+    site = make_site(router)
+    assert site.ask("GET", "/?q=100%25").body == b"100%"
+    assert (site.ask("GET", "/?q=100%").status, caplog.records) == (400, [])

@@ -197,9 +197,10 @@ def test_with_several_requests_each_part_says_whose_it_is(make_site: Make) -> No
 def test_a_response_that_answers_another_request_is_copied() -> None:
     first, second = http.Request("GET", "/1"), http.Request("GET", "/2")
     full = http.FullResponse(200, {"a": "b"}, b"x", {"t": "u"}, reason="Fine")
-    assert addressed(full, first) is full
-    assert addressed(full, first) is full
-    copy = addressed(full, second)
+    said = addressed(full, first)
+    assert (said, said.to, full.to) == (full, first, None), "a constant stays what it is"
+    assert addressed(said, first) is said
+    copy = addressed(said, second)
     assert copy is not full
     assert (copy, copy.to) == (full, second)
     assert addressed(http.Response(404, to=first), second) == http.Response(404)
@@ -211,3 +212,18 @@ def test_other_headers_leave_the_first_ones_as_they_are() -> None:
     copy = with_headers(response, http.Headers({"c": "d"}), None)
     assert copy == http.FullResponse(200, {"c": "d"}, b"x")
     assert constant.items() == [("a", "b")]
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_stream_that_cannot_begin_leaves_nobody_waiting(make_site: Make, blocking: bool) -> None:
+    class Broken(http.StreamingResponse):
+        def begin(self, ctx: Any, request: http.Request) -> None:
+            raise LookupError("it cannot begin")
+
+    router = http.Router()
+    router.add("GET", "/", lambda request: Broken(), blocking=blocking)
+    site = make_site(router)
+    with pytest.raises(LookupError):
+        site.send("GET", "/")
+    assert site.sent().startswith(b"HTTP/1.1 500 ")
+    assert not site.channel.is_open

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -56,6 +58,25 @@ def ws(loops: EventLoopGroup) -> Iterator[WebSocket]:
 def test_messages_come_in_order(ws: WebSocket) -> None:
     ws.send("count 100")
     assert [ws.receive().result(10) for _ in range(101)] == ["welcome", *map(str, range(100))]
+
+
+def test_an_iteration_that_is_interrupted_takes_no_message_along(ws: WebSocket) -> None:
+    class Interrupt(BaseException):
+        pass
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupt
+
+    assert next(ws) == "welcome"
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Interrupt):
+            next(ws)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    ws.send("count 1")
+    assert ws.receive().result(10) == "0"
 
 
 def test_an_iteration_ends_when_the_peer_closes(ws: WebSocket) -> None:
