@@ -34,14 +34,7 @@ def _xor(data: bytes, start: i64, end: i64, key: i64) -> bytes:
     masked = _MASKED
     masked.truncate(0)
     at: i64 = start
-    last: i64 = end - 32
-    while at <= last:
-        write_i64_le(masked, read_i64_le(data, at) ^ word)
-        write_i64_le(masked, read_i64_le(data, at + 8) ^ word)
-        write_i64_le(masked, read_i64_le(data, at + 16) ^ word)
-        write_i64_le(masked, read_i64_le(data, at + 24) ^ word)
-        at += 32
-    last = end - 8
+    last: i64 = end - 8
     while at <= last:
         write_i64_le(masked, read_i64_le(data, at) ^ word)
         at += 8

@@ -53,6 +53,7 @@ _NO_STATUS: Final = 1005
 _ABNORMAL: Final = 1006
 _GOING_AWAY: Final = 1001
 _INTERNAL_ERROR: Final = 1011
+_MESSAGES: Final = (str, bytes, Fragment)  # written where it is used, it would be made anew for each message
 
 
 class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment", OutMessage, bytes]):
@@ -114,7 +115,7 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
     # -- messages -----------------------------------------------------------------------------------
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        if isinstance(msg, (str, bytes, Fragment)):
+        if isinstance(msg, _MESSAGES):
             if self.state == OPEN:  # otherwise we have closed, and want no more
                 ctx.fire_channel_read(msg)
         elif isinstance(msg, Ping):
