@@ -14,7 +14,8 @@ from librt.strings import BytesWriter, read_i32_le, read_i64_le, write_i64_le
 
 from ..._mypyc import i64
 
-# Memory that has grown once stays.  Nothing here lets another thread in, so nobody else finds it half filled.
+# Memory that has grown once stays; callers mask at most 64 KiB at once.  Nothing here lets another thread in, so that
+# nobody else finds it half filled.
 _MASKED: Final = BytesWriter()
 
 

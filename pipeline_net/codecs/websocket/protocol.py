@@ -53,7 +53,7 @@ _NO_STATUS: Final = 1005
 _ABNORMAL: Final = 1006
 _GOING_AWAY: Final = 1001
 _INTERNAL_ERROR: Final = 1011
-_MESSAGES: Final = (str, bytes, Fragment)  # written where it is used, it would be made anew for each message
+_MESSAGES: Final[Any] = (str, bytes, Fragment)  # Any keeps it an object, which else is made anew for each message
 
 
 class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment", OutMessage, bytes]):
