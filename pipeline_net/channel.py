@@ -68,15 +68,14 @@ class Channel(ChannelOutput):
         self._close_timer: TimerHandle | None = None
         self._attrs: dict[Any, Any] | None = None
         self.keepers: tuple[Keeper, ...] = ()  # on the loop only; a tuple, so that all channels of a server share one
-        self._inbox: list[tuple[int, Any, ChannelFuture[Any] | None]] = []
+        self._inbox: list[tuple[int, Any, ChannelFuture[Any] | None]] | None = None  # made for the first that needs it
         self._inbox_done = 0  # how many of the inbox have been done
-        # reading
         self._auto_read: bool = options.auto_read
         self.read_requested = False
         self.read_hint: i64 = 0  # bytes that the first stage would like to get as one piece next; 0: no wish
         self.read_holds: i64 = 0  # how many hold reading now
         self._read_needs: i64 = 0
-        self._release_callbacks: list[Callable[[], object]] = []
+        self._release_callbacks: list[Callable[[], object]] | None = None
         self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
         self._close_future: ChannelFuture[None] | None = None  # made for the first who asks
         self._is_over = False  # whoever asks for it now gets one that is done
@@ -211,21 +210,23 @@ class Channel(ChannelOutput):
             self.loop.execute(self.pipeline.fire_user_event_triggered, event)
 
     def _post(self, operation: int, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        if self._inbox is None:
+            with MAKING:
+                if self._inbox is None:  # two threads may come here at once
+                    self._inbox = []
         self._inbox.append((operation, msg, promise))
         try:
             self.loop.execute(self._catch_up)
         except ChannelClosedError as exc:
-            if promise is None:
-                return
-            if operation == _CLOSE:
+            if promise is not None and operation == _CLOSE:
                 promise.fulfil(None)  # a loop that has stopped has closed its channels
-            else:
+            elif promise is not None:
                 promise.fail_if_pending(exc)
 
     def _catch_up(self) -> None:
         """Do what other threads have asked for so far."""
         inbox = self._inbox
-        while self._inbox_done < len(inbox):
+        while inbox is not None and self._inbox_done < len(inbox):
             # One by one: what it leads to may come here again, and must find the rest in order.
             operation, msg, promise = inbox[self._inbox_done]
             self._inbox_done += 1
@@ -237,7 +238,7 @@ class Channel(ChannelOutput):
                 self.pipeline.shutdown_output(promise)
             else:
                 self.pipeline.close(promise)
-        if self._inbox_done > 0:
+        if inbox is not None and self._inbox_done > 0:
             del inbox[: self._inbox_done]  # others may have appended meanwhile; only the loop removes
             self._inbox_done = 0
 
@@ -455,7 +456,7 @@ class Channel(ChannelOutput):
 
     def when_released(self, fn: Callable[[], object]) -> None:
         """Run ``fn()`` as a task of the loop when a hold is taken back the next time: for who makes much of little."""
-        self._release_callbacks.append(fn)
+        self._release_callbacks = [*(self._release_callbacks or ()), fn]
 
     def need_reads(self) -> None:
         """Read until ``need_reads_no_more`` also while the channel is not writable: what waits to be sent can only be

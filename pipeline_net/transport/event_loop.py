@@ -53,6 +53,7 @@ _JOBS_PATIENCE: Final = 2.0  # seconds that a stopping loop waits for the outcom
 _STOP_PATIENCE: Final = 10.0  # seconds that stop() waits for the thread, which may be held up by a handler that blocks
 
 _numbers: Final = count(1)
+_monotonic: Final = time.monotonic  # looked up once: each turn asks
 
 
 class _Forks:
@@ -145,7 +146,7 @@ class EventLoop(Loop):
         return len(self._members) + self._handed_out
 
     def time(self) -> float:
-        return time.monotonic()
+        return _monotonic()
 
     def execute(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` on the loop, after what was asked for earlier.
@@ -181,7 +182,7 @@ class EventLoop(Loop):
     def _set_timer(
         self, delay: float, fn: Callable[..., object], args: tuple[Any, ...], interval: float
     ) -> TimerHandle:
-        deadline = time.monotonic() + delay
+        deadline = _monotonic() + delay
         if self.in_loop and not self._stopped:
             if not self._busy:
                 self._wakeup.wake()  # driven from outside: the driver must learn of the new deadline
@@ -293,7 +294,7 @@ class EventLoop(Loop):
     def next_deadline(self) -> float | None:
         """When ``run_once()`` must be called at the latest, by ``time()``; ``None`` if only ``fileno()`` decides."""
         if self._tasks or self._unflushed or self._postponed:
-            return time.monotonic()
+            return _monotonic()
         return self._timers.next_deadline()
 
     def run_once(self, timeout: float | None = None) -> None:
@@ -316,9 +317,8 @@ class EventLoop(Loop):
     def _turn(self, timeout: float | None) -> None:
         deadline = self._timers.next_deadline()
         if deadline is not None:
-            left = max(deadline - time.monotonic(), 0.0)
-            if timeout is None or left < timeout:
-                timeout = left
+            left = max(deadline - _monotonic(), 0.0)
+            timeout = left if timeout is None or left < timeout else timeout
         self._busy = False
         if self._tasks or self._unflushed or self._postponed:  # asked after _busy was cleared: see execute()
             timeout = 0.0
@@ -342,7 +342,7 @@ class EventLoop(Loop):
                     self._wakeup.drain()
             if self._unflushed:
                 self._flush()
-            if deadline is not None:
+            if deadline is not None and deadline <= _monotonic():
                 self._run_timers()
             if self._tasks:
                 self._run_tasks()
@@ -363,7 +363,7 @@ class EventLoop(Loop):
             logger.exception("%s: %r failed to give up", self.name, watched)
 
     def _run_timers(self) -> None:
-        now = time.monotonic()
+        now = _monotonic()
         handle = self._timers.pop_due(now)
         while handle is not None:
             try:

@@ -69,6 +69,7 @@ class Intake(Keeper):
         self.options = options
         self.channels = channels
         self._limit = max_connections
+        self._keepers: tuple[Keeper, ...] = ()  # of the last channel, and as a rule of all
         self._taken = 0
         self._waiting: set[tuple[EventLoop, Listener]] = set()
         self._lock = threading.Lock()  # only where there is a limit: loops share nothing otherwise
@@ -106,6 +107,11 @@ class Intake(Keeper):
         self.channels.add(channel)
         if self._limit is not None:
             channel.keepers = (*channel.keepers, self)  # last, so that its place is free only when it has left
+        shared = self._keepers
+        if channel.keepers == shared:
+            channel.keepers = shared
+        else:
+            self._keepers = channel.keepers
 
     def seat(self, channel: Channel) -> bool:
         """Give ``channel`` its stages; if that fails, log it with the pipeline so far, and close the channel."""

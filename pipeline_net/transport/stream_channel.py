@@ -75,6 +75,7 @@ _MAX_PIECES: Final = 1024  # IOV_MAX on Linux and macOS: pieces a sendmsg may ha
 _LINGER: Final = 1.0  # seconds of silence after which a peer that we have said goodbye to is believed to be done
 _SAFE_REPLY: Final = 14600  # bytes; RFC 6928: the peer's kernel takes 10 segments of 1460 bytes without being asked
 _SOON: Final = 65536  # bytes; more than this is sent at once and not with the answers of others
+_SIZES: Final[dict[int, Any]] = {}  # receive sizes, each as the one object that all channels share
 
 
 class StreamChannel(Channel):
@@ -99,8 +100,9 @@ class StreamChannel(Channel):
         self._interest: i64 = -1  # what the selector knows; -1 when it does not know us
         self._edge: i64 = EDGE if isinstance(remote, tuple) else 0  # how a socket is watched that is only read
         # How much to ask the kernel for.  Any keeps the ints as objects, which recv is called with again and again.
-        self._receive_size: Any = options.receive_size
-        self._small_size: Any = min(_SMALL_SIZE, options.receive_size)
+        self._receive_size: Any = _SIZES.setdefault(options.receive_size, options.receive_size)
+        small = min(_SMALL_SIZE, options.receive_size)
+        self._small_size: Any = _SIZES.setdefault(small, small)
         self._ask: Any = self._small_size
         self._in_batch = False
         self._reading_is_stale = False  # reading_changed() was called while a batch was read

@@ -326,3 +326,15 @@ def test_the_stages_of_a_closed_channel_do_not_wait_for_the_garbage_collector(lo
         assert gone[0]() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_the_channels_of_a_server_hold_one_tuple_of_keepers(
+    loops: EventLoopGroup, clients: Clients, limit: int | None
+) -> None:
+    server = ServerBootstrap(loops, initializer=echo, max_connections=limit).bind("tcp://127.0.0.1:0")
+    for _ in range(3):
+        clients.talk(server)
+    keepers = [channel.keepers for channel in server.channels]
+    assert {len(each) for each in keepers} == {1 if limit is None else 2}
+    assert len({id(each) for each in keepers}) == 1

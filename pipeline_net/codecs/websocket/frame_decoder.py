@@ -32,7 +32,7 @@ from .deflate import Inflater, inflater_for
 from .deflate_parameters import DeflateParameters
 from .errors import WebSocketDecodeError
 from .limits import LIMITS, Limits
-from .masking import apply_mask
+from .masking import apply_mask, unmask
 from .messages import Close, Fragment, InMessage, Ping, Pong
 from .opcodes import BINARY, CLOSE, CONTINUATION, FIN, MAX_CONTROL, PING, PONG, RSV1, TEXT
 from .utf8 import Utf8Decoder
@@ -101,9 +101,7 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         self._seat: ChannelHandlerContext[Any, Any] | None = None  # none where it works without a pipeline
         self._inflated: i64 = 0  # bytes since it has rested
         self._rests = False
-        self._text = Utf8Decoder()
-        self._pieces: list[Any] = []
-        self._crumbs: list[Any] = []
+        self._unfinished: _Unfinished | None = None
 
     @property
     def unread_bytes(self) -> int:
@@ -159,14 +157,11 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         if buffer.left < header:
             buffer.wait_for(header)
             return None
-        key = data[pos + header - 4 : pos + header] if self._is_masked else b""
         end: i64 = header + size
         if is_plain and buffer.left >= end and self._whole:
             if size > self._max_message:
                 raise self._too_big(size)
-            payload = buffer.cut(header, end, end)
-            if self._is_masked:
-                payload = apply_mask(payload, key)
+            payload = self._cut_payload(buffer, header, end)
             if first == _WHOLE_BINARY:
                 return payload
             try:
@@ -177,11 +172,19 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
             if buffer.left < end:
                 buffer.wait_for(end)
                 return None
-            payload = buffer.cut(header, end, end)
-            return self._control(first & 0x0F, apply_mask(payload, key) if self._is_masked else payload)
+            return self._control(first & 0x0F, self._cut_payload(buffer, header, end))
+        key = data[pos + header - 4 : pos + header] if self._is_masked else b""
         buffer.skip(header)
         self._begin_frame(first, size, key)
         return self._read_payload(buffer)
+
+    def _cut_payload(self, buffer: ReceiveBuffer, header: i64, end: i64) -> bytes:
+        """Take the frame that ends at ``end``, which is here, and return what it carries."""
+        if not self._is_masked:
+            return buffer.cut(header, end, end)
+        payload = unmask(buffer.data, buffer.pos + header - 4, end - header)
+        buffer.skip(end)
+        return payload
 
     def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
         if self._has_ended or (buffer.left == 0 and not self._in_frame and self._opcode == CONTINUATION):
@@ -216,6 +219,7 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         if opcode != CONTINUATION:
             self._opcode = opcode
             self._is_compressed = first & RSV1 != 0
+            self._unfinished = _Unfinished()
             self._size = 0
             self._fragments = 0
         self._fragments += 1
@@ -257,9 +261,11 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
             if self._inflated >= _TURN:
                 self._rest()
         part: str | bytes = piece
+        message = self._unfinished
+        assert message is not None, "a frame has begun, and so has a message"
         if self._opcode == TEXT:
             try:
-                part = self._text.decode(piece, ends)
+                part = message.text.decode(piece, ends)
             except UnicodeDecodeError as exc:
                 raise _no_text(exc) from exc
         if self._whole:
@@ -267,12 +273,14 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
             if self._size > self._max_message:
                 raise self._too_big(self._size)
             if not ends:
-                self._keep(part)
+                message.keep(part)
                 return None
             self._opcode = CONTINUATION
-            return self._join(part)
+            self._unfinished = None
+            return message.join(part)
         if ends:
             self._opcode = CONTINUATION
+            self._unfinished = None
         elif len(part) == 0:
             return None
         return Fragment(part, ends)
@@ -291,32 +299,6 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
             if self.is_paused:  # unless somebody has resumed it before
                 self.resume(seat)
 
-    def _keep(self, part: str | bytes) -> None:
-        """Keep a part of a message, large ones as they are."""
-        if len(part) >= _SMALL:
-            self._sweep()
-            self._pieces.append(part)
-        elif len(part) > 0:
-            self._crumbs.append(part)
-            if len(self._crumbs) == _FEW:
-                self._sweep()
-
-    def _sweep(self) -> None:
-        crumbs = self._crumbs
-        if crumbs:
-            self._pieces.append("".join(crumbs) if isinstance(crumbs[0], str) else b"".join(crumbs))
-            self._crumbs = []
-
-    def _join(self, last: str | bytes) -> str | bytes:
-        """Put a message together, once."""
-        self._sweep()
-        pieces = self._pieces
-        if not pieces:
-            return last
-        self._pieces = []
-        pieces.append(last)
-        return "".join(pieces) if isinstance(last, str) else b"".join(pieces)
-
     def _too_big(self, size: i64) -> WebSocketDecodeError:
         return WebSocketDecodeError(1009, f"a message of {size} bytes is over the limit of {self._max_message}")
 
@@ -330,6 +312,40 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         close = _read_close(payload)
         self._has_ended = True
         return close
+
+
+class _Unfinished:
+    """What is here of a message that comes in several pieces."""
+
+    def __init__(self) -> None:
+        self.text = Utf8Decoder()
+        self._pieces: list[Any] = []
+        self._crumbs: list[Any] = []
+
+    def keep(self, part: str | bytes) -> None:
+        """Keep a part, a large one as it is."""
+        if len(part) >= _SMALL:
+            self._sweep()
+            self._pieces.append(part)
+        elif len(part) > 0:
+            self._crumbs.append(part)
+            if len(self._crumbs) == _FEW:
+                self._sweep()
+
+    def join(self, last: str | bytes) -> str | bytes:
+        """Put the message together, once."""
+        self._sweep()
+        pieces = self._pieces
+        if not pieces:
+            return last
+        pieces.append(last)
+        return "".join(pieces) if isinstance(last, str) else b"".join(pieces)
+
+    def _sweep(self) -> None:
+        crumbs = self._crumbs
+        if crumbs:
+            self._pieces.append("".join(crumbs) if isinstance(crumbs[0], str) else b"".join(crumbs))
+            self._crumbs = []
 
 
 def check_role(role: str) -> None:

@@ -19,7 +19,10 @@ from .messages import Close, Fragment, Ping, Pong, PreparedMessage
 from .opcodes import BINARY, CLOSE, CONTINUATION, FIN, MASKED, MAX_CONTROL, PING, PONG, RSV1, TEXT
 
 _COPIED: Final = 8192  # bytes; copying a longer payload behind its header costs more than a second piece
+# Headers of whole messages, of which most frames are: with the length in 7 bits; without the last byte of 16.
 _SHORT: Final = [bytes((FIN | opcode, size)) for opcode in (TEXT, BINARY) for size in range(MAX_CONTROL + 1)]
+_LONGER: Final = [bytes((FIN | opcode, 126, high)) for opcode in (TEXT, BINARY) for high in range(256)]
+_LOW: Final = [bytes((low,)) for low in range(256)]
 
 
 class FrameEncoder:
@@ -132,18 +135,18 @@ class FrameEncoder:
         return [header, payload]
 
 
-def _header(first: int, size: int, masked: int = 0) -> bytes:
+def _header(first: i64, size: i64, masked: i64 = 0) -> bytes:
     """Make the header of a frame, with the shortest length that there is, and without a key."""
+    if size < 65536 and masked == 0 and (first == FIN | TEXT or first == FIN | BINARY):
+        is_binary: i64 = first & 1 ^ 1
+        if size <= MAX_CONTROL:
+            return _SHORT[is_binary * (MAX_CONTROL + 1) + size]
+        return _LONGER[is_binary << 8 | size >> 8] + _LOW[size & 0xFF]
     if size <= MAX_CONTROL:
-        if not masked:
-            if first == FIN | TEXT:
-                return _SHORT[size]
-            if first == FIN | BINARY:
-                return _SHORT[MAX_CONTROL + 1 + size]
-        return (first << 8 | masked | size).to_bytes(2, "big")
+        return int(first << 8 | masked | size).to_bytes(2, "big")
     if size < 65536:
-        return (first << 24 | (masked | 126) << 16 | size).to_bytes(4, "big")
-    return (first << 8 | masked | 127).to_bytes(2, "big") + size.to_bytes(8, "big")
+        return int(first << 24 | (masked | 126) << 16 | size).to_bytes(4, "big")
+    return int(first << 8 | masked | 127).to_bytes(2, "big") + int(size).to_bytes(8, "big")
 
 
 def _close_payload(msg: Close) -> bytes:

@@ -53,6 +53,7 @@ _NO_STATUS: Final = 1005
 _ABNORMAL: Final = 1006
 _GOING_AWAY: Final = 1001
 _INTERNAL_ERROR: Final = 1011
+_MESSAGES: Final[Any] = (str, bytes, Fragment)  # Any keeps it an object, which else is made anew for each message
 
 
 class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment", OutMessage, bytes]):
@@ -88,7 +89,7 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
         self._has_asked = False  # a Ping of ours waits for a sign of life
         self._sent_seen: i64 = 0  # bytes that the kernel had taken when the timer was set
         self._owed_pong: Pong | None = None
-        self._close_promises: list[ChannelFuture[Any]] = []
+        self._close_promises: list[ChannelFuture[Any]] | None = None
 
     # -- life ---------------------------------------------------------------------------------------
 
@@ -114,7 +115,7 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
     # -- messages -----------------------------------------------------------------------------------
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        if isinstance(msg, (str, bytes, Fragment)):
+        if isinstance(msg, _MESSAGES):
             if self.state == OPEN:  # otherwise we have closed, and want no more
                 ctx.fire_channel_read(msg)
         elif isinstance(msg, Ping):
@@ -173,7 +174,7 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
             ctx.close(promise)
             return
         if promise is not None:
-            self._close_promises.append(promise)
+            self._close_promises = [*(self._close_promises or ()), promise]
         self._happens(ctx, WE_CLOSE, Close(_INTERNAL_ERROR if ctx.channel.is_given_up else 1000))
 
     def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
@@ -237,18 +238,20 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
     def _close_tcp(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._stop_timer()
         promises = self._close_promises
-        self._close_promises = []
-        for promise in promises:
-            ctx.close(promise)
-        if not promises:
+        self._close_promises = None
+        if promises is None:
             ctx.close()
+        else:
+            for promise in promises:
+                ctx.close(promise)
 
     # -- time ---------------------------------------------------------------------------------------
 
     def _set_timer(self, ctx: ChannelHandlerContext[Any, Any], seconds: float) -> None:
         self._stop_timer()
         self._sent_seen = ctx.channel.sent
-        self._timer = ctx.channel.loop.schedule(seconds, self._look, ctx)
+        # By its class, for self._look would be one more object of each WebSocket.
+        self._timer = ctx.channel.loop.schedule(seconds, WebSocketHandler._look, self, ctx)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
