@@ -49,6 +49,7 @@ class ChannelPipeline:
         self._tail.mask = EVERY_INBOUND
         self._head.next = self._tail
         self._tail.prev = self._head
+        self._is_emptying = False  # the channel is closed, and its stages are leaving
         self._relink()
 
     # -- looking ------------------------------------------------------------------------------------
@@ -159,6 +160,7 @@ class ChannelPipeline:
                 seat.when_idle(self.remove_all)  # those behind it have yet to hear what it passes on
                 return
             seat = seat.next
+        self._is_emptying = True  # or who seats a stage when it leaves would never let this end
         seat = self._tail.prev
         while seat is not self._head:
             self._unseat(seat, seat.prev, seat.next)
@@ -304,7 +306,7 @@ class ChannelPipeline:
         Args:
             leaving: the seat they replace, whose name is free again.
         """
-        if self._head.next is NOWHERE:
+        if self._is_emptying:
             raise PipelineError(f"{self.channel} is closed, and its pipeline takes no stages any more")
         taken = {seat.name for seat in self._seats() if seat is not leaving}
         seats: list[Seat] = []
@@ -443,7 +445,9 @@ class ChannelPipeline:
 def _settle(promise: ChannelFuture[Any], change: Callable[..., Any], args: tuple[Any, ...]) -> None:
     try:
         result = change(*args)
-    except Exception as exc:  # noqa: BLE001 - whoever asked for the change gets it
-        promise.set_exception(exc)
+    except BaseException as exc:
+        promise.set_exception(exc)  # whoever asked for the change waits for it, whatever it is
+        if isinstance(exc, KeyboardInterrupt):
+            raise
     else:
         promise.set_result(result)
