@@ -15,6 +15,7 @@ The stages may change at any moment, also in the middle of an event.  A newcomer
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -35,6 +36,7 @@ Which: TypeAlias = str | ChannelHandler | type[Any]
 Seat: TypeAlias = ChannelHandlerContext[Any, Any]
 
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_GUARDS: Final[bool] = sys.flags.dev_mode  # whether seats look who uses them
 
 
 class ChannelPipeline:
@@ -42,8 +44,8 @@ class ChannelPipeline:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self._head: Seat = ChannelHandlerContext(self, "head", HEAD)
-        self._tail: Seat = ChannelHandlerContext(self, "tail", TAIL)
+        self._head: Seat = _seat(self, "head", HEAD)
+        self._tail: Seat = _seat(self, "tail", TAIL)
         self._head.is_head = True
         self._head.mask = EVERY_OUTBOUND
         self._tail.mask = EVERY_INBOUND
@@ -333,7 +335,7 @@ class ChannelPipeline:
             taken.add(name)
             handlers.add(id(handler))
             if executor is None:
-                seats.append(ChannelHandlerContext(self, name, handler))
+                seats.append(_seat(self, name, handler))
             else:
                 seats.append(PooledContext(self, name, handler, executor))
         return seats
@@ -440,6 +442,14 @@ class ChannelPipeline:
         while seat is not self._tail:
             seat.next.link_to_prev(seat)
             seat = seat.next
+
+
+def _seat(pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> Seat:
+    if _GUARDS:
+        from .guarded import GuardedContext  # nobody else pays for it
+
+        return GuardedContext(pipeline, name, handler)
+    return ChannelHandlerContext(pipeline, name, handler)
 
 
 def _settle(promise: ChannelFuture[Any], change: Callable[..., Any], args: tuple[Any, ...]) -> None:
