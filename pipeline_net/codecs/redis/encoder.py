@@ -23,9 +23,7 @@ _ARRAY_HEADS: Final = [b"*%d\r\n" % count for count in range(_FEW)]
 _LARGE: Final = (
     32 * 1024
 )  # bytes; a value of this size is handed on by itself, because copying it costs more than one more piece
-_MANY: Final = (
-    4096  # pieces; what has fewer, each below _LARGE, is small enough to be joined without counting its bytes
-)
+_MANY: Final = 4096  # pieces; fewer, each below _LARGE, are so small that nobody counts their bytes
 _MAX_LENGTH: Final = 512 << 20  # bytes; as many as the real server lets one value have
 _MIN_INTEGER: Final = -(2**63)
 _MAX_INTEGER: Final = 2**63 - 1
