@@ -257,14 +257,14 @@ class EventLoop(Loop):
         _loop_threads.add(self._thread_id)
         _settle_allocator()
         try:
-            while not self._stopping:
+            while not self._stopping and self._generation == FORKS.generation:  # a task may have forked
                 self._turn(None)
         finally:
             _loop_threads.discard(self._thread_id)
             self._shut_down()
 
     def _shut_down(self) -> None:
-        if self._stopped:
+        if self._stopped or self._generation != FORKS.generation:
             return
         for _ in range(_LAST_ROUNDS):
             self.close_listeners()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -391,6 +392,22 @@ def test_a_forked_child_is_refused_and_the_parents_loop_lives_on(loop: EventLoop
     with os.fdopen(reader, "rb") as report:
         assert report.read() == b"refused\n" * len(_USES) + b"stopped\n"
     os.waitpid(child, 0)
+    assert run(lambda: "alive") == "alive"
+
+
+def test_a_child_that_comes_back_into_the_loop_ends_there(loop: EventLoop, run: OnLoop) -> None:
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    child = run(os.fork)
+    patience = time.monotonic() + _PATIENCE
+    ended = 0
+    while not ended and time.monotonic() < patience:
+        ended, _ = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.01)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended == child
     assert run(lambda: "alive") == "alive"
 
 
