@@ -312,6 +312,8 @@ class EventLoop(Loop):
             self._refuse()
         if self._runner is not None:
             raise PipelineError(f"{self.name} runs in a thread of its own already")
+        if self._busy:
+            raise PipelineError(f"{self.name} is in the middle of a turn, in which handlers are not called again")
         self._thread_id = get_ident()
         is_nested = self._thread_id in _loop_threads  # driven by a handler of another loop
         _loop_threads.add(self._thread_id)
