@@ -140,18 +140,19 @@ class EventLoop(Loop):
         """
         if self._stopping or self._generation != FORKS.generation:
             self._refuse_unless_inside()
-        task = (fn, args)
+        task: Any = (fn, args)  # one object also where it is compiled, which _take_back() finds again
         self._tasks.append(task)
         if not self._busy:
             if self._stopped:
                 self._take_back(task)  # it has stopped since we looked
             self._wakeup.wake()
 
-    def _take_back(self, task: tuple[Callable[..., object], tuple[Any, ...]]) -> None:
+    def _take_back(self, task: Any) -> None:
+        tasks: Any = self._tasks
         with self._start_lock:
-            for place in range(len(self._tasks)):
-                if self._stopped and self._tasks[place] is task:
-                    del self._tasks[place]
+            for place in range(len(tasks)):
+                if self._stopped and tasks[place] is task:
+                    del tasks[place]
                     self._refuse()
 
     def execute_until_stopped(self, fn: Callable[..., object], *args: Any) -> None:
