@@ -118,6 +118,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/handlers/traffic_shaping.py",
     "pipeline_net/transport/poller.py",
     "pipeline_net/transport/event_loop.py",
+    "pipeline_net/transport/forks.py",
     "pipeline_net/transport/timers.py",
     "pipeline_net/transport/wakeup.py",
     "pipeline_net/transport/bare_socket.py",

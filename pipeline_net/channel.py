@@ -161,23 +161,11 @@ class Channel(ChannelOutput):
 
     def shutdown_output(self) -> ChannelFuture[None]:
         """Say to the peer, after what was written before, that nothing more comes; reading goes on."""
-        promise: ChannelFuture[None] = ChannelFuture(self.loop)
-        if self.loop.in_loop:
-            self._catch_up()
-            self.pipeline.shutdown_output(promise)
-        else:
-            self._post(_SHUTDOWN, None, promise)
-        return promise
+        return self._ask_for(_SHUTDOWN)
 
     def close(self) -> ChannelFuture[None]:
         """Send what was written before, for at most ``close_timeout`` seconds, then close."""
-        promise: ChannelFuture[None] = ChannelFuture(self.loop)
-        if self.loop.in_loop:
-            self._catch_up()
-            self.pipeline.close(promise)
-        else:
-            self._post(_CLOSE, None, promise)
-        return promise
+        return self._ask_for(_CLOSE)
 
     def abort(self, reason: BaseException | None = None) -> None:
         """Close at once.  What has not been sent is dropped, and the peer learns that it was cut off.
@@ -207,7 +195,26 @@ class Channel(ChannelOutput):
         if self.loop.in_loop:
             self.pipeline.fire_user_event_triggered(event)
         else:
-            self.loop.execute(self.pipeline.fire_user_event_triggered, event)
+            self.loop.execute(self.fire_user_event, event)
+
+    def _ask_for(self, operation: int) -> ChannelFuture[None]:
+        promise: ChannelFuture[None] = ChannelFuture(self.loop)
+        if self.loop.in_loop:
+            self._catch_up()
+            self._do(operation, None, promise)
+        else:
+            self._post(operation, None, promise)
+        return promise
+
+    def _do(self, operation: int, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        if operation == _WRITE:
+            self.pipeline.write(msg, promise)
+        elif operation == _FLUSH:
+            self.pipeline.flush()
+        elif operation == _SHUTDOWN:
+            self.pipeline.shutdown_output(promise)
+        else:
+            self.pipeline.close(promise)
 
     def _post(self, operation: int, msg: Any, promise: ChannelFuture[Any] | None) -> None:
         if self._inbox is None:
@@ -216,7 +223,7 @@ class Channel(ChannelOutput):
                     self._inbox = []
         self._inbox.append((operation, msg, promise))
         try:
-            self.loop.execute(self._catch_up)
+            self.loop.execute(self._do_posted, 1)
         except ChannelClosedError as exc:
             if promise is not None and operation == _CLOSE:
                 promise.fulfil(None)  # a loop that has stopped has closed its channels
@@ -225,20 +232,19 @@ class Channel(ChannelOutput):
 
     def _catch_up(self) -> None:
         """Do what other threads have asked for so far."""
-        inbox = self._inbox
-        while inbox is not None and self._inbox_done < len(inbox):
+        if self._inbox:
+            self._do_posted(len(self._inbox) - self._inbox_done)
+
+    def _do_posted(self, most: int) -> None:
+        """Do the first ``most`` of it.  A task of its own does one, so that who asks too fast keeps nobody waiting."""
+        inbox = self._inbox or []
+        while most > 0 and self._inbox_done < len(inbox):
             # One by one: what it leads to may come here again, and must find the rest in order.
             operation, msg, promise = inbox[self._inbox_done]
+            most -= 1
             self._inbox_done += 1
-            if operation == _WRITE:
-                self.pipeline.write(msg, promise)
-            elif operation == _FLUSH:
-                self.pipeline.flush()
-            elif operation == _SHUTDOWN:
-                self.pipeline.shutdown_output(promise)
-            else:
-                self.pipeline.close(promise)
-        if inbox is not None and self._inbox_done > 0:
+            self._do(operation, msg, promise)
+        if self._inbox_done * 2 >= len(inbox):  # seldom enough, as what is left is moved
             del inbox[: self._inbox_done]  # others may have appended meanwhile; only the loop removes
             self._inbox_done = 0
 
@@ -364,8 +370,8 @@ class Channel(ChannelOutput):
         self.pipeline.remove_all()
 
     def stages_have_left(self) -> None:
-        """The pipeline is empty.  A closed channel does not refer to it any more, so that both are gone as soon as
-        nobody needs them; who asks a closed channel for its pipeline gets a new one.
+        """The pipeline is empty.  A closed channel does not refer to it any more, or both would wait for the collector;
+        who asks a closed channel for its pipeline gets a new one.
         """
         if self.state == CLOSED and self._pipeline is not None:
             self._pipeline.fall_apart()
@@ -392,12 +398,8 @@ class Channel(ChannelOutput):
         elif isinstance(exc, TlsError):
             logger.info("%s: %s", self, exc)
         else:
-            logger.error(
-                "%s: an exception reached the end of the pipeline, so the channel is closed\n%r",
-                self,
-                self.pipeline,
-                exc_info=exc,
-            )
+            what = "%s: an exception reached the end of the pipeline, so the channel is closed\n%r"
+            logger.error(what, self, self.pipeline, exc_info=exc)
         if self.state < CLOSING and not self.is_given_up:
             self.is_given_up = True  # a stage whose close() raises brings us here again
             self.pipeline.close()
@@ -459,9 +461,7 @@ class Channel(ChannelOutput):
         self._release_callbacks = [*(self._release_callbacks or ()), fn]
 
     def need_reads(self) -> None:
-        """Read until ``need_reads_no_more`` also while the channel is not writable: what waits to be sent can only be
-        sent when something has been read, as in a handshake.
-        """
+        """Read until ``need_reads_no_more`` also while not writable: a handshake reads before it can send the rest."""
         self._read_needs += 1
         self.reading_changed()
 

@@ -417,7 +417,9 @@ class PreWriteStage(ChannelOutboundHandler[Any, Any]):
         try:
             reply = self._handler.pre_write(self._conn, msg)
             data, action = take_apart("pre_write", reply)
-        except Exception as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:
             if promise is not None:
                 ctx.catch(exc)  # raising fails the promise alone; but a callback that raises costs its connection
             raise

@@ -244,6 +244,8 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
 
     def log_raising_catcher(self, raised: BaseException) -> None:
         """Say that ``exception_caught`` itself raised: it ends there, for there is nobody left to ask."""
+        if isinstance(raised, RecursionError):
+            self._abort_soon(raised)  # first, for here it may be too deep even for a line in the log
         logger.error("%s: exception_caught of %r raised", self.channel, self.name, exc_info=raised)
 
     # -- outbound: asked of the previous handler that overrides the operation -----------------------
@@ -328,9 +330,15 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
 
     def close_failed(self, exc: BaseException, promise: ChannelFuture[Any] | None) -> None:
         """Report what this seat's ``close`` raised; if nobody waits for it, those before it close all the same."""
-        if promise is None:
+        if isinstance(exc, RecursionError):
+            self._abort_soon(exc)  # tried from here, each of a thousand frames would go down again
+        elif promise is None:
             self.close()
         self.refuse(exc, promise)
+
+    def _abort_soon(self, exc: RecursionError) -> None:
+        """End the channel with the stack unwound: too deep down, what is begun may not come to its end."""
+        self.channel.loop.execute(self.channel.abort, exc)
 
     # -- links: the pipeline's business -------------------------------------------------------------
 

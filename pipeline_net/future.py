@@ -271,7 +271,11 @@ def _asyncio_future(source: ChannelFuture[Any]) -> Any:
             mirror.cancel()
             return
         exc = source.exception()
-        if exc is not None:
+        if isinstance(exc, StopIteration):  # asyncio refuses it, for a coroutine that raised it would seem to return
+            error = RuntimeError(f"{exc!r} was raised, which no coroutine may pass on")
+            error.__cause__ = exc
+            mirror.set_exception(error)
+        elif exc is not None:
             mirror.set_exception(exc)
         else:
             mirror.set_result(source.result())

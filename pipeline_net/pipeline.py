@@ -15,6 +15,7 @@ The stages may change at any moment, also in the middle of an event.  A newcomer
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -35,6 +36,7 @@ Which: TypeAlias = str | ChannelHandler | type[Any]
 Seat: TypeAlias = ChannelHandlerContext[Any, Any]
 
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_GUARDS: Final[bool] = sys.flags.dev_mode  # whether seats look who uses them
 
 
 class ChannelPipeline:
@@ -42,13 +44,14 @@ class ChannelPipeline:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self._head: Seat = ChannelHandlerContext(self, "head", HEAD)
-        self._tail: Seat = ChannelHandlerContext(self, "tail", TAIL)
+        self._head: Seat = _seat(self, "head", HEAD)
+        self._tail: Seat = _seat(self, "tail", TAIL)
         self._head.is_head = True
         self._head.mask = EVERY_OUTBOUND
         self._tail.mask = EVERY_INBOUND
         self._head.next = self._tail
         self._tail.prev = self._head
+        self._is_emptying = False  # the channel is closed, and its stages are leaving
         self._relink()
 
     # -- looking ------------------------------------------------------------------------------------
@@ -159,6 +162,7 @@ class ChannelPipeline:
                 seat.when_idle(self.remove_all)  # those behind it have yet to hear what it passes on
                 return
             seat = seat.next
+        self._is_emptying = True  # or who seats a stage when it leaves would never let this end
         seat = self._tail.prev
         while seat is not self._head:
             self._unseat(seat, seat.prev, seat.next)
@@ -304,7 +308,7 @@ class ChannelPipeline:
         Args:
             leaving: the seat they replace, whose name is free again.
         """
-        if self._head.next is NOWHERE:
+        if self._is_emptying:
             raise PipelineError(f"{self.channel} is closed, and its pipeline takes no stages any more")
         taken = {seat.name for seat in self._seats() if seat is not leaving}
         seats: list[Seat] = []
@@ -331,7 +335,7 @@ class ChannelPipeline:
             taken.add(name)
             handlers.add(id(handler))
             if executor is None:
-                seats.append(ChannelHandlerContext(self, name, handler))
+                seats.append(_seat(self, name, handler))
             else:
                 seats.append(PooledContext(self, name, handler, executor))
         return seats
@@ -440,10 +444,20 @@ class ChannelPipeline:
             seat = seat.next
 
 
+def _seat(pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> Seat:
+    if _GUARDS:
+        from .guarded import GuardedContext  # nobody else pays for it
+
+        return GuardedContext(pipeline, name, handler)
+    return ChannelHandlerContext(pipeline, name, handler)
+
+
 def _settle(promise: ChannelFuture[Any], change: Callable[..., Any], args: tuple[Any, ...]) -> None:
     try:
         result = change(*args)
-    except Exception as exc:  # noqa: BLE001 - whoever asked for the change gets it
-        promise.set_exception(exc)
+    except BaseException as exc:
+        promise.set_exception(exc)  # whoever asked for the change waits for it, whatever it is
+        if isinstance(exc, KeyboardInterrupt):
+            raise
     else:
         promise.set_result(result)

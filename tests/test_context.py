@@ -12,6 +12,7 @@ from pipeline_net import (
     ChannelDuplexHandler,
     ChannelFuture,
     ChannelHandlerContext,
+    ChannelPipeline,
     PipelineError,
     TransparentHandler,
 )
@@ -56,7 +57,7 @@ def tracer(name: str, log: Log, *events: str, keeps: bool = False) -> Tracer:
     return cls()
 
 
-def send(ctx: ChannelHandlerContext[Any, Any], event: str, *args: Any) -> None:
+def send(ctx: ChannelHandlerContext[Any, Any] | ChannelPipeline, event: str, *args: Any) -> None:
     """Fire or ask for ``event`` from ``ctx``."""
     getattr(ctx, event if event in OUTBOUND else f"fire_{event}")(*args)
 
@@ -287,6 +288,43 @@ def test_flushing_goes_on_after_a_write_that_failed() -> None:
     channel.pipeline.write_and_flush(b"x", promise)
     assert log == ["c.write", "c.flush", "c.exception_caught"]
     assert isinstance(promise.exception(), ValueError)
+
+
+class Circle(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Every operation of the pipeline comes back here, and begins anew; ``rounds`` counts."""
+
+    rounds = 0
+
+    def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
+        ctx.pipeline.fire_user_event_triggered(event)
+
+    def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+        if isinstance(exc, RecursionError):
+            ctx.fire_exception_caught(exc)
+        else:
+            ctx.pipeline.fire_exception_caught(exc)
+
+    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: Any) -> None:
+        ctx.pipeline.write(msg)
+
+    def flush(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.pipeline.flush()
+
+    def close(self, ctx: ChannelHandlerContext[Any, Any], promise: Any) -> None:
+        self.rounds += 1
+        if self.rounds > 100_000:
+            raise KeyboardInterrupt("this would never end")
+        ctx.pipeline.close()
+
+
+@pytest.mark.parametrize("event", ["user_event_triggered", "exception_caught", "write", "flush", "close"])
+def test_a_stage_that_goes_in_circles_costs_its_channel_and_not_the_loop(event: str) -> None:
+    channel = EmbeddedChannel(("circle", Circle()))
+    channel.loop.execute(send, channel.pipeline, event, *_ARGUMENTS.get(event, ()))
+    with pytest.raises(RecursionError):
+        channel.run_pending()
+    assert not channel.is_open
+    assert isinstance(channel.close_reason, RecursionError)
 
 
 @pytest.mark.parametrize("raised", [ValueError("twice"), SystemExit(1), GeneratorExit()], ids=lambda exc: repr(exc))

@@ -211,6 +211,14 @@ def test_links_inside_the_tree_lead_somewhere(page: str) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial/ten-lines.md"])
+def test_a_server_in_ten_lines_has_ten(page: str) -> None:
+    program = (_ROOT / page).read_text(encoding="utf-8").partition("<!-- test: program shout.py -->\n```python\n")[2]
+    lines = [line for line in program.partition("```")[0].splitlines() if line]
+    assert len([line for line in lines if not line.startswith("from ")]) == 10
+    assert len(lines) == 12
+
+
 def test_every_page_of_the_manual_has_a_snippet_or_is_an_overview() -> None:
     without = [
         name

@@ -117,6 +117,20 @@ def test_a_closed_channel_has_a_pipeline_without_stages() -> None:
     pipeline.remove_all()  # again, which changes nothing
 
 
+def test_a_stage_that_leaves_a_closed_channel_cannot_seat_another() -> None:
+    class Heir(ChannelInboundHandler[bytes]):
+        def handler_removed(self, ctx: ChannelHandlerContext) -> None:
+            left.append(len(left))
+            if len(left) < 1000:
+                ctx.pipeline.add_last(Heir())
+
+    left: list[int] = []
+    channel = EmbeddedChannel(Heir())
+    with pytest.raises(PipelineError, match="takes no stages any more"):
+        channel.finish()
+    assert left == [0]
+
+
 def test_a_pipeline_that_is_no_more_takes_no_stages() -> None:
     _, _, pipeline = closed_channel()
     with pytest.raises(PipelineError, match="is closed, and its pipeline takes no stages any more"):

@@ -260,8 +260,9 @@ def test_on_opened_that_fails_closes_with_that_reason(
     assert isinstance(handler.closed.get(timeout=_WAIT)[1], LookupError)
 
 
+@pytest.mark.parametrize("error", [LookupError, SystemExit])
 def test_a_pre_write_that_fails_for_somebody_who_waits_tells_that_one_too(
-    serving: Any, dial: Dial, caplog: pytest.LogCaptureFixture
+    serving: Any, dial: Dial, caplog: pytest.LogCaptureFixture, error: type[BaseException]
 ) -> None:
     told: SimpleQueue[BaseException | None] = SimpleQueue()
 
@@ -270,14 +271,14 @@ def test_a_pre_write_that_fails_for_somebody_who_waits_tells_that_one_too(
             conn.async_write(conn.read(), lambda _, exc: told.put(exc))
 
         def pre_write(self, conn: Conn, data: Any) -> Any:
-            raise LookupError("no ink")
+            raise error("no ink")
 
     handler = Broken()
     client = dial(serving(handler).addresses[0])
     client.sendall(b"x")
     assert received(client) == b""
-    assert isinstance(told.get(timeout=_WAIT), LookupError)
-    assert isinstance(handler.closed.get(timeout=_WAIT)[1], LookupError)
+    assert isinstance(told.get(timeout=_WAIT), error)
+    assert isinstance(handler.closed.get(timeout=_WAIT)[1], error)
 
 
 # -- pre_write --------------------------------------------------------------------------------------

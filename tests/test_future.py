@@ -420,6 +420,19 @@ def test_a_cancelled_future_cancels_whoever_awaits_it(future: ChannelFuture[int]
     asyncio.run(main())
 
 
+def test_a_coroutine_hears_of_a_failure_that_none_may_raise(future: ChannelFuture[int]) -> None:
+    error = StopIteration(7)
+    future.set_exception(error)
+
+    async def main() -> None:
+        async with asyncio.timeout(10):
+            await future
+
+    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+        asyncio.run(main())
+    assert caught.value.__cause__ is error
+
+
 def test_completing_for_an_asyncio_loop_that_is_gone_is_logged(
     future: ChannelFuture[int], caplog: pytest.LogCaptureFixture
 ) -> None:

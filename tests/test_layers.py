@@ -36,7 +36,8 @@ _TABLE = {
     "context": "handler errors",
     "pooled": "context handler errors",
     "ends": "context handler",
-    "pipeline": "context ends handler errors loop pooled",
+    "guarded": "channel_life context errors",
+    "pipeline": "context ends guarded handler errors loop pooled",
     "channel_life": "",
     "channel_output": "channel_life pipeline errors options loop file_region",
     "channel": "channel_life channel_output pipeline context future errors options loop",
@@ -97,7 +98,7 @@ _RESTRICTED = {
     "ssl": "handlers.tls handlers.tls_output handlers.tls_context handlers.tls_verification",
     # access_log_file has a thread that may wait for a disk; testing.embedded_loop asks only which thread it is on; the
     # handlers and event_broadcast have what channels of several loops share
-    "threading": "transport bootstrap server future gateways testing.embedded_loop handlers.connection_limit"
+    "threading": "guarded transport bootstrap server future gateways testing.embedded_loop handlers.connection_limit"
     " handlers.traffic_shaping handlers.pcap codecs.http.site.access_log_file codecs.http.site.event_broadcast",
     "_thread": "transport bootstrap server future",
 }

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from pipeline_net import (
     ByteToMessageDecoder,
+    Channel,
     ChannelClosedError,
     ChannelDuplexHandler,
     ChannelFuture,
     ChannelHandlerContext,
     ChannelInboundHandler,
     ChannelOptions,
+    ChannelOutboundHandler,
     ReceiveBuffer,
 )
 from pipeline_net.handler import INBOUND, OUTBOUND
@@ -99,6 +102,30 @@ def test_chained_writes_from_done_callbacks_do_not_recurse_however_many() -> Non
 
 
 # -- reading ----------------------------------------------------------------------------------------
+
+
+def write_elsewhere(channel: Channel, msg: bytes) -> None:
+    thread = threading.Thread(target=channel.write, args=(msg,))
+    thread.start()
+    thread.join()
+
+
+def test_who_writes_without_end_from_another_thread_keeps_nobody_waiting() -> None:
+    class AsksForMore(ChannelOutboundHandler[bytes, bytes]):
+        def write(self, ctx: ChannelHandlerContext, msg: bytes, promise: Any) -> None:
+            written.append(msg)
+            if len(written) < 100:
+                write_elsewhere(ctx.channel, b"more")
+            ctx.write(msg, promise)
+
+    written: list[bytes] = []
+    at: list[int] = []
+    channel = EmbeddedChannel(AsksForMore())
+    write_elsewhere(channel, b"first")
+    channel.loop.execute(lambda: at.append(len(written)))
+    channel.run_pending()
+    assert len(written) == 100
+    assert at == [1]
 
 
 def test_one_read_lets_one_batch_through() -> None:

@@ -270,7 +270,7 @@ def in_another_thread(channel: EmbeddedChannel, work: Callable[[], object]) -> l
     def run() -> None:
         try:
             work()
-        except PipelineError as exc:
+        except (PipelineError, SystemExit) as exc:
             raised.append(exc)
 
     thread = threading.Thread(target=run)
@@ -312,6 +312,17 @@ def test_a_wrong_change_from_another_thread_is_refused_there() -> None:
     [error] = in_another_thread(channel, lambda: channel.pipeline.remove("b"))
     assert isinstance(error, PipelineError)
     assert "there is no stage 'b' in" in str(error)
+    assert channel.is_open
+
+
+def test_who_waits_for_a_change_is_told_of_it_whatever_was_raised() -> None:
+    class Shy(Plain):
+        def __repr__(self) -> str:
+            raise SystemExit(3)
+
+    channel = EmbeddedChannel()
+    [error] = in_another_thread(channel, lambda: channel.pipeline.remove(Shy()))
+    assert isinstance(error, SystemExit)
     assert channel.is_open
 
 

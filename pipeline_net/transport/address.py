@@ -247,13 +247,13 @@ def _check_host(address: object, host: str, family: int) -> str:
         return host
     if not all(character.isalnum() or character in "-._" for character in host):
         raise _bad(address, f"{host!r} is neither a host name nor an IP address")
-    last = host.removesuffix(".").rpartition(".")[2]
-    if last.isascii() and last.isdigit():  # the resolver would take 127.1, and 0177.0.0.1 for something else
-        raise _bad(address, f"an IPv4 address is four numbers from 0 to 255, and {host!r} is not")
     try:
-        host.encode("idna")  # as the socket module will, whose UnicodeError nobody expects
+        written = host.encode("idna").decode()  # as the socket module will, whose UnicodeError nobody expects
     except UnicodeError as exc:
         raise _bad(address, f"{host!r} is not a host name ({exc})") from exc
+    last = written.removesuffix(".").rpartition(".")[2]
+    if last.isdigit():  # the resolver would take 127.1, and 0177.0.0.1 for something else
+        raise _bad(address, f"an IPv4 address is four numbers from 0 to 255, and {host!r} is not")
     return host.lower()
 
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
 import time
 from collections import deque
@@ -36,6 +35,7 @@ from ..errors import ChannelClosedError, ForeignThreadError, PipelineError
 from ..future import ChannelFuture
 from ..loop import Listener, Loop, Watched
 from .blocking_jobs import BlockingJobs
+from .forks import FORKS
 from .poller import READ, Poller, make_poller
 from .timers import TimerHandle, TimerQueue
 from .wakeup import Wakeup
@@ -54,21 +54,6 @@ _STOP_PATIENCE: Final = 10.0  # seconds that stop() waits for the thread, which 
 
 _numbers: Final = count(1)
 _monotonic: Final = time.monotonic  # looked up once: each turn asks
-
-
-class _Forks:
-    """Counts the forks this process came through: a loop of the parent is of no use to the child."""
-
-    def __init__(self) -> None:
-        self.generation: i64 = 0
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.forked)
-
-    def forked(self) -> None:
-        self.generation += 1
-
-
-_forks: Final = _Forks()
 
 
 def _settle_allocator() -> None:
@@ -112,7 +97,7 @@ class EventLoop(Loop):
         self._start_lock = threading.Lock()
         self._stopping = False
         self._stopped = False
-        self._generation: i64 = _forks.generation
+        self._generation: i64 = FORKS.generation
         self._handed_out: i64 = 0
 
     def make_wakeup(self) -> Wakeup:
@@ -128,7 +113,7 @@ class EventLoop(Loop):
     @property
     def in_loop(self) -> bool:
         """Whether the caller is on this loop's thread; nobody is in a forked child, whatever its threads are called."""
-        return get_ident() == self._thread_id and self._generation == _forks.generation
+        return get_ident() == self._thread_id and self._generation == FORKS.generation
 
     @property
     def has_thread(self) -> bool:
@@ -155,15 +140,26 @@ class EventLoop(Loop):
             ChannelClosedError: the loop has been stopped.
             PipelineError: the loop belongs to the process that this one was forked from.
         """
-        if self._stopping or self._generation != _forks.generation:
+        if self._stopping or self._generation != FORKS.generation:
             self._refuse_unless_inside()
-        self._tasks.append((fn, args))
+        task: Any = (fn, args)  # one object also where it is compiled, which _take_back() finds again
+        self._tasks.append(task)
         if not self._busy:
+            if self._stopped:
+                self._take_back(task)  # it has stopped since we looked
             self._wakeup.wake()
+
+    def _take_back(self, task: Any) -> None:
+        tasks: Any = self._tasks
+        with self._start_lock:
+            for place in range(len(tasks)):
+                if self._stopped and tasks[place] is task:
+                    del tasks[place]
+                    self._refuse()
 
     def execute_until_stopped(self, fn: Callable[..., object], *args: Any) -> None:
         with self._start_lock:  # or it could be added when the last task has been run
-            if self._stopped or self._generation != _forks.generation:
+            if self._stopped or self._generation != FORKS.generation:
                 self._refuse()
             self._tasks.append((fn, args))
         if not self._busy:
@@ -182,7 +178,7 @@ class EventLoop(Loop):
     def _set_timer(
         self, delay: float, fn: Callable[..., object], args: tuple[Any, ...], interval: float
     ) -> TimerHandle:
-        deadline = _monotonic() + delay
+        deadline = _monotonic() + (0.0 if delay < 0 else delay)  # what is late from the start waits its turn, too
         if self.in_loop and not self._stopped:
             if not self._busy:
                 self._wakeup.wake()  # driven from outside: the driver must learn of the new deadline
@@ -198,7 +194,7 @@ class EventLoop(Loop):
             PoolFullError: too many such calls are waiting already.
             ChannelClosedError, PipelineError: like ``execute``.
         """
-        if self._stopping or self._generation != _forks.generation:
+        if self._stopping or self._generation != FORKS.generation:
             self._refuse_unless_inside()
         try:
             return self._jobs.start(fn, args)
@@ -216,7 +212,7 @@ class EventLoop(Loop):
             ChannelClosedError: it has been stopped.
         """
         with self._start_lock:
-            if self._stopped or self._generation != _forks.generation:
+            if self._stopped or self._generation != FORKS.generation:
                 self._refuse()
             if self._runner is None:
                 self._runner = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -227,7 +223,7 @@ class EventLoop(Loop):
 
         The outcome of blocking work that is under way is passed on if it comes within 2 seconds.
         """
-        if self._generation != _forks.generation:
+        if self._generation != FORKS.generation:
             return  # the parent's loop lives on in the parent
         self._stopping = True
         thread = self._runner
@@ -247,14 +243,14 @@ class EventLoop(Loop):
         _loop_threads.add(self._thread_id)
         _settle_allocator()
         try:
-            while not self._stopping:
+            while not self._stopping and self._generation == FORKS.generation:  # a task may have forked
                 self._turn(None)
         finally:
             _loop_threads.discard(self._thread_id)
             self._shut_down()
 
     def _shut_down(self) -> None:
-        if self._stopped:
+        if self._stopped or self._generation != FORKS.generation:
             return
         give_up_at = time.monotonic() + _JOBS_PATIENCE
         for _ in range(_LAST_ROUNDS):
@@ -264,24 +260,25 @@ class EventLoop(Loop):
             if not self._tasks:
                 self._jobs.wait(max(give_up_at - time.monotonic(), 0.0))
             with self._start_lock:  # see execute_until_stopped()
+                self._stopped = True
+                self._busy = False  # so that execute() looks whether it came too late; the tasks are counted after
                 self._stopped = not self._tasks
             if self._stopped:
                 break
             self._run_tasks()
         self._stopped = True
         self._thread_id = 0  # the number may be given to another thread
-        self._busy = True
         self._poller.close()
         self._wakeup.close()
         self._jobs.release()
 
     def _refuse_unless_inside(self) -> None:
         """While stopping, only what is being wound up may ask for more; others could keep the loop alive for ever."""
-        if self._stopped or self._generation != _forks.generation or not self.in_loop:
+        if self._stopped or self._generation != FORKS.generation or not self.in_loop:
             self._refuse()
 
     def _refuse(self) -> None:
-        if self._generation != _forks.generation:
+        if self._generation != FORKS.generation:
             raise PipelineError(f"{self.name} was made before this process was forked: make loops after the fork")
         raise ChannelClosedError(f"{self.name} has been stopped")
 
@@ -299,10 +296,12 @@ class EventLoop(Loop):
 
     def run_once(self, timeout: float | None = None) -> None:
         """Do one turn, waiting at most ``timeout`` seconds for something to do (``None``: until there is something)."""
-        if self._stopped or self._generation != _forks.generation:
+        if self._stopped or self._generation != FORKS.generation:
             self._refuse()
         if self._runner is not None:
             raise PipelineError(f"{self.name} runs in a thread of its own already")
+        if self._busy:
+            raise PipelineError(f"{self.name} is in the middle of a turn, in which handlers are not called again")
         self._thread_id = get_ident()
         is_nested = self._thread_id in _loop_threads  # driven by a handler of another loop
         _loop_threads.add(self._thread_id)

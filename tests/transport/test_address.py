@@ -116,6 +116,7 @@ BAD = [
     ("tcp://2130706433:80", "four numbers from 0 to 255"),
     ("tcp://127.0.0.01:80", "four numbers from 0 to 255"),
     ("tcp://1.2.3.4.:80", "four numbers from 0 to 255"),
+    ("tcp://127.0.0.\uff11:80", "four numbers from 0 to 255"),  # fullwidth, which IDNA turns into 127.0.0.1
     # IPv6
     ("tcp://::1:80", "needs brackets"),
     ("tcp://:::80", "needs brackets"),

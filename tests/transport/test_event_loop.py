@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -224,6 +226,22 @@ def test_an_interval_too_short_for_the_clock_lets_each_turn_end() -> None:
         loop.stop()
 
 
+def test_a_timer_that_is_late_from_the_start_and_sets_itself_again_lets_each_turn_end() -> None:
+    loop = EventLoop()
+    runs: list[int] = []
+
+    def again() -> None:
+        runs.append(1)
+        if len(runs) < 1000:
+            loop.schedule(-1.0, again)
+
+    loop.schedule(-1.0, again)
+    loop.run_once(0)
+    loop.run_once(0)
+    loop.stop()
+    assert 0 < len(runs) <= 4
+
+
 def test_a_delay_that_is_no_number_is_refused_on_every_thread(loop: EventLoop, run: OnLoop) -> None:
     with pytest.raises(ValueError, match="nan"):
         loop.schedule(float("nan"), print)
@@ -322,6 +340,24 @@ def test_a_stopped_loop_takes_no_more_work(loop: EventLoop) -> None:
     assert not loop.in_loop
 
 
+class HeldUp(deque[Any]):
+    """The tasks of a loop, to which somebody adds one a moment too late."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def append(self, task: Any, /) -> None:
+        self._meanwhile()
+        super().append(task)
+
+
+def test_a_task_that_is_added_in_the_moment_in_which_the_loop_stops_is_refused(loop: EventLoop) -> None:
+    loop._tasks = HeldUp(loop.stop)
+    with pytest.raises(ChannelClosedError, match=loop.name):
+        loop.execute(str)
+
+
 def test_tasks_that_were_accepted_run_before_the_loop_ends(loop: EventLoop) -> None:
     ran: list[int] = []
     gate = threading.Event()
@@ -356,6 +392,22 @@ def test_a_forked_child_is_refused_and_the_parents_loop_lives_on(loop: EventLoop
     with os.fdopen(reader, "rb") as report:
         assert report.read() == b"refused\n" * len(_USES) + b"stopped\n"
     os.waitpid(child, 0)
+    assert run(lambda: "alive") == "alive"
+
+
+def test_a_child_that_comes_back_into_the_loop_ends_there(loop: EventLoop, run: OnLoop) -> None:
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    child = run(os.fork)
+    patience = time.monotonic() + _PATIENCE
+    ended = 0
+    while not ended and time.monotonic() < patience:
+        ended, _ = os.waitpid(child, os.WNOHANG)
+        time.sleep(0.01)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended == child
     assert run(lambda: "alive") == "alive"
 
 

@@ -151,6 +151,24 @@ def test_a_child_of_whoever_drives_a_loop_cannot_touch_the_parents_channels() ->
     loop.stop()
 
 
+def test_a_turn_is_not_begun_inside_another() -> None:
+    loop = EventLoop()
+    refused: list[str] = []
+
+    def nested() -> None:
+        with pytest.raises(PipelineError, match="in the middle of a turn") as caught:
+            loop.run_once(0)
+        refused.append(str(caught.value))
+
+    loop.execute(nested)
+    loop.execute(nested)
+    loop.schedule(0, nested)
+    loop.run_once(0)
+    loop.run_once(0)
+    loop.stop()
+    assert len(refused) == 3
+
+
 def test_run_once_waits_no_longer_than_it_is_told() -> None:
     loop = EventLoop()
     try:

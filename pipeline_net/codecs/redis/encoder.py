@@ -23,6 +23,8 @@ _ARRAY_HEADS: Final = [b"*%d\r\n" % count for count in range(_FEW)]
 _LARGE: Final = (
     32 * 1024
 )  # bytes; a value of this size is handed on by itself, because copying it costs more than one more piece
+_MANY: Final = 4096  # pieces; fewer, each below _LARGE, are so small that nobody counts their bytes
+_MAX_LENGTH: Final = 512 << 20  # bytes; as many as the real server lets one value have
 _MIN_INTEGER: Final = -(2**63)
 _MAX_INTEGER: Final = 2**63 - 1
 _MAX_DEPTH: Final = 256  # levels that a limit may allow; each is a call on the stack
@@ -42,15 +44,22 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
         protocol: the version, 2 or 3.  It may be set while the connection lives, as ``HELLO`` does, and holds for the
             replies that follow.
         max_depth: how deep aggregates may be nested, up to 256; a list that holds itself is found out that way.
+        max_length: bytes of one reply that are put together; large values are passed on as they are, and do not count.
+            A short command may name one value a million times.
 
     Raises:
-        EncodeError: a type that RESP cannot carry, aggregates nested too deep, a push inside something else.
+        EncodeError: a type that RESP cannot carry, aggregates nested too deep, a reply over ``max_length``, a push
+            inside something else.
     """
 
-    def __init__(self, *, protocol: int = 2, max_depth: int = 32) -> None:
+    def __init__(self, *, protocol: int = 2, max_depth: int = 32, max_length: int = _MAX_LENGTH) -> None:
         if not 1 <= max_depth <= _MAX_DEPTH:
             raise ValueError(f"max_depth must be from 1 to {_MAX_DEPTH}, but is {max_depth!r}")
+        if max_length < 1:
+            raise ValueError(f"max_length must be at least 1 byte, not {max_length!r}")
         self._max_depth: i64 = max_depth
+        self._max_length: i64 = max_length
+        self._length: i64 = 0  # bytes that have been joined for this reply, as far as they were counted
         self._is_3 = False
         self.protocol = protocol
 
@@ -81,16 +90,27 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
             return self._integer(msg)
         pieces: list[bytes] = []
         small: list[bytes] = []
+        self._length = 0
         self._put(msg, pieces, small, 0)
         if not pieces:
-            return small[0] if len(small) == 1 else b"".join(small)
-        pieces.append(b"".join(small))
+            return small[0] if len(small) == 1 else self._join(small, False)
+        pieces.append(self._join(small, True))
         return pieces
+
+    def _join(self, small: list[bytes], counts: bool) -> bytes:
+        if counts or len(small) > _MANY:
+            size: i64 = self._length
+            for piece in small:
+                size += len(piece)
+            self._length = size
+            if size > self._max_length:
+                raise EncodeError(f"a reply has more than {self._max_length} bytes, which is max_length")
+        return b"".join(small)
 
     def _put(self, msg: Any, pieces: list[bytes], small: list[bytes], depth: i64) -> None:
         """Append a message to what is small; large values, and what was small before them, go to the pieces."""
         if isinstance(msg, bytes):
-            _put_bytes(msg, pieces, small)
+            self._put_bytes(msg, pieces, small)
         elif isinstance(msg, SimpleString):
             small.append(msg.wire)
         elif msg is None:
@@ -100,7 +120,7 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
         elif isinstance(msg, int):
             small.append(self._integer(msg))
         elif isinstance(msg, str):
-            _put_bytes(utf8_of(msg), pieces, small)
+            self._put_bytes(utf8_of(msg), pieces, small)
         elif isinstance(msg, (list, tuple)):
             self._put_sequence(msg, pieces, small, depth + 1)
         elif isinstance(msg, dict):
@@ -113,7 +133,7 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
             if self._is_3 and not msg.is_one_line:
                 text = msg.line
                 small.append(b"!%d\r\n" % len(text))
-                _put_data(text, pieces, small)
+                self._put_data(text, pieces, small)
             else:
                 small.append(msg.wire)
         elif isinstance(msg, Null):
@@ -121,9 +141,9 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
         elif isinstance(msg, Verbatim):
             if self._is_3:
                 small.append(b"=%d\r\n%b:" % (len(msg.data) + 4, msg.format))
-                _put_data(msg.data, pieces, small)
+                self._put_data(msg.data, pieces, small)
             else:
-                _put_bytes(msg.data, pieces, small)
+                self._put_bytes(msg.data, pieces, small)
         elif isinstance(msg, Attributed):
             self._put_attributed(msg, pieces, small, depth)
         else:
@@ -218,23 +238,21 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
         digits = b"%.17g" % number  # as the real server prints them
         return b",%b\r\n" % digits if self._is_3 else b"$%d\r\n%b\r\n" % (len(digits), digits)
 
+    def _put_bytes(self, value: bytes, pieces: list[bytes], small: list[bytes]) -> None:
+        small.append(bulk_head(len(value)))
+        self._put_data(value, pieces, small)
+
+    def _put_data(self, value: bytes, pieces: list[bytes], small: list[bytes]) -> None:
+        if len(value) < _LARGE:
+            small.append(value)
+        else:
+            pieces.append(self._join(small, True))
+            pieces.append(value)
+            small.clear()
+        small.append(_CRLF)
+
     def _too_deep(self) -> EncodeError:
         return EncodeError(f"aggregates are nested deeper than {self._max_depth}")
-
-
-def _put_bytes(value: bytes, pieces: list[bytes], small: list[bytes]) -> None:
-    small.append(bulk_head(len(value)))
-    _put_data(value, pieces, small)
-
-
-def _put_data(value: bytes, pieces: list[bytes], small: list[bytes]) -> None:
-    if len(value) < _LARGE:
-        small.append(value)
-    else:
-        pieces.append(b"".join(small))
-        pieces.append(value)
-        small.clear()
-    small.append(_CRLF)
 
 
 def utf8_of(text: str) -> bytes:

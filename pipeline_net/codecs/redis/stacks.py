@@ -43,6 +43,7 @@ def server_stack(
     max_inline_length: int = 64 * 1024,
     max_command_length: int = 128 * 1024 * 1024,
     max_depth: int = 32,
+    max_reply_length: int = 512 * 1024 * 1024,
     protocol: int = 2,
 ) -> Stack[bytes, Command, Reply, bytes]:
     """Everything below the commands: ``server_stack() >> Commands(store)`` is a server's pipeline.
@@ -59,7 +60,8 @@ def server_stack(
         max_command_length=max_command_length,
     )
     # The handler that refuses sits below the encoder: what it writes is bytes already.
-    return wire() >> decoder >> RefusalHandler() >> RedisReplyEncoder(protocol=protocol, max_depth=max_depth)
+    encoder = RedisReplyEncoder(protocol=protocol, max_depth=max_depth, max_length=max_reply_length)
+    return wire() >> decoder >> RefusalHandler() >> encoder
 
 
 def client_stack(

@@ -151,6 +151,29 @@ def test_an_impossible_depth_is_refused_at_once(max_depth: int) -> None:
         redis.RedisReplyEncoder(max_depth=max_depth)
 
 
+def test_an_impossible_length_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="max_length"):
+        redis.RedisReplyEncoder(max_length=0)
+
+
+_VALUE = b"v" * 1000
+_LARGE = b"V" * 40_000
+
+
+@pytest.mark.parametrize("reply", [[_VALUE] * 2000, [_VALUE, _LARGE] * 1100, {_VALUE: [_VALUE] * 2000}])
+def test_one_value_that_is_named_again_and_again_is_not_copied_beyond_the_limit(reply: Any) -> None:
+    channel = EmbeddedChannel(redis.RedisReplyEncoder(max_length=1_000_000))
+    failed = channel.write(reply)
+    channel.run_pending()
+    assert isinstance(failed.exception(), EncodeError)
+    assert "max_length" in str(failed.exception())
+    for short in ([_VALUE] * 900, [_VALUE, _LARGE] * 900):
+        assert channel.write_outbound(short)
+        assert b"".join(channel.outbound) == _wire(short)
+        channel.outbound.clear()
+    channel.finish()
+
+
 def test_a_reply_that_cannot_be_encoded_writes_nothing() -> None:
     channel = EmbeddedChannel(redis.RedisReplyEncoder())
     failed = channel.write([b"begun", 1.5j])
