@@ -195,6 +195,9 @@ _OWNED_LIST: Final = re.compile(
 )
 
 
+# From CPython 3.12 on, the flag by which instances of generic classes get a ``__dict__``; and no list of weak references.
+_MANAGED_DICT: Final = re.compile(r"^( *\.tp_flags = .*\bPy_TPFLAGS_MANAGED_DICT\b)", re.MULTILINE)
+
 # Where mypyc puts the ``__dict__`` of contexts on CPython 3.11.
 _DICT: Final = re.compile(r"^ *\.tp_dictoffset = sizeof\(\w+(?:Context|_Nowhere)Object\),\n", re.MULTILINE)
 
@@ -203,7 +206,8 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
     """Let weak references know when a compiled object dies; whether the place for that was found.
 
     mypyc gives instances of generic classes a list of weak references, and frees them without clearing it (mypyc issue
-    1102): a callback is never called, and the reference may lead to what was freed.
+    1102): a callback is never called, and the reference may lead to what was freed.  From CPython 3.12 on it gives them
+    no list, so that nobody could refer to a handler or a future; there they get the list that CPython manages.
     """
     mended = 0
     for path in _sources(extensions):
@@ -216,6 +220,7 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
             text,
         )
         if count:
+            text = _MANAGED_DICT.sub(r"\1 | Py_TPFLAGS_MANAGED_WEAKREF", text)
             path.write_text(_OWNED_LIST.sub("", text))
             mended += count
     return mended > 0
