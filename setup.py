@@ -195,7 +195,7 @@ _OWNED_LIST: Final = re.compile(
 )
 
 
-# From CPython 3.12 on, the flag by which instances of generic classes get a ``__dict__``; and no list of weak references.
+# From CPython 3.12 on, the flag that gives instances of generic classes a ``__dict__``, but no list of weak references.
 _MANAGED_DICT: Final = re.compile(r"^( *\.tp_flags = .*\bPy_TPFLAGS_MANAGED_DICT\b)", re.MULTILINE)
 
 # Where mypyc puts the ``__dict__`` of contexts on CPython 3.11.
