@@ -40,7 +40,8 @@ def _tunnel(to: int, answer: bytes = b"HTTP/1.1 200 Go on\r\n\r\n") -> Callable[
             with contextlib.suppress(OSError):
                 while data := peer.sock.recv(65536):
                     server.sendall(data)
-            server.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # it may have gone by itself
+                server.shutdown(socket.SHUT_RDWR)
             thread.join()
 
     heads: list[str] = []
