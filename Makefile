@@ -11,7 +11,7 @@ CHOSEN = $(if $(ROW),--row '$(ROW)') $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(S
 SAFE := PYTHONSAFEPATH=1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types test-pure test-compiled explore bench bench-scale bench-guard bench-pages soak docs env compiled-env clean
+.PHONY: help run test lint types test-pure test-compiled test-python explore bench bench-scale bench-guard bench-pages soak docs env compiled-env clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-22s%s\n", $$1, $$2 }'
@@ -35,6 +35,10 @@ test-pure: env
 test-compiled: compiled-env  ## every test again, in the compiled build
 	@tools/system-packages
 	$(SAFE) PIPELINE_NET_EXPECT=compiled .venv-compiled/bin/pytest $(PYTEST_ARGS)
+
+test-python:  ## every test, pure and compiled, with another interpreter: PYTHON=python3.13
+	@tools/system-packages
+	PYTHON='$(PYTHON)' tools/test-python $(PYTEST_ARGS)
 
 explore: env  ## the tests that draw their examples, with thousands of others in every run (takes long)
 	$(SAFE) .venv/bin/pytest -m hypothesis --hypothesis-profile=explore --timeout=3600 $(PYTEST_ARGS)
@@ -70,6 +74,6 @@ compiled-env:  ## .venv-compiled: the compiled package, and what the tests need
 	@tools/environment compiled --tested
 
 clean:  ## remove everything that these targets have made
-	rm -rf .venv .venv-compiled .venv-docs build dist *.egg-info docs/_build
+	rm -rf .venv .venv-* build dist *.egg-info docs/_build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -196,15 +196,26 @@ _OWNED_LIST: Final = re.compile(
 )
 
 
-# Where mypyc puts the ``__dict__`` of contexts on CPython 3.11.
+# From CPython 3.12 on, the flag that gives instances of generic classes a ``__dict__``, but no list of weak references.
+_MANAGED_DICT: Final = re.compile(r"^( *\.tp_flags = .*\bPy_TPFLAGS_MANAGED_DICT\b)", re.MULTILINE)
+
+# Where mypyc puts the ``__dict__`` of contexts on CPython 3.11; from 3.12 on, the same flag, and what looks after it.
 _DICT: Final = re.compile(r"^ *\.tp_dictoffset = sizeof\(\w+(?:Context|_Nowhere)Object\),\n", re.MULTILINE)
+_DICT_FLAG: Final = re.compile(r"(\w(?:Context|_Nowhere)_template_ = \{\n[^{}]*?) \| Py_TPFLAGS_MANAGED_DICT\b")
+_DICT_CARE: Final = re.compile(
+    r"^(( *)(?:static int32_t )?\w+(?:Context|_Nowhere)_(?:traverse|clear|clear_on_completion)\(.*\)\n"
+    r"\2\{\n(?:(?!\2\}\n).*\n)*?)"  # no further than the end of the function
+    r" *(?:rv = PyObject_VisitManagedDict\(.*\n *if \(rv != 0\) return rv|PyObject_ClearManagedDict\(.*);\n",
+    re.MULTILINE,
+)
 
 
 def mend_weak_references(extensions: list[Extension]) -> bool:
     """Let weak references know when a compiled object dies; whether the place for that was found.
 
     mypyc gives instances of generic classes a list of weak references, and frees them without clearing it (mypyc issue
-    1102): a callback is never called, and the reference may lead to what was freed.
+    1102): a callback is never called, and the reference may lead to what was freed.  From CPython 3.12 on it gives them
+    no list, so that nobody could refer to a handler or a future; there they get the list that CPython manages.
     """
     mended = 0
     for path in _sources(extensions):
@@ -217,6 +228,7 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
             text,
         )
         if count:
+            text = _MANAGED_DICT.sub(r"\1 | Py_TPFLAGS_MANAGED_WEAKREF", text)
             path.write_text(_OWNED_LIST.sub("", text))
             mended += count
     return mended > 0
@@ -225,13 +237,13 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
 def leave_out_dicts(extensions: list[Extension]) -> None:
     """Spare contexts the ``__dict__`` that mypyc gives instances of generic classes, and of no others.
 
-    CPython 3.11 does not learn where the methods of such an instance are, so that it would look up ``write`` whenever a
-    handler says ``ctx.write``.  Later versions learn it, and get no such line.  (Handlers keep theirs: without, Python
+    CPython 3.11 and 3.12 do not learn where the methods of such an instance are, so that they would look up ``write``
+    whenever a handler says ``ctx.write``; 3.13 learns it, and is quicker without.  (Handlers keep theirs: without, 3.11
     would not let one class derive from an inbound and an outbound handler.)
     """
     for path in _sources(extensions):
         text = path.read_text()
-        without = _DICT.sub("", text)
+        without = _DICT_CARE.sub(r"\1", _DICT_FLAG.sub(r"\1", _DICT.sub("", text)))
         if without != text:
             path.write_text(without)
 

@@ -47,11 +47,14 @@ def make_certificates(folder: Path) -> None:
 
     folder.mkdir(exist_ok=True)
     if not (folder / "ca.pem").exists():
-        openssl("req", "-x509", *_EC, "-subj", "/CN=The authority", "-keyout", "ca.key", "-out", "ca.pem")
+        # Clients in Python 3.13 want an authority to say what it is for, and a certificate to say by whom it is.
+        may = ("-addext", "keyUsage=critical,keyCertSign")
+        openssl("req", "-x509", *_EC, *may, "-subj", "/CN=The authority", "-keyout", "ca.key", "-out", "ca.pem")
     for name, common_name in (("server", "localhost"), ("ada", "Ada"), ("bob", "Bob")):
         if not (folder / f"{name}.pem").exists():
             openssl("req", *_EC, "-subj", f"/CN={common_name}", "-keyout", f"{name}.key", "-out", "request.csr")
-            (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n" if name == "server" else "")
+            names = "subjectAltName=DNS:localhost,IP:127.0.0.1\n" if name == "server" else ""
+            (folder / "names").write_text(f"authorityKeyIdentifier=keyid\n{names}")
             authority = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "90")
             openssl("x509", "-req", "-in", "request.csr", *authority, "-extfile", "names", "-out", f"{name}.pem")
 

@@ -27,7 +27,9 @@ class Certificates:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         ec = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
-        self._openssl("req", "-x509", *ec, "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem")
+        # Python 3.13 wants an authority to say what it is for, and a certificate to say by whom it is.
+        ca = (*ec, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        self._openssl("req", "-x509", *ca, "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem")
         self._openssl("req", "-x509", *ec, "-subj", "/CN=localhost", "-keyout", "stranger.key", "-out", "stranger.pem")
         for name, alternatives in (
             ("localhost", "DNS:localhost,IP:127.0.0.1"),
@@ -35,7 +37,7 @@ class Certificates:
             ("client", "DNS:client"),
         ):
             self._openssl("req", *ec, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-            (folder / f"{name}.ext").write_text(f"subjectAltName={alternatives}\n")
+            (folder / f"{name}.ext").write_text(f"subjectAltName={alternatives}\nauthorityKeyIdentifier=keyid\n")
             signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext")
             self._openssl("x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
 

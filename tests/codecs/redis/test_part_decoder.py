@@ -162,10 +162,10 @@ def test_a_megabyte_byte_by_byte_takes_time_in_proportion() -> None:
     data = b"$1048576\r\n" + b"x" * (1 << 20) + b"\r\n"
     for whole in (0, 1 << 20):
         feed = redis.RedisPartDecoder(whole_up_to=whole).feed
-        started = time.perf_counter()
+        started = time.process_time()
         parts = [part for at in range(len(data)) for part in feed(data[at : at + 1])]
         assert len(parts) == (1 if whole else (1 << 20) + 2)
-        assert time.perf_counter() - started < 20  # seconds
+        assert time.process_time() - started < 20  # seconds
 
 
 @pytest.mark.parametrize("limit", ["max_bulk_length", "max_elements", "max_line_length", "max_part_length"])

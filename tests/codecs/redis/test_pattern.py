@@ -69,9 +69,9 @@ def test_any_bytes_are_a_pattern(pattern: bytes, name: bytes) -> None:
 
 
 def test_a_hostile_pattern_costs_little() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert not redis.KeyPattern(b"a*" * 1000 + b"b").matches(b"a" * 10_000)
-    assert time.perf_counter() - started < 10  # seconds; trying every star again would outlast the sun
+    assert time.process_time() - started < 10  # seconds; trying every star again would outlast the sun
 
 
 def test_a_pattern_shows_itself() -> None:

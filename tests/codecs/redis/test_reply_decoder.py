@@ -333,10 +333,10 @@ def test_a_hundred_thousand_elements_in_small_pieces_are_parsed_once(size: int, 
     values = list(range(100_000))
     data = b"*%b\r\n" % count + b"".join(b":%d\r\n" % value for value in values) + (b".\r\n" if count == b"?" else b"")
     decoder = redis.RedisReplyDecoder()
-    started = time.perf_counter()
+    started = time.process_time()
     replies = [reply for at in range(0, len(data), size) for reply in decoder.feed(data[at : at + size])]
     assert replies == [values]
-    assert time.perf_counter() - started < 30  # seconds; parsing from the start with every piece would take hours
+    assert time.process_time() - started < 30  # seconds; parsing from the start with every piece would take hours
 
 
 @pytest.mark.parametrize("head", [b"$1048576\r\n", b"+"])
@@ -344,11 +344,11 @@ def test_a_megabyte_byte_by_byte_takes_time_in_proportion(head: bytes) -> None:
     data = head + b"x" * (1 << 20) + b"\r\n"
     decoder = redis.RedisReplyDecoder(max_line_length=1 << 20)
     feed = decoder.feed
-    started = time.perf_counter()
+    started = time.process_time()
     [reply] = [reply for at in range(len(data)) for reply in feed(data[at : at + 1])]
     assert (reply if isinstance(reply, bytes) else reply.text) == b"x" * (1 << 20)
     assert (
-        time.perf_counter() - started < 20
+        time.process_time() - started < 20
     )  # seconds; looking at what is there with every byte would take many minutes
 
 
@@ -369,9 +369,9 @@ def test_numbers_that_collide_are_not_hashed() -> None:
     modulus = 2**61 - 1  # Python's numbers are their own hashes, modulo this
     numbers = [modulus * factor for factor in range(1, 20_001)]
     wire = b"".join(b"(%d\r\n" % number for number in numbers)
-    started = time.perf_counter()
+    started = time.process_time()
     [members, pairs] = redis.RedisReplyDecoder().feed(b"~20000\r\n" + wire + b"%10000\r\n" + wire)
-    assert time.perf_counter() - started < 5  # seconds; as set and dict it would be many minutes
+    assert time.process_time() - started < 5  # seconds; as set and dict it would be many minutes
     assert members == redis.SetReply(numbers)
     assert type(members) is redis.SetReply
     assert pairs == redis.MapReply(zip(numbers[::2], numbers[1::2], strict=True))

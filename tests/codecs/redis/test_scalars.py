@@ -85,11 +85,11 @@ def test_an_interpreter_that_reads_fewer_digits_refuses_them() -> None:
 
 @pytest.mark.parametrize("kind", [rules.DOUBLE, rules.BIG_NUMBER])
 def test_long_numbers_cost_no_time(kind: int) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for line in (b"9" * 60_000, b"1." + b"0" * 60_000, b"1e" + b"9" * 60_000):
         with pytest.raises(DecodeError):
             scalars.of_line(kind, line)
-    assert time.perf_counter() - started < 2  # seconds
+    assert time.process_time() - started < 2  # seconds
 
 
 def test_a_verbatim_string_says_of_which_format_it_is() -> None:

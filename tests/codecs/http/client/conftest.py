@@ -207,9 +207,21 @@ class Certificates:
         ec = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
         signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial")
         self.authority, self.server = str(folder / "ca.pem"), str(folder / "server.pem")
-        (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+        (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
         for command in (
-            ("req", "-x509", *ec, "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem"),
+            (
+                "req",
+                "-x509",
+                *ec,
+                "-addext",
+                "keyUsage=critical,keyCertSign",
+                "-subj",
+                "/CN=Test CA",
+                "-keyout",
+                "ca.key",
+                "-out",
+                "ca.pem",
+            ),
             ("req", *ec, "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"),
             ("x509", "-req", "-in", "server.csr", *signed, "-days", "2", "-extfile", "names", "-out", "server.crt"),
         ):
