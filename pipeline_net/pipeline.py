@@ -18,10 +18,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from .context import EVERY_INBOUND, EVERY_OUTBOUND, ChannelHandlerContext, mask_of
+from . import event_bits
+from .context import ChannelHandlerContext
 from .ends import HEAD, NOWHERE, TAIL
 from .errors import PipelineError
-from .handler import ChannelHandler, interpreted_read, overridden_events, refuse_coroutines
+from .event_bits import mask_of
+from .handler import ChannelHandler, interpreted_encode, interpreted_read, overridden_events, refuse_coroutines
 from .loop import StageFacts
 from .pooled import Executor, PooledContext
 
@@ -44,9 +46,8 @@ class ChannelPipeline:
         self.channel = channel
         self._head: Seat = ChannelHandlerContext(self, "head", HEAD)
         self._tail: Seat = ChannelHandlerContext(self, "tail", TAIL)
-        self._head.is_head = True
-        self._head.mask = EVERY_OUTBOUND
-        self._tail.mask = EVERY_INBOUND
+        self._head.mask = event_bits.EVERY_OUTBOUND | event_bits.HEAD
+        self._tail.mask = event_bits.EVERY_INBOUND
         self._head.next = self._tail
         self._tail.prev = self._head
         self._relink()
@@ -60,8 +61,8 @@ class ChannelPipeline:
         for seat in seats:
             handler = seat.handler
             mask = self._facts_of(handler).mask
-            reads = "↓" if mask & EVERY_INBOUND else " "
-            writes = "↑" if mask & EVERY_OUTBOUND else " "
+            reads = "↓" if mask & event_bits.EVERY_INBOUND else " "
+            writes = "↑" if mask & event_bits.EVERY_OUTBOUND else " "
             unread = handler.unread_bytes
             line = f"  {reads}{writes} {seat.name:{wide}}  {type(handler).__name__}"
             if isinstance(seat, PooledContext):
@@ -264,7 +265,9 @@ class ChannelPipeline:
         if facts is None:
             refuse_coroutines(cls)
             name = _WORD_START.sub("-", cls.__name__.strip("_")).lower()
-            facts = known[cls] = StageFacts(mask_of(overridden_events(cls)), name, interpreted_read(cls))
+            facts = known[cls] = StageFacts(
+                mask_of(overridden_events(cls)), name, interpreted_read(cls), interpreted_encode(cls)
+            )
         return facts
 
     def _on_loop(self, change: Callable[..., Any], *args: Any) -> Any:
@@ -370,6 +373,7 @@ class ChannelPipeline:
                 seat.take_all_of_a_kind()
             else:
                 seat.reads = facts.reads
+                seat.encodes = facts.encodes
             self._relink()
 
     def reject(self, seat: Seat, exc: BaseException) -> None:
