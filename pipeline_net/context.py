@@ -27,7 +27,6 @@ from typing_extensions import TypeVar
 from . import event_bits
 from ._mypyc import i64, mypyc_attr
 from .errors import ForeignThreadError
-from .event_bits import HEAD
 from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents, TransparentHandler
 
 if TYPE_CHECKING:
@@ -77,7 +76,8 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
         self.outbound: OutboundEvents = handler if isinstance(handler, OutboundEvents) else PASSES_ON
         self.reads: Any = None  # the function that channel_read of the handler is, if it is interpreted; see StageFacts
-        self.encodes: Any = None  # the function that encode of the handler is, if its write only calls that; likewise
+        # Likewise encode, if that is all that write does; False for the head, to whom whoever writes does the rest.
+        self.encodes: Any = None
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
         self.next: ChannelHandlerContext[Any, Any] = self
         self.prev: ChannelHandlerContext[Any, Any] = self
@@ -245,14 +245,14 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         seat = self.to_write
         try:
             encodes = seat.encodes
-            while encodes is not None:
+            while encodes:
                 msg = encodes(seat.outbound, msg)
                 if isinstance(msg, list):
                     seat.write_all(msg, promise)
                     return
                 seat = seat.to_write
                 encodes = seat.encodes
-            if seat.mask < HEAD:
+            if encodes is None:
                 seat.outbound.write(seat, msg, promise)
                 return
             channel = seat.channel

@@ -28,9 +28,6 @@ EXCEPTION: Final = 1 << 16
 EVERY_INBOUND: Final = 0x1FF | 1 << 16
 EVERY_OUTBOUND: Final = 0xFE00
 
-# No event, but the highest bit: the seat next to the wire.  Whoever writes to it does its business with the message.
-HEAD: Final = 1 << 17
-
 
 def mask_of(events: frozenset[str]) -> int:
     """Turn the names of events into the bits that seats compare."""

@@ -44,12 +44,13 @@ class ChannelPipeline:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self._head: Seat = ChannelHandlerContext(self, "head", HEAD)
+        self.head: Seat = ChannelHandlerContext(self, "head", HEAD)
         self._tail: Seat = ChannelHandlerContext(self, "tail", TAIL)
-        self._head.mask = event_bits.EVERY_OUTBOUND | event_bits.HEAD
+        self.head.encodes = False
+        self.head.mask = event_bits.EVERY_OUTBOUND
         self._tail.mask = event_bits.EVERY_INBOUND
-        self._head.next = self._tail
-        self._tail.prev = self._head
+        self.head.next = self._tail
+        self._tail.prev = self.head
         self._relink()
 
     # -- looking ------------------------------------------------------------------------------------
@@ -113,7 +114,7 @@ class ChannelPipeline:
 
     def add_first(self, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
         """Seat ``stages``, in the order given, next to the wire."""
-        self._on_loop(self._add_after, self._head, stages, executor)
+        self._on_loop(self._add_after, self.head, stages, executor)
         return self
 
     def add_last(self, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
@@ -152,7 +153,7 @@ class ChannelPipeline:
 
     def remove_all(self) -> None:
         """Take every handler out, from the tail to the head: the last thing that happens to a closed channel."""
-        seat = self._head.next
+        seat = self.head.next
         if seat is NOWHERE:
             return
         while seat is not self._tail:
@@ -161,49 +162,49 @@ class ChannelPipeline:
                 return
             seat = seat.next
         seat = self._tail.prev
-        while seat is not self._head:
+        while seat is not self.head:
             self._unseat(seat, seat.prev, seat.next)
             if not isinstance(seat, PooledContext):
-                seat.retire(self._head, self._tail)
+                seat.retire(self.head, self._tail)
             seat = self._tail.prev
         self.channel.stages_have_left()
 
     def fall_apart(self) -> None:
         """The channel is closed, and its last stage has left: let go of what refers to itself."""
-        self._head.lead_to(NOWHERE)
+        self.head.lead_to(NOWHERE)
         self._tail.end_at(NOWHERE)
 
     # -- inbound events start at the head, outbound operations at the tail --------------------------
 
     def fire_channel_registered(self) -> None:
-        self._head.fire_channel_registered()
+        self.head.fire_channel_registered()
 
     def fire_channel_active(self) -> None:
-        self._head.fire_channel_active()
+        self.head.fire_channel_active()
 
     def fire_channel_read(self, msg: Any) -> None:
-        self._head.fire_channel_read(msg)
+        self.head.fire_channel_read(msg)
 
     def fire_channel_read_complete(self) -> None:
-        self._head.fire_channel_read_complete()
+        self.head.fire_channel_read_complete()
 
     def fire_channel_eof(self) -> None:
-        self._head.fire_channel_eof()
+        self.head.fire_channel_eof()
 
     def fire_channel_writability_changed(self) -> None:
-        self._head.fire_channel_writability_changed()
+        self.head.fire_channel_writability_changed()
 
     def fire_user_event_triggered(self, event: Any) -> None:
-        self._head.fire_user_event_triggered(event)
+        self.head.fire_user_event_triggered(event)
 
     def fire_exception_caught(self, exc: BaseException) -> None:
-        self._head.fire_exception_caught(exc)
+        self.head.fire_exception_caught(exc)
 
     def fire_channel_inactive(self) -> None:
-        self._head.fire_channel_inactive()
+        self.head.fire_channel_inactive()
 
     def fire_channel_unregistered(self) -> None:
-        self._head.fire_channel_unregistered()
+        self.head.fire_channel_unregistered()
 
     def bind(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
         self._tail.bind(address, promise)
@@ -233,7 +234,7 @@ class ChannelPipeline:
 
     def _seats(self) -> list[Seat]:
         seats: list[Seat] = []
-        seat = self._head.next
+        seat = self.head.next
         while seat is not self._tail and seat is not NOWHERE:
             if not isinstance(seat, PooledContext) or not seat.is_leaving:
                 seats.append(seat)
@@ -307,7 +308,7 @@ class ChannelPipeline:
         Args:
             leaving: the seat they replace, whose name is free again.
         """
-        if self._head.next is NOWHERE:
+        if self.head.next is NOWHERE:
             raise PipelineError(f"{self.channel} is closed, and its pipeline takes no stages any more")
         taken = {seat.name for seat in self._seats() if seat is not leaving}
         seats: list[Seat] = []
@@ -436,7 +437,7 @@ class ChannelPipeline:
     def _relink(self) -> None:
         """Let every seat learn anew where each event goes: inbound from the tail on, outbound from the head on."""
         seat = self._tail
-        while seat is not self._head:
+        while seat is not self.head:
             seat.prev.link_to_next(seat)
             seat = seat.prev
         while seat is not self._tail:

@@ -98,7 +98,7 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         self._highest_number: i64 = min(max_frame_length - unnumbered, _HIGHEST_LIMIT - 1)
         self._strip: i64 = initial_bytes_to_strip
         self._fail_fast = fail_fast
-        self._highest_plain: i64 = min(self._highest_number, _LARGE - unnumbered)
+        self._highest_plain: i64 = min(self._highest_number, _LARGE - 1 - unnumbered)
         self._unpack: Any = None
         if _IS_INTERPRETED and length_field_length in _FORMATS:
             self._unpack = Struct(("<" if self._little else ">") + _FORMATS[length_field_length]).unpack_from
@@ -128,32 +128,28 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         return buffer.cut(self._strip, frame, frame)
 
     def deliver_plain(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> bool:
-        """Deliver the frames that lie whole in the front of the buffer, and are neither refused nor large."""
+        """Deliver the frames that lie whole in the front of the buffer."""
         if self._to_discard:
             return False
+        front = buffer.front
+        size = len(front)
         unpack = self._unpack
         field_at = self._field_at
-        body_at = self._body_at
         unnumbered = self._unnumbered
         least = self._least_number
         highest = self._highest_plain
         strip = self._strip
         channel = ctx.channel
-        made = False
-        buffer.wanted = 0  # it is here
-        while channel.room_until >= 0 and not self.is_paused and not ctx.is_removed:
-            front = buffer.front  # asked anew each time, as a handler may take the bytes, or bring more
-            start = buffer.pos
-            here = len(front)
-            if start + body_at > here:
-                break
+        first = start = buffer.pos
+        last = size - self._body_at  # where a frame may begin at most, or its number is not all here
+        buffer.wanted = 0
+        while start <= last and channel.room_until >= 0 and not self.is_paused and not ctx.is_removed:
             number = unpack(front, start + field_at)[0]
             end = start + unnumbered + number
-            if end > here or not least <= number <= highest:
+            if end > size or not least <= number <= highest:
                 break
             buffer.left -= end - start
             buffer.pos = end
-            made = True
             seat = ctx.to_channel_read
             try:
                 reads = seat.reads
@@ -165,7 +161,10 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
                 raise
             except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
                 seat.catch(exc)
-        return made
+            start = end
+            if buffer.pos != end:
+                break  # a handler has taken the rest
+        return start > first
 
     def _exact_number(self, buffer: ReceiveBuffer) -> int:
         """Look at the number whatever its size: one of 64 bits may be above what positions are counted with."""

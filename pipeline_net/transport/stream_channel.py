@@ -261,10 +261,9 @@ class StreamChannel(Channel):
         size = self._ask
         full: i64 = size
         total: i64 = 0
-        pipeline = self.pipeline
+        head = self.pipeline.head
         failure: OSError | None = None
         eof = False
-        got = False
         is_empty = False  # the kernel's buffer
         self.read_requested = False
         self._in_batch = True
@@ -285,9 +284,8 @@ class StreamChannel(Channel):
                 if not chunk:
                     eof = True
                     break
-                got = True
-                pipeline.fire_channel_read(chunk)
                 count: i64 = len(chunk)
+                head.fire_channel_read(chunk)
                 total += count
                 if count < full and not to_the_end:
                     is_empty = True
@@ -295,8 +293,8 @@ class StreamChannel(Channel):
                 if total >= _MAX_BATCH or not self.wants_to_read:
                     break
                 size = full = self._receive_size
-            if got:
-                pipeline.fire_channel_read_complete()
+            if total > 0:
+                head.fire_channel_read_complete()
             if eof:
                 self.end_of_input()
         except KeyboardInterrupt:  # who goes on afterwards finds the rest unread, and the answers still to be sent
