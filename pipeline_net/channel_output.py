@@ -56,7 +56,7 @@ class ChannelOutput(Watched):
         self._high: i64 = options.write_buffer_high
         self._low: i64 = options.write_buffer_low
         self._limit: i64 = options.write_buffer_limit
-        self._auto_flush: bool = options.auto_flush
+        self.auto_flush: bool = options.auto_flush
 
     @property
     def pipeline(self) -> ChannelPipeline:
@@ -74,7 +74,7 @@ class ChannelOutput(Watched):
         if promise is None and isinstance(msg, bytes):
             written: i64 = self.written + len(msg)
             if self.written < written <= self.room_until:  # nearly every write: open, writable, and stays so
-                if not self.flush_is_due and self._auto_flush:
+                if not self.flush_is_due and self.auto_flush:
                     self.flush_soon()
                     self.flush_is_due = True
                 self.unsent.append(msg)
@@ -94,7 +94,7 @@ class ChannelOutput(Watched):
             return
         if promise is not None and not promise.take_on():
             return  # cancelled in time
-        if not self.flush_is_due and self._auto_flush:
+        if not self.flush_is_due and self.auto_flush:
             self.flush_soon()  # first, because it refuses a foreign thread
             self.flush_is_due = True
         if size > 0 or self.keeps_empty:
@@ -115,7 +115,7 @@ class ChannelOutput(Watched):
             self.is_writable = False
             self.room_until = -1
             self.pipeline.fire_channel_writability_changed()
-            if not self._auto_flush:
+            if not self.auto_flush:
                 self.reading_changed()  # otherwise the flush that is due decides whether to go on reading
 
     def hold_bytes(self, count: int) -> None:

@@ -146,7 +146,7 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         while start <= last and channel.room_until >= 0 and not self.is_paused and not ctx.is_removed:
             number = unpack(front, start + field_at)[0]
             end = start + unnumbered + number
-            if end > size or not least <= number <= highest:
+            if number < least or number > highest or end > size:
                 break
             buffer.left -= end - start
             buffer.pos = end

@@ -267,6 +267,7 @@ class StreamChannel(Channel):
         is_empty = False  # the kernel's buffer
         self.read_requested = False
         self._in_batch = True
+        self.flush_is_due |= self.auto_flush  # when the batch ends; so the first write is like all others
         try:
             for _ in range(_MAX_READS):
                 if self.read_hint > 0:
@@ -307,7 +308,10 @@ class StreamChannel(Channel):
             self._in_batch = False
         self._ask = self._small_size if total < _FEW else self._receive_size
         if self.flush_is_due:
-            if self.written - self.sent > _SOON:
+            pending: i64 = self.written - self.sent
+            if pending == 0:
+                self.flush_is_due = False
+            elif pending > _SOON:
                 self.send_pending()
             else:
                 self._event_loop.flush_with_others(self)
@@ -433,7 +437,6 @@ class StreamChannel(Channel):
             data = queue[0]
         elif pending <= _JOIN_BELOW:
             data = b"".join(queue)
-            queue[:] = [data]
         else:
             return self._send_pieces(queue[:_MAX_PIECES])
         taken: i64 = _write(self._handle, data)
@@ -441,7 +444,7 @@ class StreamChannel(Channel):
             queue.clear()
         else:
             self._check_progress(taken)
-            queue[0] = memoryview(data).cast("B")[taken:]
+            queue[:] = [memoryview(data).cast("B")[taken:]]
             self._kernel_is_full = True
         return taken
 
