@@ -31,6 +31,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/future.py",
     "pipeline_net/loop.py",
     "pipeline_net/handler.py",
+    "pipeline_net/event_bits.py",
     "pipeline_net/context.py",
     "pipeline_net/pooled.py",
     "pipeline_net/ends.py",

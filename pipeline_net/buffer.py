@@ -31,11 +31,11 @@ class ReceiveBuffer:
     """Bytes in the order of their arrival; decoders look (``data``, ``peek``, ``find``) and then consume (``take``, …).
 
     ``pos`` is where the unread bytes begin in ``data``; ``left`` is how many there are.  Both are there to be read: to
-    move on, use ``skip``.
+    move on, use ``skip``.  ``front`` is ``data`` as far as it is one piece already: looking at it costs nothing.
     """
 
     def __init__(self, data: bytes = b"") -> None:
-        self._data: bytes = data
+        self.front: bytes = data
         self.pos: i64 = 0
         self.left: i64 = len(data)
         self.wanted: i64 = 0  # bytes that must be here before the decoder is asked again
@@ -61,14 +61,14 @@ class ReceiveBuffer:
         """All bytes that are here, as one; the unread ones begin at ``pos``.  Consumed ones may be in front."""
         if self._pieces:
             self._join()
-        return self._data
+        return self.front
 
     @final
     def append(self, chunk: bytes) -> None:
         """Add what has arrived."""
         size: i64 = len(chunk)
         if self.left == 0:
-            self._data = chunk
+            self.front = chunk
             self.pos = 0
             self.left = size
             self._searched = 0
@@ -91,10 +91,10 @@ class ReceiveBuffer:
         if n > self.left:
             n = self.left
         start = self.pos
-        if n > len(self._data) - start:
+        if n > len(self.front) - start:
             self._join()
             start = 0
-        return self._data[start : start + n]
+        return self.front[start : start + n]
 
     def peek_uint(self, offset: int, length: int, little_endian: bool = False) -> int:
         """Look at the unsigned number of ``length`` bytes that lies ``offset`` bytes ahead; they must be here."""
@@ -109,7 +109,7 @@ class ReceiveBuffer:
     @final
     def peek_u32(self, offset: i64, length: i64, little_endian: bool = False) -> i64:
         """Do what ``peek_uint`` does for 1 to 4 bytes, in machine numbers."""
-        data = self._data
+        data = self.front
         start: i64 = self.pos + offset
         if start + length > len(data):
             if offset + length > self.left:
@@ -147,11 +147,11 @@ class ReceiveBuffer:
         self.left -= n
         self.wanted = 0
         self._searched = 0
-        if end <= len(self._data):
+        if end <= len(self.front):
             self.pos = end
-            if start == 0 and end == len(self._data):
-                return self._data
-            return self._data[start:end]
+            if start == 0 and end == len(self.front):
+                return self.front
+            return self.front[start:end]
         return self._gather(n)
 
     def skip(self, n: int) -> None:
@@ -166,7 +166,7 @@ class ReceiveBuffer:
         self.left -= n
         self.wanted = 0
         self._searched = 0
-        if end <= len(self._data):
+        if end <= len(self.front):
             self.pos = end
         else:
             self._gather(n)
@@ -184,12 +184,12 @@ class ReceiveBuffer:
             raise self._too_few("cut", n)
         pos: i64 = self.pos
         last: i64 = pos + n
-        if last <= len(self._data):
+        if last <= len(self.front):
             self.left -= n
             self.wanted = 0
             self._searched = 0
             self.pos = last
-            return self._data[pos + start : pos + end]
+            return self.front[pos + start : pos + end]
         if start > 0:
             self.skip(start)
         part = self.take(end - start)
@@ -234,7 +234,7 @@ class ReceiveBuffer:
             begin: i64 = start
             if self._searched > begin >= self._sought_from and self._sought == needle:
                 begin = self._searched
-            at: i64 = self._data.find(needle, pos + begin)
+            at: i64 = self.front.find(needle, pos + begin)
             if at >= 0:
                 return at - pos
             self._remember(needle, start, 0, 0)
@@ -245,15 +245,15 @@ class ReceiveBuffer:
     def trim(self) -> None:
         """Let go of what is consumed, so that a few unread bytes do not hold a whole chunk in memory."""
         if self.left == 0:
-            self._data = b""
+            self.front = b""
             self.pos = 0
         elif self.pos > self.left and not self._pieces:  # otherwise it would copy more than it frees
-            self._data = self._data[self.pos :]
+            self.front = self.front[self.pos :]
             self.pos = 0
 
     def clear(self) -> None:
         """Drop everything."""
-        self._data = b""
+        self.front = b""
         self._pieces = []
         self.pos = 0
         self.left = 0
@@ -268,7 +268,7 @@ class ReceiveBuffer:
         return BufferError(f"{what}({n}): only {self.left} bytes are here")
 
     def _join(self) -> None:
-        self._data = b"".join([self._data[self.pos :], *self._pieces])
+        self.front = b"".join([self.front[self.pos :], *self._pieces])
         self.pos = 0
         self._pieces = []
         self._piece = 0
@@ -277,17 +277,17 @@ class ReceiveBuffer:
     def _gather(self, n: i64) -> bytes:
         """Consume ``n`` bytes that reach beyond the first chunk, copying each of them once."""
         pieces = self._pieces
-        if self.pos == len(self._data) and len(pieces[0]) == n and isinstance(pieces[0], bytes):
+        if self.pos == len(self.front) and len(pieces[0]) == n and isinstance(pieces[0], bytes):
             whole = pieces.pop(0)  # it came as one piece, and is handed on as it came
-            self._data = b"" if self.left == 0 else bytes(pieces.pop(0))
+            self.front = b"" if self.left == 0 else bytes(pieces.pop(0))
             self.pos = 0
             self._piece = 0
             self._piece_start = 0
             return bytes(whole)
-        parts: list[bytes | bytearray] = [self._data[self.pos :]]
+        parts: list[bytes | bytearray] = [self.front[self.pos :]]
         missing: i64 = n - len(parts[0])
         used = 0
-        self._data = b""
+        self.front = b""
         self.pos = 0
         while missing > 0:
             piece = pieces[used]
@@ -298,12 +298,12 @@ class ReceiveBuffer:
                 missing -= size
             else:
                 parts.append(piece[:missing])
-                self._data = bytes(piece)
+                self.front = bytes(piece)
                 self.pos = missing
                 missing = 0
         del pieces[:used]
-        if self.left > 0 and self.pos == len(self._data):
-            self._data = bytes(pieces.pop(0))
+        if self.left > 0 and self.pos == len(self.front):
+            self.front = bytes(pieces.pop(0))
             self.pos = 0
         self._piece = 0
         self._piece_start = 0
@@ -325,7 +325,7 @@ class ReceiveBuffer:
         """Search without joining: each piece, and the seam before it."""
         overlap = len(needle) - 1
         begin: i64 = start
-        first: i64 = len(self._data) - self.pos
+        first: i64 = len(self.front) - self.pos
         index: i64 = 0
         piece_start: i64 = first
         if self._searched > begin >= self._sought_from and self._sought == needle:
@@ -340,7 +340,7 @@ class ReceiveBuffer:
                 index -= 1
                 piece_start -= len(self._pieces[index])
         if begin < first:
-            at = self._data.find(needle, self.pos + begin)
+            at = self.front.find(needle, self.pos + begin)
             if at >= 0:
                 return at - self.pos
         pieces = self._pieces
@@ -384,7 +384,7 @@ class ReceiveBuffer:
             if at < 0:
                 first: i64 = at_start
                 back: i64 = first - begin
-                whole = self._data
+                whole = self.front
                 parts.insert(0, whole[len(whole) - back :])
                 break
             piece = self._pieces[at]

@@ -287,7 +287,7 @@ class Channel(ChannelOutput):
             return
         self.state = next_state(self.state, CLOSE)
         self.is_open = False
-        self._room_until = -1
+        self.room_until = -1
         self.start_closing()
 
     def start_closing(self) -> None:
@@ -321,7 +321,7 @@ class Channel(ChannelOutput):
             return
         self.state = next_state(self.state, END)
         self.is_open = False
-        self._room_until = -1
+        self.room_until = -1
         self.close_reason = reason
         if self._close_timer is not None:
             self._close_timer.cancel()

@@ -41,7 +41,7 @@ class ChannelOutput(Watched):
         self.input_open = True
         self.output_open = True
         self.is_writable = True
-        self._room_until: i64 = options.write_buffer_high  # written may grow up to here without a further thought
+        self.room_until: i64 = options.write_buffer_high  # written may grow up to here without a further thought
         self.unsent: list[Any] = []  # what waits to be sent, oldest first
         self.keeps_empty = False  # whether messages without a byte are put there too
         self.joins_small = False  # whether the peer does not see where one message ends and the next begins
@@ -56,7 +56,7 @@ class ChannelOutput(Watched):
         self._high: i64 = options.write_buffer_high
         self._low: i64 = options.write_buffer_low
         self._limit: i64 = options.write_buffer_limit
-        self._auto_flush: bool = options.auto_flush
+        self.auto_flush: bool = options.auto_flush
 
     @property
     def pipeline(self) -> ChannelPipeline:
@@ -73,8 +73,8 @@ class ChannelOutput(Watched):
         """Queue ``msg``; it is sent when the current batch of work ends, or on ``flush()``."""
         if promise is None and isinstance(msg, bytes):
             written: i64 = self.written + len(msg)
-            if self.written < written <= self._room_until:  # nearly every write: open, writable, and stays so
-                if not self.flush_is_due and self._auto_flush:
+            if self.written < written <= self.room_until:  # nearly every write: open, writable, and stays so
+                if not self.flush_is_due and self.auto_flush:
                     self.flush_soon()
                     self.flush_is_due = True
                 self.unsent.append(msg)
@@ -94,7 +94,7 @@ class ChannelOutput(Watched):
             return
         if promise is not None and not promise.take_on():
             return  # cancelled in time
-        if not self.flush_is_due and self._auto_flush:
+        if not self.flush_is_due and self.auto_flush:
             self.flush_soon()  # first, because it refuses a foreign thread
             self.flush_is_due = True
         if size > 0 or self.keeps_empty:
@@ -113,9 +113,9 @@ class ChannelOutput(Watched):
             self._promises.append((self.written, promise))
         if self.is_writable and pending + size > self._high:
             self.is_writable = False
-            self._room_until = -1
+            self.room_until = -1
             self.pipeline.fire_channel_writability_changed()
-            if not self._auto_flush:
+            if not self.auto_flush:
                 self.reading_changed()  # otherwise the flush that is due decides whether to go on reading
 
     def hold_bytes(self, count: int) -> None:
@@ -123,16 +123,16 @@ class ChannelOutput(Watched):
         it passes them on, which it does after this call, or drops them.
         """
         self.held += count
-        self._make_room()
+        self.make_room()
         pending: i64 = self.written - self.sent + self.held
         if self.is_writable:
             if pending > self._high:
                 self.is_writable = False
-                self._room_until = -1
+                self.room_until = -1
                 self._writability_changed()
         elif pending < self._low or pending == 0:
             self.is_writable = True
-            self._make_room()
+            self.make_room()
             self._writability_changed()
 
     def _writability_changed(self) -> None:
@@ -152,11 +152,11 @@ class ChannelOutput(Watched):
         if size < _MANY * _SMALL:
             self.unsent[-_MANY:] = [b"".join(last)]
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
         if self.is_writable and self.is_open and not self._shutdown_asked:
-            self._room_until = self.sent + self._high - self.held
+            self.room_until = self.sent + self._high - self.held
         else:
-            self._room_until = -1
+            self.room_until = -1
 
     def size_of(self, msg: Any) -> int:
         """Count the bytes of what reached the head.
@@ -198,8 +198,8 @@ class ChannelOutput(Watched):
     def progress(self, count: int) -> None:
         """The kernel has taken ``count`` more bytes: keep promises, see whether it is writable again."""
         self.sent += count
-        if self._promises is None and self._room_until >= 0:  # nearly always: open, writable, and nobody waits
-            self._room_until += count
+        if self._promises is None and self.room_until >= 0:  # nearly always: open, writable, and nobody waits
+            self.room_until += count
             return
         promises = self._promises
         if promises is not None:
@@ -207,12 +207,12 @@ class ChannelOutput(Watched):
                 promises.popleft()[1].fulfil(None)
             if not promises:
                 self._promises = None
-        self._make_room()
+        self.make_room()
         pending: i64 = self.written - self.sent + self.held
         if not self.is_writable and (pending < self._low or pending == 0):
             self.is_writable = True
             if self.state == ACTIVE:
-                self._make_room()
+                self.make_room()
                 self.pipeline.fire_channel_writability_changed()
                 self.reading_changed()
         if self.written == self.sent:  # asked anew: whoever heard that there is room may have written, and closed
@@ -236,7 +236,7 @@ class ChannelOutput(Watched):
         if self._shutdown_asked:
             return
         self._shutdown_asked = True
-        self._room_until = -1
+        self.room_until = -1
         if not self.was_active:
             self.flush_is_due = True  # once it is connected
         elif self.written > self.sent:

@@ -24,17 +24,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
+from . import event_bits
 from ._mypyc import i64, mypyc_attr
 from .errors import ForeignThreadError
-from .handler import (
-    INBOUND,
-    OUTBOUND,
-    ChannelDuplexHandler,
-    ChannelHandler,
-    InboundEvents,
-    OutboundEvents,
-    TransparentHandler,
-)
+from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents, TransparentHandler
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -46,37 +39,6 @@ MayFire = TypeVar("MayFire", contravariant=True, default=Any)
 MayWrite = TypeVar("MayWrite", contravariant=True, default=Any)
 
 logger = logging.getLogger("pipeline_net.pipeline")
-
-# One bit an event, in the order of handler.INBOUND and handler.OUTBOUND, then exception_caught.
-_REGISTERED: Final = 1 << 0
-_ACTIVE: Final = 1 << 1
-_READ: Final = 1 << 2
-_READ_COMPLETE: Final = 1 << 3
-_EOF: Final = 1 << 4
-_WRITABILITY: Final = 1 << 5
-_USER_EVENT: Final = 1 << 6
-_INACTIVE: Final = 1 << 7
-_UNREGISTERED: Final = 1 << 8
-_BIND: Final = 1 << 9
-_CONNECT: Final = 1 << 10
-_ASK: Final = 1 << 11
-_WRITE: Final = 1 << 12
-_FLUSH: Final = 1 << 13
-_SHUTDOWN: Final = 1 << 14
-_CLOSE: Final = 1 << 15
-_EXCEPTION: Final = 1 << 16
-
-EVERY_INBOUND: Final = 0x1FF | 1 << 16
-EVERY_OUTBOUND: Final = 0xFE00
-
-
-def mask_of(events: frozenset[str]) -> int:
-    """Turn the names of events into the bits that seats compare."""
-    mask = 0
-    for bit, name in enumerate((*INBOUND, *OUTBOUND, "exception_caught")):
-        if name in events:
-            mask |= 1 << bit
-    return mask
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -102,17 +64,20 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     to_shutdown_output: ChannelHandlerContext[Any, Any]
     to_close: ChannelHandlerContext[Any, Any]
 
+    runs_on_pool: bool = False  # then what it fires does not reach the next seat at once
+
     def __init__(self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> None:
         self.channel: Channel = pipeline.channel
         self.name = name
         self.handler = handler
         self.is_removed = False
-        self.is_head = False  # the end next to the wire, whose business with a message is done by whoever writes to it
         # What events are called on: the handler, or what stands in for it (a pool's proxy, a removed seat's forwarder).
         self.events: ChannelHandler = handler
         self.inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
         self.outbound: OutboundEvents = handler if isinstance(handler, OutboundEvents) else PASSES_ON
         self.reads: Any = None  # the function that channel_read of the handler is, if it is interpreted; see StageFacts
+        # Likewise encode, if that is all that write does; False for the head, to whom whoever writes does the rest.
+        self.encodes: Any = None
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
         self.next: ChannelHandlerContext[Any, Any] = self
         self.prev: ChannelHandlerContext[Any, Any] = self
@@ -167,8 +132,9 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def fire_channel_read(self, msg: MayFire) -> None:
         seat = self.to_channel_read
         try:
-            if seat.reads is not None:
-                seat.reads(seat.inbound, seat, msg)
+            reads = seat.reads
+            if reads is not None:
+                reads(seat.inbound, seat, msg)
             else:
                 seat.inbound.channel_read(seat, msg)
         except KeyboardInterrupt:
@@ -280,14 +246,40 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def write(self, msg: MayWrite, promise: ChannelFuture[Any] | None = None) -> None:
         seat = self.to_write
         try:
-            if seat.is_head:
-                seat.channel.transport_write(msg, promise)
-            else:
+            encodes = seat.encodes
+            while encodes:
+                msg = encodes(seat.outbound, msg)
+                if isinstance(msg, list):
+                    seat.write_all(msg, promise)
+                    return
+                seat = seat.to_write
+                encodes = seat.encodes
+            if encodes is None:
                 seat.outbound.write(seat, msg, promise)
+                return
+            channel = seat.channel
+            if channel.flush_is_due and promise is None and isinstance(msg, bytes):
+                size: i64 = len(msg)
+                written: i64 = channel.written + size
+                if size > 0 and written <= channel.room_until:  # nearly every write; see transport_write
+                    channel.unsent.append(msg)
+                    channel.written = written
+                    return
+            channel.transport_write(msg, promise)
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
             seat.refuse(exc, promise)
+
+    def write_all(self, messages: list[Any], promise: ChannelFuture[Any] | None = None) -> None:
+        """Write several messages in the place of one: the promise is kept when the last of them is sent."""
+        if not messages:
+            if promise is not None:
+                promise.fulfil(None)
+            return
+        last = len(messages) - 1
+        for index, message in enumerate(messages):
+            self.write(message, promise if index == last else None)
 
     def flush(self) -> None:
         seat = self.to_flush
@@ -345,27 +337,29 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def link_to_next(self, seat: ChannelHandlerContext[Any, Any]) -> None:
         """Learn from the next seat, whose own links are right, where each inbound event goes."""
         mask = seat.mask
-        self.to_channel_registered = seat if mask & _REGISTERED else seat.to_channel_registered
-        self.to_channel_active = seat if mask & _ACTIVE else seat.to_channel_active
-        self.to_channel_read = seat if mask & _READ else seat.to_channel_read
-        self.to_channel_read_complete = seat if mask & _READ_COMPLETE else seat.to_channel_read_complete
-        self.to_channel_eof = seat if mask & _EOF else seat.to_channel_eof
-        self.to_channel_writability_changed = seat if mask & _WRITABILITY else seat.to_channel_writability_changed
-        self.to_user_event_triggered = seat if mask & _USER_EVENT else seat.to_user_event_triggered
-        self.to_channel_inactive = seat if mask & _INACTIVE else seat.to_channel_inactive
-        self.to_channel_unregistered = seat if mask & _UNREGISTERED else seat.to_channel_unregistered
-        self.to_exception_caught = seat if mask & _EXCEPTION else seat.to_exception_caught
+        self.to_channel_registered = seat if mask & event_bits.REGISTERED else seat.to_channel_registered
+        self.to_channel_active = seat if mask & event_bits.ACTIVE else seat.to_channel_active
+        self.to_channel_read = seat if mask & event_bits.READ else seat.to_channel_read
+        self.to_channel_read_complete = seat if mask & event_bits.READ_COMPLETE else seat.to_channel_read_complete
+        self.to_channel_eof = seat if mask & event_bits.EOF else seat.to_channel_eof
+        self.to_channel_writability_changed = (
+            seat if mask & event_bits.WRITABILITY else seat.to_channel_writability_changed
+        )
+        self.to_user_event_triggered = seat if mask & event_bits.USER_EVENT else seat.to_user_event_triggered
+        self.to_channel_inactive = seat if mask & event_bits.INACTIVE else seat.to_channel_inactive
+        self.to_channel_unregistered = seat if mask & event_bits.UNREGISTERED else seat.to_channel_unregistered
+        self.to_exception_caught = seat if mask & event_bits.EXCEPTION else seat.to_exception_caught
 
     def link_to_prev(self, seat: ChannelHandlerContext[Any, Any]) -> None:
         """Learn from the previous seat, whose own links are right, where each outbound operation goes."""
         mask = seat.mask
-        self.to_bind = seat if mask & _BIND else seat.to_bind
-        self.to_connect = seat if mask & _CONNECT else seat.to_connect
-        self.to_read = seat if mask & _ASK else seat.to_read
-        self.to_write = seat if mask & _WRITE else seat.to_write
-        self.to_flush = seat if mask & _FLUSH else seat.to_flush
-        self.to_shutdown_output = seat if mask & _SHUTDOWN else seat.to_shutdown_output
-        self.to_close = seat if mask & _CLOSE else seat.to_close
+        self.to_bind = seat if mask & event_bits.BIND else seat.to_bind
+        self.to_connect = seat if mask & event_bits.CONNECT else seat.to_connect
+        self.to_read = seat if mask & event_bits.ASK else seat.to_read
+        self.to_write = seat if mask & event_bits.WRITE else seat.to_write
+        self.to_flush = seat if mask & event_bits.FLUSH else seat.to_flush
+        self.to_shutdown_output = seat if mask & event_bits.SHUTDOWN else seat.to_shutdown_output
+        self.to_close = seat if mask & event_bits.CLOSE else seat.to_close
 
     def _point_inbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
         self.to_channel_registered = seat
@@ -392,6 +386,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         """Leave the pipeline: from now on this seat only forwards, to whoever lives next door at that moment."""
         self.is_removed = True
         self.reads = None
+        self.encodes = None
         self.mask = 0
         self.events = FORWARDS
         self.inbound = FORWARDS

@@ -98,6 +98,8 @@ class _Nowhere(ChannelHandlerContext[Any, Any]):
         self.name = "nowhere"
         self.is_removed = False
         self.reads = None
+        self.encodes = None
+        self.mask = 0
         self.handler = self.events = self.inbound = self.outbound = _Silence()
 
     def catch(self, exc: BaseException) -> None:

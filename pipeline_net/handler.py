@@ -47,6 +47,11 @@ class ChannelHandler:
     shareable: ClassVar[bool] = False
     """Whether one instance may sit in several pipelines at once.  It then must keep no state of a connection."""
 
+    only_encodes: ClassVar[bool] = False
+    """Said by the class that has ``write``, if that only passes on what ``encode(msg)`` returns, a list piece by piece.
+    Then whoever writes to the handler may call ``encode`` itself.
+    """
+
     seats: int = 0  # in how many pipelines the instance sits now; kept by them
 
     @property
@@ -211,6 +216,15 @@ def interpreted_read(cls: type) -> FunctionType | None:
     """Find the function that ``channel_read`` of ``cls`` is, unless it is compiled, or there is none."""
     read = getattr(cls, "channel_read", None)
     return read if isinstance(read, FunctionType) else None
+
+
+def interpreted_encode(cls: type) -> FunctionType | None:
+    """Find the function that ``encode`` of ``cls`` is, if it is all that ``write`` does, and unless it is compiled."""
+    for base in cls.__mro__:
+        if "write" in base.__dict__:  # a subclass with another write says nothing of it
+            encode = getattr(cls, "encode", None) if base.__dict__.get("only_encodes") else None
+            return encode if isinstance(encode, FunctionType) else None
+    return None
 
 
 def refuse_coroutines(cls: type) -> None:

@@ -20,13 +20,15 @@ class StageFacts:
     """What a pipeline needs to know of a handler class: which events it overrides, and what to call an instance.
 
     ``reads`` is its ``channel_read`` if that is an interpreted function.  Compiled code that calls a method of an
-    interpreted class has it looked up by name each time, which costs a third of calling a small one.
+    interpreted class has it looked up by name each time, which costs a third of calling a small one.  ``encodes``, for
+    the same reason, is its ``encode``, if ``write`` of the class does nothing but pass on what that returns.
     """
 
-    def __init__(self, mask: int, name: str, reads: Any = None) -> None:
+    def __init__(self, mask: int, name: str, reads: Any = None, encodes: Any = None) -> None:
         self.mask: i64 = mask
         self.name = name
         self.reads = reads
+        self.encodes = encodes
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

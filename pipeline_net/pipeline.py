@@ -19,10 +19,12 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from .context import EVERY_INBOUND, EVERY_OUTBOUND, ChannelHandlerContext, mask_of
+from . import event_bits
+from .context import ChannelHandlerContext
 from .ends import HEAD, NOWHERE, TAIL
 from .errors import PipelineError
-from .handler import ChannelHandler, interpreted_read, overridden_events, refuse_coroutines
+from .event_bits import mask_of
+from .handler import ChannelHandler, interpreted_encode, interpreted_read, overridden_events, refuse_coroutines
 from .loop import StageFacts
 from .pooled import Executor, PooledContext
 
@@ -44,13 +46,13 @@ class ChannelPipeline:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self._head: Seat = _seat(self, "head", HEAD)
+        self.head: Seat = _seat(self, "head", HEAD)
         self._tail: Seat = _seat(self, "tail", TAIL)
-        self._head.is_head = True
-        self._head.mask = EVERY_OUTBOUND
-        self._tail.mask = EVERY_INBOUND
-        self._head.next = self._tail
-        self._tail.prev = self._head
+        self.head.encodes = False
+        self.head.mask = event_bits.EVERY_OUTBOUND
+        self._tail.mask = event_bits.EVERY_INBOUND
+        self.head.next = self._tail
+        self._tail.prev = self.head
         self._is_emptying = False  # the channel is closed, and its stages are leaving
         self._relink()
 
@@ -63,8 +65,8 @@ class ChannelPipeline:
         for seat in seats:
             handler = seat.handler
             mask = self._facts_of(handler).mask
-            reads = "↓" if mask & EVERY_INBOUND else " "
-            writes = "↑" if mask & EVERY_OUTBOUND else " "
+            reads = "↓" if mask & event_bits.EVERY_INBOUND else " "
+            writes = "↑" if mask & event_bits.EVERY_OUTBOUND else " "
             unread = handler.unread_bytes
             line = f"  {reads}{writes} {seat.name:{wide}}  {type(handler).__name__}"
             if isinstance(seat, PooledContext):
@@ -115,7 +117,7 @@ class ChannelPipeline:
 
     def add_first(self, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
         """Seat ``stages``, in the order given, next to the wire."""
-        self._on_loop(self._add_after, self._head, stages, executor)
+        self._on_loop(self._add_after, self.head, stages, executor)
         return self
 
     def add_last(self, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
@@ -154,7 +156,7 @@ class ChannelPipeline:
 
     def remove_all(self) -> None:
         """Take every handler out, from the tail to the head: the last thing that happens to a closed channel."""
-        seat = self._head.next
+        seat = self.head.next
         if seat is NOWHERE:
             return
         while seat is not self._tail:
@@ -164,49 +166,49 @@ class ChannelPipeline:
             seat = seat.next
         self._is_emptying = True  # or who seats a stage when it leaves would never let this end
         seat = self._tail.prev
-        while seat is not self._head:
+        while seat is not self.head:
             self._unseat(seat, seat.prev, seat.next)
             if not isinstance(seat, PooledContext):
-                seat.retire(self._head, self._tail)
+                seat.retire(self.head, self._tail)
             seat = self._tail.prev
         self.channel.stages_have_left()
 
     def fall_apart(self) -> None:
         """The channel is closed, and its last stage has left: let go of what refers to itself."""
-        self._head.lead_to(NOWHERE)
+        self.head.lead_to(NOWHERE)
         self._tail.end_at(NOWHERE)
 
     # -- inbound events start at the head, outbound operations at the tail --------------------------
 
     def fire_channel_registered(self) -> None:
-        self._head.fire_channel_registered()
+        self.head.fire_channel_registered()
 
     def fire_channel_active(self) -> None:
-        self._head.fire_channel_active()
+        self.head.fire_channel_active()
 
     def fire_channel_read(self, msg: Any) -> None:
-        self._head.fire_channel_read(msg)
+        self.head.fire_channel_read(msg)
 
     def fire_channel_read_complete(self) -> None:
-        self._head.fire_channel_read_complete()
+        self.head.fire_channel_read_complete()
 
     def fire_channel_eof(self) -> None:
-        self._head.fire_channel_eof()
+        self.head.fire_channel_eof()
 
     def fire_channel_writability_changed(self) -> None:
-        self._head.fire_channel_writability_changed()
+        self.head.fire_channel_writability_changed()
 
     def fire_user_event_triggered(self, event: Any) -> None:
-        self._head.fire_user_event_triggered(event)
+        self.head.fire_user_event_triggered(event)
 
     def fire_exception_caught(self, exc: BaseException) -> None:
-        self._head.fire_exception_caught(exc)
+        self.head.fire_exception_caught(exc)
 
     def fire_channel_inactive(self) -> None:
-        self._head.fire_channel_inactive()
+        self.head.fire_channel_inactive()
 
     def fire_channel_unregistered(self) -> None:
-        self._head.fire_channel_unregistered()
+        self.head.fire_channel_unregistered()
 
     def bind(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
         self._tail.bind(address, promise)
@@ -236,7 +238,7 @@ class ChannelPipeline:
 
     def _seats(self) -> list[Seat]:
         seats: list[Seat] = []
-        seat = self._head.next
+        seat = self.head.next
         while seat is not self._tail and seat is not NOWHERE:
             if not isinstance(seat, PooledContext) or not seat.is_leaving:
                 seats.append(seat)
@@ -268,7 +270,9 @@ class ChannelPipeline:
         if facts is None:
             refuse_coroutines(cls)
             name = _WORD_START.sub("-", cls.__name__.strip("_")).lower()
-            facts = known[cls] = StageFacts(mask_of(overridden_events(cls)), name, interpreted_read(cls))
+            facts = known[cls] = StageFacts(
+                mask_of(overridden_events(cls)), name, interpreted_read(cls), interpreted_encode(cls)
+            )
         return facts
 
     def _on_loop(self, change: Callable[..., Any], *args: Any) -> Any:
@@ -374,6 +378,7 @@ class ChannelPipeline:
                 seat.take_all_of_a_kind()
             else:
                 seat.reads = facts.reads
+                seat.encodes = facts.encodes
             self._relink()
 
     def reject(self, seat: Seat, exc: BaseException) -> None:
@@ -436,7 +441,7 @@ class ChannelPipeline:
     def _relink(self) -> None:
         """Let every seat learn anew where each event goes: inbound from the tail on, outbound from the head on."""
         seat = self._tail
-        while seat is not self._head:
+        while seat is not self.head:
             seat.prev.link_to_next(seat)
             seat = seat.prev
         while seat is not self._tail:

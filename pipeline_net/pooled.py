@@ -19,8 +19,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .context import EVERY_INBOUND, EVERY_OUTBOUND, FORWARDS, ChannelHandlerContext
+from .context import FORWARDS, ChannelHandlerContext
 from .errors import ChannelClosedError
+from .event_bits import EVERY_INBOUND, EVERY_OUTBOUND
 from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class PooledContext(ChannelHandlerContext[Any, Any]):
 
     def __init__(self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler, executor: Executor) -> None:
         super().__init__(pipeline, name, handler)
+        self.runs_on_pool = True
         proxy = self._proxy = _PoolProxy(handler, executor, self)
         self.events = proxy
         self.inbound = proxy

@@ -18,8 +18,8 @@ _PACKAGE = Path(__file__).parent.parent / "pipeline_net"
 
 # Room: the rooms that it may import.  "transport" means all of transport/.  Each may import itself, and _mypyc.
 _CORE = (
-    "channel_life channel_output errors buffer ring_buffer future handler context ends pipeline channel options loop"
-    " file_region datagram"
+    "channel_life channel_output errors buffer ring_buffer future handler event_bits context ends pipeline channel"
+    " options loop file_region datagram"
 )
 _TABLE = {
     "_mypyc": "",
@@ -33,11 +33,12 @@ _TABLE = {
     "buffer": "errors",
     "future": "errors",
     "handler": "errors",
-    "context": "handler errors",
-    "pooled": "context handler errors",
+    "event_bits": "handler",
+    "context": "event_bits handler errors",
+    "pooled": "context event_bits handler errors",
     "ends": "context handler",
     "guarded": "channel_life context errors",
-    "pipeline": "context ends guarded handler errors loop pooled",
+    "pipeline": "context ends event_bits guarded handler errors loop pooled",
     "channel_life": "",
     "channel_output": "channel_life pipeline errors options loop file_region",
     "channel": "channel_life channel_output pipeline context future errors options loop",

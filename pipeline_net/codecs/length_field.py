@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from .._mypyc import i64, mypyc_attr
 from ..buffer import ReceiveBuffer
 from ..errors import CorruptedFrameError, DecodeError, EncodeError, FrameTooLongError
 from .base import ByteToMessageDecoder, MessageToByteEncoder
+
+if TYPE_CHECKING:
+    from ..context import ChannelHandlerContext
 
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 
@@ -15,6 +19,8 @@ _WIDTHS: Final = (1, 2, 3, 4, 8)  # bytes that a length field may have
 _HIGHEST_LIMIT: Final = 2**63 - 1  # bytes; positions are 64-bit
 _LARGE: Final = 65536  # bytes; frames at least this large are received in two steps, header and body
 _COPIED: Final = 8192  # bytes; copying a longer body behind its header costs more than a second piece
+_IS_INTERPRETED: Final = __file__.endswith(".py")
+_FORMATS: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}  # of struct, which has none for three bytes
 _READY: Final = 1024  # lengths below this have their header ready-made: making it costs more than the whole rest
 
 
@@ -92,6 +98,11 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         self._highest_number: i64 = min(max_frame_length - unnumbered, _HIGHEST_LIMIT - 1)
         self._strip: i64 = initial_bytes_to_strip
         self._fail_fast = fail_fast
+        self._highest_plain: i64 = min(self._highest_number, _LARGE - 1 - unnumbered)
+        self._unpack: Any = None
+        if _IS_INTERPRETED and length_field_length in _FORMATS:
+            self._unpack = Struct(("<" if self._little else ">") + _FORMATS[length_field_length]).unpack_from
+            self.has_plain_loop = type(self).decode is LengthFieldBasedFrameDecoder.decode
         self._overlong: int = 0  # length of the frame that is being discarded, and how much of it is to come
         self._to_discard: int = 0
 
@@ -115,6 +126,45 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         if frame >= _LARGE and buffer.left == frame:
             buffer.expect(self._body_at)  # then the next body, too, can come as one piece
         return buffer.cut(self._strip, frame, frame)
+
+    def deliver_plain(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> bool:
+        """Deliver the frames that lie whole in the front of the buffer."""
+        if self._to_discard:
+            return False
+        front = buffer.front
+        size = len(front)
+        unpack = self._unpack
+        field_at = self._field_at
+        unnumbered = self._unnumbered
+        least = self._least_number
+        highest = self._highest_plain
+        strip = self._strip
+        channel = ctx.channel
+        first = start = buffer.pos
+        last = size - self._body_at  # where a frame may begin at most, or its number is not all here
+        buffer.wanted = 0
+        while start <= last and channel.room_until >= 0 and not self.is_paused and not ctx.is_removed:
+            number = unpack(front, start + field_at)[0]
+            end = start + unnumbered + number
+            if number < least or number > highest or end > size:
+                break
+            buffer.left -= end - start
+            buffer.pos = end
+            seat = ctx.to_channel_read
+            try:
+                reads = seat.reads
+                if reads is not None:
+                    reads(seat.inbound, seat, front[start + strip : end])
+                else:
+                    seat.inbound.channel_read(seat, front[start + strip : end])
+            except KeyboardInterrupt:
+                raise
+            except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+                seat.catch(exc)
+            start = end
+            if buffer.pos != end:
+                break  # a handler has taken the rest
+        return start > first
 
     def _exact_number(self, buffer: ReceiveBuffer) -> int:
         """Look at the number whatever its size: one of 64 bits may be above what positions are counted with."""
@@ -181,16 +231,16 @@ class LengthFieldPrepender(MessageToByteEncoder[BytesLike]):
         self._extra: int = length_adjustment + (length_field_length if length_includes_length_field else 0)
         self._highest: int = 256**length_field_length - 1
         self._order = byte_order
-        self._headers = _ready_made(length_field_length, byte_order)
+        self._headers = _ready_made(length_field_length, self._extra, byte_order)
+        self._ready = len(self._headers)
 
     def encode(self, msg: BytesLike) -> bytes | list[bytes]:
         if not isinstance(msg, bytes):
             return self._encode_mutable(msg)
         size = len(msg)
-        number = size + self._extra
-        if 0 <= number < len(self._headers):
-            return self._headers[number] + msg
-        header = self._header(number)
+        if size < self._ready:
+            return self._headers[size] + msg
+        header = self._header(size + self._extra)
         if size > _COPIED:
             return [header, msg]
         return header + msg
@@ -211,16 +261,17 @@ class LengthFieldPrepender(MessageToByteEncoder[BytesLike]):
         return number.to_bytes(self._field_length, "little" if self._order == "little" else "big")
 
 
-_made: Final[dict[tuple[int, str], list[bytes]]] = {}  # at most ten: five widths, two byte orders
+_made: Final[dict[tuple[int, int, str], list[bytes]]] = {}  # as many as a program has kinds of prependers
 
 
-def _ready_made(width: int, byte_order: str) -> list[bytes]:
-    """List the fields of all short lengths; every prepender of the kind shares it."""
-    headers = _made.get((width, byte_order))
+def _ready_made(width: int, extra: int, byte_order: str) -> list[bytes]:
+    """List the fields of all short messages; every prepender of the kind shares it."""
+    headers = _made.get((width, extra, byte_order))
     if headers is None:
         order: Literal["little", "big"] = "little" if byte_order == "little" else "big"
-        headers = [number.to_bytes(width, order) for number in range(min(_READY, 256**width))]
-        _made[width, byte_order] = headers
+        numbers = range(extra, min(_READY, 256**width)) if extra >= 0 else range(0)  # below 0, the shortest have none
+        headers = [number.to_bytes(width, order) for number in numbers]
+        _made[width, extra, byte_order] = headers
     return headers
 
 

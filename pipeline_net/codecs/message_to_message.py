@@ -23,13 +23,7 @@ OutB = TypeVar("OutB", covariant=True, default=Any)
 
 def write_all(ctx: ChannelHandlerContext[Any, Any], messages: list[Any], promise: ChannelFuture[Any] | None) -> None:
     """Write several messages in the place of one: the promise is kept when the last of them is sent."""
-    if not messages:
-        if promise is not None:
-            promise.fulfil(None)
-        return
-    last = len(messages) - 1
-    for index, message in enumerate(messages):
-        ctx.write(message, promise if index == last else None)
+    ctx.write_all(messages, promise)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -71,6 +71,7 @@ class DatagramChannel(Channel):
         self._local: Any = None
         self._remote: Any = None
         self._in_batch = False
+        self.make_room()
         self._heard: Any = None  # whom we heard last, who is written to most often
         loop.adopt(self)
 
@@ -249,6 +250,9 @@ class DatagramChannel(Channel):
             raise
         if promise is not None:
             promise.fulfil(None)
+
+    def make_room(self) -> None:
+        self.room_until = -1  # nothing waits, so nobody may put anything in a queue
 
     def flush_soon(self) -> None:
         """Nothing waits."""

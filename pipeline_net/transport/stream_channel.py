@@ -249,13 +249,13 @@ class StreamChannel(Channel):
         size = self._ask
         full: i64 = size
         total: i64 = 0
-        pipeline = self.pipeline
+        head = self.pipeline.head
         failure: OSError | None = None
         eof = False
-        got = False
         is_empty = False  # the kernel's buffer
         self.read_requested = False
         self._in_batch = True
+        self.flush_is_due |= self.auto_flush  # when the batch ends; so the first write is like all others
         try:
             for _ in range(_MAX_READS):
                 if self.read_hint > 0:
@@ -274,9 +274,8 @@ class StreamChannel(Channel):
                     failure = self._reset
                     eof = failure is None
                     break
-                got = True
-                pipeline.fire_channel_read(chunk)
                 count: i64 = len(chunk)
+                head.fire_channel_read(chunk)
                 total += count
                 if count < full and not to_the_end:
                     is_empty = True
@@ -284,8 +283,8 @@ class StreamChannel(Channel):
                 if total >= _MAX_BATCH or not self.wants_to_read:
                     break
                 size = full = self._receive_size
-            if got:
-                pipeline.fire_channel_read_complete()
+            if total > 0:
+                head.fire_channel_read_complete()
             if eof:
                 self.end_of_input()
         except KeyboardInterrupt:  # who goes on afterwards finds the rest unread, and the answers still to be sent
@@ -298,7 +297,10 @@ class StreamChannel(Channel):
             self._in_batch = False
         self._ask = self._small_size if total < _FEW else self._receive_size
         if self.flush_is_due:
-            if self.written - self.sent > _SOON:
+            pending: i64 = self.written - self.sent
+            if pending == 0:
+                self.flush_is_due = False
+            elif pending > _SOON:
                 self.send_pending()
             else:
                 self._event_loop.flush_with_others(self)
@@ -437,7 +439,6 @@ class StreamChannel(Channel):
             data = queue[0]
         elif pending <= _JOIN_BELOW:
             data = b"".join(queue)
-            queue[:] = [data]
         else:
             return self._send_pieces(queue[:_MAX_PIECES])
         taken: i64 = _write(self._handle, data)
@@ -445,7 +446,7 @@ class StreamChannel(Channel):
             queue.clear()
         else:
             self._check_progress(taken)
-            queue[0] = memoryview(data).cast("B")[taken:]
+            queue[:] = [memoryview(data).cast("B")[taken:]]
             self._kernel_is_full = True
         return taken
 

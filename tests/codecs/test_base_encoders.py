@@ -10,6 +10,8 @@ from pipeline_net.codecs.base import (
 )
 from pipeline_net.context import ChannelHandlerContext
 from pipeline_net.errors import EncodeError
+from pipeline_net.future import ChannelFuture
+from pipeline_net.handler import interpreted_encode
 from pipeline_net.testing import EmbeddedChannel
 
 Context = ChannelHandlerContext[Any, Any]
@@ -66,3 +68,74 @@ class TestEncoding:
         channel.write_outbound("ab")
         assert channel.outbound == [b"a", b"b"]
         assert isinstance(channel.write("c!").exception(), EncodeError)
+
+
+class Signed(MessageToByteEncoder[bytes]):
+    """Has an ``encode`` and a ``write`` that does more than calling it."""
+
+    def encode(self, msg: bytes) -> bytes:
+        return msg + b"."
+
+    def write(self, ctx: Context, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        super().write(ctx, msg, None)
+        ctx.write(b"signed", promise)
+
+
+class TestEncodersInARow:
+    def test_each_is_given_what_the_one_before_has_made(self) -> None:
+        channel = EmbeddedChannel(Signed(), InPieces())
+        channel.write_outbound("ab")
+        assert channel.outbound == [b"a.", b"signed", b"b.", b"signed"]
+
+    def test_a_write_of_its_own_is_called_in_a_subclass_too(self) -> None:
+        class More(Signed):
+            def encode(self, msg: bytes) -> bytes:
+                return msg + b"!"
+
+        channel = EmbeddedChannel(More())
+        channel.write_outbound(b"a")
+        assert channel.outbound == [b"a!", b"signed"]
+        assert interpreted_encode(More) is None
+        assert interpreted_encode(InPieces) is InPieces.encode
+
+    def test_what_the_second_raises_is_the_second_ones_to_handle(self) -> None:
+        raised: list[tuple[str, BaseException]] = []
+
+        class Named(MessageToByteEncoder[bytes]):
+            def __init__(self, name: str) -> None:
+                self._name = name
+
+            def encode(self, msg: bytes) -> bytes:
+                if self._name == "second":
+                    raise failure
+                return msg
+
+            def exception_caught(self, ctx: Context, exc: BaseException) -> None:
+                raised.append((self._name, exc))
+
+        failure = EncodeError("for a test")
+        channel = EmbeddedChannel(Named("third"), Named("second"), Named("first"))
+        channel.pipeline.write(b"a")
+        assert raised == [("second", failure)]
+
+    def test_an_encoder_that_takes_itself_out_has_encoded_for_the_last_time(self) -> None:
+        class Once(MessageToByteEncoder[bytes]):
+            def handler_added(self, ctx: Context) -> None:
+                self._ctx = ctx
+
+            def encode(self, msg: bytes) -> bytes:
+                self._ctx.pipeline.remove(self)
+                return msg + b" once"
+
+        channel = EmbeddedChannel(Signed(), Once())
+        channel.write_outbound(b"a", b"b")
+        assert channel.outbound == [b"a once.", b"signed", b"b.", b"signed"]
+
+    def test_bytes_need_not_be_bytes_and_may_be_none(self) -> None:
+        class Mutable(MessageToByteEncoder[Any]):
+            def encode(self, msg: Any) -> Any:
+                return bytearray(msg) if msg else b""
+
+        channel = EmbeddedChannel(Mutable())
+        channel.write_outbound(b"ab", b"", b"c")
+        assert channel.outbound == [b"ab", b"", b"c"]

@@ -231,6 +231,24 @@ def test_a_connected_channel_takes_bytes_and_datagrams_alike(loops: EventLoopGro
     assert [datagram.data for datagram in client.got] == [b"x"] * 5
 
 
+class SpeaksFirst(ChannelInboundHandler[Datagram]):
+    """Flushes before it is connected, and writes bytes when it is."""
+
+    def channel_registered(self, ctx: ChannelHandlerContext) -> None:
+        ctx.flush()
+
+    def channel_active(self, ctx: ChannelHandlerContext) -> None:
+        ctx.write(b"hello")
+
+
+def test_what_is_written_after_an_early_flush_is_sent_like_all_else(loops: EventLoopGroup) -> None:
+    heard = Recorder()
+    server = serve(loops, heard)
+    Bootstrap(loops, lambda _: [SpeaksFirst()]).connect(server.addresses[0]).result(_PATIENCE)
+    assert heard.saw("read")
+    assert [datagram.data for datagram in heard.got] == [b"hello"]
+
+
 def test_without_auto_read_one_read_lets_one_batch_through(loops: EventLoopGroup) -> None:
     recorder = Recorder()
     server = serve(loops, recorder, auto_read=False)

@@ -49,6 +49,24 @@ def pattern(size: int) -> bytes:
     return b"".join(struct.pack(">I", number) for number in range(size // 4))
 
 
+class Notes(ChannelInboundHandler[bytes]):
+    """Writes down whether a flush is due, before and after each batch has been read."""
+
+    def __init__(self) -> None:
+        self.due: list[bool] = []
+        self.done = threading.Event()
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+        self.due.append(ctx.channel.flush_is_due)
+        ctx.loop.execute(self.after, ctx)
+
+    def after(self, ctx: ChannelHandlerContext) -> None:
+        self.due.append(ctx.channel.flush_is_due)
+        ctx.write(b"later")  # of which the batch knew nothing
+        self.due.append(ctx.channel.flush_is_due)
+        self.done.set()
+
+
 # -- writing ----------------------------------------------------------------------------------------
 
 
@@ -79,6 +97,19 @@ def test_a_writes_future_is_done_when_the_kernel_has_its_last_byte_and_not_befor
     receive_exactly(far, 1 + 64 * _MIB)
     large.result(_PATIENCE)
     assert channel.pending_write_bytes == 0
+
+
+@pytest.mark.parametrize(("auto_flush", "due"), [(True, [True, False, True]), (False, [False, False, False])])
+def test_a_batch_that_is_answered_later_leaves_no_flush_behind(
+    connect: Opener, auto_flush: bool, due: list[bool]
+) -> None:
+    notes = Notes()
+    channel, far = connect(notes, auto_flush=auto_flush)
+    far.sendall(b"question")
+    assert notes.done.wait(_PATIENCE)
+    channel.flush()
+    assert receive_exactly(far, 5) == b"later"
+    assert notes.due == due
 
 
 def test_writes_from_foreign_threads_are_first_in_first_out(connect: Opener) -> None:
