@@ -20,8 +20,7 @@ What the kernel does, and what follows from it:
   not read yet: our last reply.  So before closing we look; if something is unread, or unsent because the peer does not
   read, we only shut our side and read on until the peer has seen our end.  A peer that is silent for ``_LINGER``
   seconds and has room for the rest is not waited for; nobody is for longer than ``close_timeout``.
-* A send may be the first to hear of a reset, whose peer has said something before.  So we read once more, up to
-  ``_MAX_BATCH``, before the send has failed.
+* A send may hear of a reset before we have read what the peer said earlier.  So we read once more before it fails.
 * A socket that was reset, or shut in both directions, is reported as ready even when nobody asked, for ever.  A
   channel that is not reading then takes its descriptor out of the selector until it reads again.
 """
@@ -75,7 +74,7 @@ _MAX_PIECES: Final = 1024  # IOV_MAX on Linux and macOS: pieces a sendmsg may ha
 _LINGER: Final = 1.0  # seconds of silence after which a peer that we have said goodbye to is believed to be done
 _SAFE_REPLY: Final = 14600  # bytes; RFC 6928: the peer's kernel takes 10 segments of 1460 bytes without being asked
 _SOON: Final = 65536  # bytes; more than this is sent at once and not with the answers of others
-_SIZES: Final[dict[int, Any]] = {}  # receive sizes, each as the one object that all channels share
+_sizes: Final[dict[int, Any]] = {}  # receive sizes, each as the one object that all channels share
 
 
 class StreamChannel(Channel):
@@ -100,9 +99,9 @@ class StreamChannel(Channel):
         self._interest: i64 = -1  # what the selector knows; -1 when it does not know us
         self._edge: i64 = EDGE if isinstance(remote, tuple) else 0  # how a socket is watched that is only read
         # How much to ask the kernel for.  Any keeps the ints as objects, which recv is called with again and again.
-        self._receive_size: Any = _SIZES.setdefault(options.receive_size, options.receive_size)
+        self._receive_size: Any = _sizes.setdefault(options.receive_size, options.receive_size)
         small = min(_SMALL_SIZE, options.receive_size)
-        self._small_size: Any = _SIZES.setdefault(small, small)
+        self._small_size: Any = _sizes.setdefault(small, small)
         self._ask: Any = self._small_size
         self._in_batch = False
         self._reading_is_stale = False  # reading_changed() was called while a batch was read
