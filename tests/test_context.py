@@ -447,6 +447,7 @@ def test_a_stage_that_removed_itself_and_then_raises_is_not_asked_again() -> Non
 def test_python_learns_where_the_methods_of_a_context_are() -> None:
     """A handler says ``ctx.write`` for each message; ``leave_out_dicts`` of setup.py sees to it that this is quick."""
     context = EmbeddedChannel(Tracer()).pipeline.context("tracer")
+    assert context is not None
 
     def ask(ctx: ChannelHandlerContext[Any, Any]) -> None:
         ctx.read()
