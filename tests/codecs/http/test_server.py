@@ -340,11 +340,10 @@ def test_a_part_that_nobody_can_encode_does_not_hold_up_those_behind_it(serve: S
     channel, keep = serve(limits=Limits(max_pipelined=3))
     channel.write_inbound(GET * 3)
     first, second, third = keep.requests
-    wrong: Any = "no bytes"
     promise = keep.ctx.new_promise()
-    keep.ctx.write(FullResponse(200, None, wrong, to=second), promise)
+    keep.ctx.write(FullResponse(200, {"content-length": "7"}, b"second", to=second), promise)
     keep.say(FullResponse(200, to=second), FullResponse(200, to=first))
-    assert isinstance(promise.exception(), TypeError)
+    assert isinstance(promise.exception(), EncodeError)
     channel.write_inbound(GET.replace(b"GET", b"HEAD"))
     keep.say(FullResponse(200, None, b"third", to=third), FullResponse(200, None, b"fourth", to=keep.requests[3]))
     assert _sent(channel).endswith(b"\r\n\r\nthirdHTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n")
