@@ -113,6 +113,8 @@ def _hold(loop: EventLoop, *, after_turns: int = 0) -> Callable[[], None]:
         lets_go.set()
 
     loop.execute(hold, after_turns)
+    if after_turns == 0:
+        assert holds.wait(10)  # otherwise what is sent now might still be read before
     return let_go
 
 
