@@ -239,8 +239,8 @@ def leave_out_dicts(extensions: list[Extension]) -> None:
     """Spare contexts the ``__dict__`` that mypyc gives instances of generic classes, and of no others.
 
     CPython 3.11 and 3.12 do not learn where the methods of such an instance are, so that they would look up ``write``
-    whenever a handler says ``ctx.write``; 3.13 learns it, and is quicker without.  (Handlers keep theirs: without, 3.11
-    would not let one class derive from an inbound and an outbound handler.)
+    whenever a handler says ``ctx.write``.  3.13 learns it, and gets the same so that contexts are alike everywhere.
+    (Handlers keep theirs: without, 3.11 would not let one class derive from an inbound and an outbound handler.)
     """
     for path in _sources(extensions):
         text = path.read_text()

@@ -98,7 +98,7 @@ def test_what_an_origin_says_unasked_ends_its_connection_and_answers_nobody(plac
 
 
 def _hold(loop: EventLoop, *, after_turns: int = 0) -> Callable[[], None]:
-    """Hold the loop up, now or some turns later; what lets it go."""
+    """Hold the loop up, perhaps some turns later; what lets it go."""
     holds, lets_go = threading.Event(), threading.Event()
 
     def hold(turns: int) -> None:
@@ -114,7 +114,7 @@ def _hold(loop: EventLoop, *, after_turns: int = 0) -> Callable[[], None]:
 
     loop.execute(hold, after_turns)
     if after_turns == 0:
-        assert holds.wait(10)
+        assert holds.wait(10)  # otherwise what is sent now might still be read before
     return let_go
 
 
