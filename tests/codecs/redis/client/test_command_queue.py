@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -79,8 +80,10 @@ def test_half_a_reply_is_no_reply(half: bytes, connect: Connect, fake: Any, echo
         return bytes(echoes(ctx, command))
 
     client = connect(fake(stop_short))
-    stopped, after = client.execute("STOP"), client.execute("ECHO", "x")
-    assert _errors(stopped, after) == [ChannelBrokenError, ChannelBrokenError]
+    asked: SimpleQueue[list[ChannelFuture[Any]]] = SimpleQueue()
+    # together, by the loop itself: otherwise the second one might come when there is a new connection
+    client.loop.execute(lambda: asked.put([client.execute("STOP"), client.execute("ECHO", "x")]))
+    assert _errors(*asked.get(timeout=10)) == [ChannelBrokenError, ChannelBrokenError]
     assert client.call("ECHO", "y") == b"y"
 
 
