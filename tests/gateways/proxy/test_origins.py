@@ -125,16 +125,20 @@ def _wait_for_channels(loop: EventLoop, count: int) -> None:
         time.sleep(0.001)
 
 
+def _connect_held(place: Place) -> tuple[Any, Any, Callable[[], None]]:
+    """A client that has asked, the origin that was connected for it, and what lets the proxy go on to use that."""
+    client = place.dial()
+    _wait_for_channels(place.loop, 1)
+    client_may_be_read = _hold(place.loop)
+    client.send(GET)
+    origin_may_be_read = _hold(place.loop, after_turns=1)  # in one the client is read, in the next one it connects
+    client_may_be_read()
+    return client, place.accept(), origin_may_be_read
+
+
 def _speak_first(place: Place, said: bytes) -> tuple[Any, Any]:
     """A client that has asked, and an origin that speaks while the connection to it is made."""
-    loop = place.loop
-    client = place.dial()
-    _wait_for_channels(loop, 1)
-    client_may_be_read = _hold(loop)
-    client.send(GET)
-    origin_may_be_read = _hold(loop, after_turns=1)  # in one the client is read, in the next one it connects
-    client_may_be_read()
-    origin = place.accept()
+    client, origin, origin_may_be_read = _connect_held(place)
     origin.send(said)
     origin_may_be_read()
     return client, origin
@@ -154,34 +158,21 @@ def test_an_origin_that_speaks_before_it_was_asked_answers_nobody(place: Place, 
 
 def test_an_origin_that_leaves_before_it_was_asked_is_a_502(place: Place) -> None:
     place.start()
-    loop = place.loop
-    client = place.dial()
-    _wait_for_channels(loop, 1)
-    client_may_be_read = _hold(loop)
-    client.send(GET)
-    origin_may_be_read = _hold(loop, after_turns=1)
-    client_may_be_read()
-    place.accept().close()
+    client, origin, origin_may_be_read = _connect_held(place)
+    origin.close()
     origin_may_be_read()
     assert client.head().startswith(b"HTTP/1.1 502 ")
 
 
 def test_a_client_that_leaves_while_an_origin_is_waited_for_leaves_no_connection(place: Place) -> None:
     place.start()
-    loop = place.loop
-    client = place.dial()
-    _wait_for_channels(loop, 1)
-    client_may_be_read = _hold(loop)
-    client.send(GET)
-    origin_may_be_read = _hold(loop, after_turns=1)
-    client_may_be_read()
-    origin = place.accept()
+    client, origin, origin_may_be_read = _connect_held(place)
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
     origin_may_be_read()
     origin.is_reset()
     assert origin._unread == b""
-    _wait_for_channels(loop, 0)
+    _wait_for_channels(place.loop, 0)
 
 
 @pytest.mark.parametrize("said", _UNASKED)
