@@ -35,14 +35,14 @@ class Page(ChannelInboundHandler[http.FullRequest, Never, http.FullResponse]):
             ctx.write(http.FullResponse(404))
 
 
-class Member(ChannelInboundHandler[str | bytes, Never, str]):
+class Member(ChannelInboundHandler[str | bytes, Never, str | websocket.Close]):
     """One person in the room."""
 
     def __init__(self, room: websocket.BroadcastGroup) -> None:
         self._room = room
         self._name = ""
 
-    def user_event_triggered(self, ctx: ChannelHandlerContext[Never, str], event: Any) -> None:
+    def user_event_triggered(self, ctx: ChannelHandlerContext[Never, str | websocket.Close], event: Any) -> None:
         if isinstance(event, websocket.HandshakeComplete):
             self._name = _name_in(event.query)
             self._room.add(ctx.channel)
@@ -51,11 +51,11 @@ class Member(ChannelInboundHandler[str | bytes, Never, str]):
             self._room.discard(ctx.channel)
             self._say("has left")
 
-    def channel_read(self, ctx: ChannelHandlerContext[Never, str], msg: str | bytes) -> None:
+    def channel_read(self, ctx: ChannelHandlerContext[Never, str | websocket.Close], msg: str | bytes) -> None:
         if isinstance(msg, str):
             self._say(msg)
         else:
-            ctx.write(websocket.Close(1003, "text only"))  # type: ignore[arg-type]  # whatever flows, a Close may be written
+            ctx.write(websocket.Close(1003, "text only"))
 
     def _say(self, text: str) -> None:
         self._room.write_and_flush(json.dumps({"name": self._name, "text": text}))
