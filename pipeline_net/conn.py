@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, Never, TypeAlias
 
 from ._mypyc import mypyc_attr
 from .channel import Channel
-from .codecs.base import write_all
 from .errors import ChannelClosedError, FrameTooLongError, PipelineError
 from .event_handler import Action, EventHandler
 from .handler import ChannelDuplexHandler, ChannelOutboundHandler
@@ -376,10 +375,10 @@ class ConnStage(ChannelDuplexHandler[Any, Never, Any, Any]):
         if not isinstance(msg, Posted):
             ctx.write(msg, promise)
         elif msg.is_awaited:
-            write_all(ctx, msg.pieces, promise)
+            ctx.write_all(msg.pieces, promise)
         else:
             # Without a promise, what the codec refuses is no secret between the two: it closes the connection.
-            write_all(ctx, msg.pieces, None)
+            ctx.write_all(msg.pieces)
 
     def obey(self, ctx: Context, callback: str, reply: Any, *, may_send: bool = True) -> None:
         """Do what a callback has returned: send, then act."""

@@ -29,7 +29,6 @@ from ..handler import ChannelDuplexHandler, ChannelInboundHandler, ChannelOutbou
 from .message_to_message import MessageToMessageCodec as MessageToMessageCodec
 from .message_to_message import MessageToMessageDecoder as MessageToMessageDecoder
 from .message_to_message import MessageToMessageEncoder as MessageToMessageEncoder
-from .message_to_message import write_all as write_all
 
 if TYPE_CHECKING:
     from ..context import ChannelHandlerContext
@@ -163,7 +162,6 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                     self._decode_raised(ctx, buffer, exc, before)
                     if self._failed:
                         made = True  # reading on would be of no use
-                    if self._failed:
                         break
                     if not channel.is_open:
                         self._drop(buffer)
@@ -426,7 +424,7 @@ class ICodec(ChannelDuplexHandler[bytes, T, T, bytes], Generic[T]):
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
         encoded = self.encode(msg)
         if isinstance(encoded, list):
-            write_all(ctx, encoded, promise)
+            ctx.write_all(encoded, promise)
         else:
             ctx.write(encoded, promise)
 
@@ -478,6 +476,6 @@ class MessageToByteEncoder(ChannelOutboundHandler[In, bytes], Generic[In]):
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
         encoded = self.encode(msg)
         if isinstance(encoded, list):
-            write_all(ctx, encoded, promise)
+            ctx.write_all(encoded, promise)
         else:
             ctx.write(encoded, promise)

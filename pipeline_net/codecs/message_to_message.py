@@ -1,4 +1,4 @@
-"""MessageToMessage…: stages that turn messages into other messages; and what all encoders write with."""
+"""MessageToMessage…: stages that turn messages into other messages."""
 
 from __future__ import annotations
 
@@ -19,11 +19,6 @@ InA = TypeVar("InA", contravariant=True, default=Any)
 InB = TypeVar("InB", covariant=True, default=Any)
 OutA = TypeVar("OutA", contravariant=True, default=Any)
 OutB = TypeVar("OutB", covariant=True, default=Any)
-
-
-def write_all(ctx: ChannelHandlerContext[Any, Any], messages: list[Any], promise: ChannelFuture[Any] | None) -> None:
-    """Write several messages in the place of one: the promise is kept when the last of them is sent."""
-    ctx.write_all(messages, promise)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -68,9 +63,9 @@ class MessageToMessageEncoder(ChannelOutboundHandler[A, B], Generic[A, B]):
 def put_out(ctx: ChannelHandlerContext[Any, Any], encoded: Any, promise: ChannelFuture[Any] | None) -> None:
     """Write what an ``encode`` returned."""
     if encoded is None:
-        write_all(ctx, [], promise)
+        ctx.write_all([], promise)
     elif isinstance(encoded, list):
-        write_all(ctx, encoded, promise)
+        ctx.write_all(encoded, promise)
     else:
         ctx.write(encoded, promise)
 

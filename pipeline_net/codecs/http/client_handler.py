@@ -10,7 +10,6 @@ from ...context import ChannelHandlerContext
 from ...errors import EncodeError
 from ...handler import ChannelDuplexHandler
 from ...stack import Sendable, Stack, wire
-from ..base import write_all
 from .encoder import HttpRequestEncoder
 from .errors import HttpDecodeError
 from .messages import End, FullRequest, Request, RequestPart, Response, ResponsePart
@@ -74,7 +73,7 @@ class HttpClientHandler(ChannelDuplexHandler[ResponsePart, ResponsePart, Request
         elif isinstance(msg, End):
             self._is_writing = False
         if isinstance(data, list):
-            write_all(ctx, data, promise)
+            ctx.write_all(data, promise)
         else:
             ctx.write(data, promise)
 

@@ -18,7 +18,6 @@ from ...errors import EncodeError, WriteBufferOverflowError
 from ...handler import ChannelDuplexHandler
 from ...server_draining import ServerDraining
 from ...stack import Sendable, Stack, wire
-from ..base import write_all
 from .deadlines import ANSWER, BODY, FIRST, HEAD, IDLE, DeadlineKeeper, DeadlineWatch
 from .encoder import UNCOUNTED, HttpResponseEncoder
 from .errors import HttpDecodeError
@@ -264,7 +263,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
                 ctx.close()  # the client sees that the body is cut off
             raise
         if isinstance(data, list):
-            write_all(ctx, data, promise)
+            ctx.write_all(data, promise)
         else:
             ctx.write(data, promise)
         if isinstance(msg, (FullResponse, End)):
@@ -283,7 +282,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
     ) -> None:
         if request.version == HTTP_1_0:
             # RFC 9110 15.2: "a server MUST NOT send a 1xx response to an HTTP/1.0 client."
-            write_all(ctx, [], promise)
+            ctx.write_all([], promise)
             return
         ctx.write(self._encoder.encode(msg), promise)
         if msg.status == 100:

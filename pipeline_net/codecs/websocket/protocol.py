@@ -18,7 +18,6 @@ from ...errors import ChannelClosedError
 from ...handler import ChannelDuplexHandler
 from ...server_draining import ServerDraining
 from ...stack import Stack, wire
-from ..base import write_all
 from .closing import (
     ANSWER,
     CLOSE_TCP,
@@ -147,7 +146,7 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
     def _send(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
         data = self._encoder.encode(msg)
         if isinstance(data, list):
-            write_all(ctx, data, promise)
+            ctx.write_all(data, promise)
         else:
             ctx.write(data, promise)
 
