@@ -123,7 +123,3 @@ def test_impossible_hosts(host: str) -> None:
 def test_words_of_other_clients_are_translated(name: str, hint: str) -> None:
     with pytest.raises(TypeError, match=hint):
         refuse_keywords("a request", [name])
-
-
-def test_keywords_that_are_known_never_come_here() -> None:
-    refuse_keywords("a request", [])
