@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -60,14 +61,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, certificates: Any) -> Itera
     folder = tmp_path_factory.mktemp("nginx")
     for name in ("files", "uploads"):
         (folder / name).mkdir()
-        (folder / name).chmod(0o777)
-    folder.chmod(0o755)
-    for parent in folder.parents:
-        if parent.stat().st_mode & 0o005 != 0o005 and parent.owner() != "root":
-            parent.chmod(0o755)  # nginx's workers are somebody else when the tests run as root
     (folder / "files" / "big").write_bytes(_BIG)
     (folder / "files" / "text").write_bytes(_TEXT)
-    user = "user root;\n" if Path.home() == Path("/root") else ""
+    user = "user root;\n" if os.getuid() == 0 else ""  # its workers would be somebody who cannot look into our folder
     (folder / "nginx.conf").write_text(user + _CONFIG.format(folder=folder, certificate=certificates.server))
     command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
