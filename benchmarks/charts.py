@@ -66,12 +66,12 @@ def scale(document: dict[str, Any]) -> dict[str, str]:
         plots = [
             _plot(curve, "CPU time of the server", "µs per message", "cpu_us"),
             _plot(curve, "Rate", "messages per second", "rate"),
+            _plot(curve, "Latency, p50", "µs", "p50_us"),
             _plot(curve, "Latency, p99", "µs", "p99_us"),
+            _plot(curve, "Latency, p99.9", "µs", "p99_9_us"),
         ]
         if _has_memory(curve):
             plots.append(_plot(curve, "Memory", "KiB per connection", "kib"))
-        else:
-            plots.append(_plot(curve, "Latency, p99.9", "µs", "p99_9_us"))
         drawings[f"scale-{curve['key']}"] = curves(curve["title"], scale_description(curve), plots)
     return drawings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from attrs import evolve
 
 from benchmarks import charts
@@ -24,7 +25,7 @@ _SPEED = Speed(
 
 
 def _point(at: int, kib: float | None = None, cpu_us: float = 5.0) -> dict[str, Any]:
-    return {"at": at, "rate": 100.0, "cpu_us": cpu_us, "p99_us": 50.0, "p99_9_us": 60.0, "kib": kib}
+    return {"at": at, "rate": 100.0, "cpu_us": cpu_us, "p50_us": 40.0, "p99_us": 50.0, "p99_9_us": 60.0, "kib": kib}
 
 
 def _curve(*points: dict[str, Any]) -> dict[str, Any]:
@@ -55,6 +56,13 @@ def test_memory_is_drawn_where_it_was_looked_at() -> None:
     without = charts.scale(_curve(_point(1), _point(1000)))["scale-connections"]
     assert "KiB per connection" in with_memory
     assert "KiB per connection" not in without
+
+
+@pytest.mark.parametrize("kib", [None, 3.0])
+def test_each_latency_is_drawn_whether_memory_is_or_not(kib: float | None) -> None:
+    drawing = charts.scale(_curve(_point(1), _point(1000, kib=kib)))["scale-connections"]
+    for quantile in ("p50", "p99", "p99.9"):
+        assert f">Latency, {quantile}<" in drawing
 
 
 def test_what_took_no_time_has_no_place_on_a_logarithmic_axis() -> None:
