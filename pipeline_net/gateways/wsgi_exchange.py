@@ -9,6 +9,9 @@
     │    waits while too much waits   ◀── credit ─────────   the peer has read some of it
     └─ close()                        ─── loop.execute ──▶   End
 
+A body that comes in chunks is collected before the application is called, in memory or in a file: most applications go
+by CONTENT_LENGTH, and Django takes a body without one for none.
+
 What may be on its way from the thread to the peer is bounded: a block is handed over when there is credit, and credit
 comes back when the channel is writable again.  A list is sent as one response, with its length.
 
@@ -20,6 +23,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -39,6 +43,7 @@ logger: Final = logging.getLogger("pipeline_net.wsgi")
 ExcInfo = tuple[type[BaseException], BaseException, "TracebackType | None"]
 
 _BLOCK: Final = 65536  # bytes of a file that are read at once, where the kernel cannot send it
+_IN_MEMORY: Final = 1 << 20  # bytes of a body of unknown length; more go to a file
 
 
 class FileWrapper:
@@ -80,7 +85,10 @@ class WsgiExchange:
     def run(self) -> None:
         """Call the application, send what it returns, and look after what it leaves behind."""
         try:
-            self._call()
+            if self._request.body_length < 0:
+                self._call_with_length()
+            else:
+                self._call()
         except ClientDisconnectedError:
             logger.debug("%r: the client has gone", self._request)
             self._reply.give_up()
@@ -90,6 +98,18 @@ class WsgiExchange:
         except BaseException:
             self._reply.give_up()
             raise
+
+    def _call_with_length(self) -> None:
+        """Call the application when the whole body is here; how much it may be is for the limits of HTTP to say."""
+        environ = self._environ
+        arriving = environ["wsgi.input"]
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
+            while block := arriving.read(_BLOCK):
+                body.write(block)
+            environ["CONTENT_LENGTH"] = str(body.tell())
+            body.seek(0)
+            environ["wsgi.input"] = body
+            self._call()
 
     def _call(self) -> None:
         result = self._app(self._environ, self.start_response)

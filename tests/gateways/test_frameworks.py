@@ -286,6 +286,8 @@ def test_django_on_wsgi(django_is_set_up: None) -> None:
     with serving_wsgi(WSGIHandler()) as port, _blocking_client(port) as client:
         _check_django(client.get, client.post)
         assert client.get("/stream").text == "0123456789"
+        chunked = client.post("/upload", content=(_UPLOAD[at : at + 1000] for at in range(0, len(_UPLOAD), 1000)))
+        assert chunked.text == str(len(_UPLOAD))
 
 
 # -- Flask ----------------------------------------------------------------------------------------------
