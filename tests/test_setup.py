@@ -1,4 +1,4 @@
-"""Installing: compiled where that is possible, pure elsewhere, with a line that says why, or an error for who wants that."""
+"""Installing: compiled where that is possible, pure elsewhere with a line that says why; an error only on request."""
 
 from __future__ import annotations
 
