@@ -98,9 +98,9 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         self._highest_number: i64 = min(max_frame_length - unnumbered, _HIGHEST_LIMIT - 1)
         self._strip: i64 = initial_bytes_to_strip
         self._fail_fast = fail_fast
-        self._highest_plain: i64 = min(self._highest_number, _LARGE - 1 - unnumbered)
+        self._longest_plain: i64 = min(max_frame_length, _LARGE - 1)
         self._unpack: Any = None
-        if _IS_INTERPRETED and length_field_length in _FORMATS:
+        if _IS_INTERPRETED and length_field_length in _FORMATS and self._least_number == 0:
             self._unpack = Struct(("<" if self._little else ">") + _FORMATS[length_field_length]).unpack_from
             self.has_plain_loop = type(self).decode is LengthFieldBasedFrameDecoder.decode
         self._overlong: int = 0  # length of the frame that is being discarded, and how much of it is to come
@@ -132,31 +132,26 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         if self._to_discard:
             return False
         front = buffer.front
-        size = len(front)
         unpack = self._unpack
         field_at = self._field_at
         unnumbered = self._unnumbered
-        least = self._least_number
-        highest = self._highest_plain
         strip = self._strip
         channel = ctx.channel
+        seat = ctx.to_channel_read
+        deliver = seat.inbound.channel_read
         first = start = buffer.pos
-        last = size - self._body_at  # where a frame may begin at most, or its number is not all here
+        horizon = min(len(front), first + self._longest_plain)  # no frame that ends before it is too long
+        last = horizon - self._body_at  # where a frame may begin at most, or its number is not all here
         buffer.wanted = 0
-        while start <= last and channel.room_until >= 0 and not self.is_paused and not ctx.is_removed:
-            number = unpack(front, start + field_at)[0]
-            end = start + unnumbered + number
-            if number < least or number > highest or end > size:
+        while start <= last and channel.room_until >= 0 and not self.is_paused and ctx.to_channel_read is seat:
+            length = unnumbered + unpack(front, start + field_at)[0]
+            end = start + length
+            if end > horizon:
                 break
-            buffer.left -= end - start
+            buffer.left -= length
             buffer.pos = end
-            seat = ctx.to_channel_read
             try:
-                reads = seat.reads
-                if reads is not None:
-                    reads(seat.inbound, seat, front[start + strip : end])
-                else:
-                    seat.inbound.channel_read(seat, front[start + strip : end])
+                deliver(seat, front[start + strip : end])
             except KeyboardInterrupt:
                 raise
             except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
