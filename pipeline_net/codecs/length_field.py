@@ -140,7 +140,9 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         seat = ctx.to_channel_read
         deliver = seat.inbound.channel_read
         first = start = buffer.pos
-        horizon = min(len(front), first + self._longest_plain)  # no frame that ends before it is too long
+        horizon = len(front)
+        if horizon - first > self._longest_plain:
+            horizon = first + self._longest_plain  # no frame that ends before it is too long
         last = horizon - self._body_at  # where a frame may begin at most, or its number is not all here
         buffer.wanted = 0
         while start <= last and channel.room_until >= 0 and not self.is_paused and ctx.to_channel_read is seat:

@@ -96,7 +96,7 @@ class StreamChannel(Channel):
         self._fd: i64 = -1
         self._local: Any = local  # None: the socket is asked
         self._remote: Any = remote
-        self._interest: i64 = -1  # what the selector knows; -1 when it does not know us
+        self._interest: i64 = -1  # what the selector knows: READ, WRITE (the greater), both; -1 when it does not know us
         self._edge: i64 = EDGE if isinstance(remote, tuple) else 0  # how a socket is watched that is only read
         # How much to ask the kernel for.  Any keeps the ints as objects, which recv is called with again and again.
         self._receive_size: Any = _sizes.setdefault(options.receive_size, options.receive_size)
@@ -305,7 +305,7 @@ class StreamChannel(Channel):
                 self._event_loop.flush_with_others(self)
         if failure is not None:
             self.fail(failure)
-        if self._reading_is_stale or not self.auto_read:
+        if self._reading_is_stale or not self._auto_read:
             self._reading_is_stale = False
             self.reading_changed()
         if not is_empty:
@@ -332,8 +332,8 @@ class StreamChannel(Channel):
         if self.state > ACTIVE:
             return
         wanted: i64 = READ if self.wants_to_read else 0
-        if self._interest > 0:
-            wanted |= self._interest & WRITE
+        if self._interest >= WRITE:
+            wanted |= WRITE
         if wanted == self._interest:
             return
         if wanted or not self._is_hung_up:
@@ -362,7 +362,7 @@ class StreamChannel(Channel):
 
     def _hang_up(self) -> None:
         """The selector would report the same for ever; what is unread will be read when somebody asks."""
-        if self._interest > 0 and self._interest & WRITE:
+        if self._interest >= WRITE:
             return  # meant for a socket that had this number until this very turn: ours would have refused to send
         self._is_hung_up = True
         if self._interest >= 0:
@@ -386,7 +386,7 @@ class StreamChannel(Channel):
         self.flush_is_due = False
         if self._sock is None or self._sending:
             return  # not connected yet, and activate() sends; or what is sending now will see it
-        if self._interest > 0 and self._interest & WRITE:
+        if self._interest >= WRITE:
             self.reading_changed()  # the kernel has no room and will say when; this may have been one too many
             return
         self._send()
@@ -411,7 +411,7 @@ class StreamChannel(Channel):
             return
         if self._kernel_is_full:
             self._watch(WRITE | (READ if self.wants_to_read else 0))
-        elif self._interest > 0 and self._interest & WRITE:
+        elif self._interest >= WRITE:
             self._watch(READ if self.wants_to_read else 0)
 
     def _break(self, exc: Exception) -> None:
