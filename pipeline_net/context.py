@@ -247,25 +247,26 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         seat = self.to_write
         try:
             encodes = seat.encodes
-            while encodes:
-                msg = encodes(seat.outbound, msg)
-                if isinstance(msg, list):
-                    seat.write_all(msg, promise)
-                    return
-                seat = seat.to_write
-                encodes = seat.encodes
             if encodes is None:
                 seat.outbound.write(seat, msg, promise)
                 return
-            channel = seat.channel
-            if channel.flush_is_due and promise is None and isinstance(msg, bytes):
-                size: i64 = len(msg)
-                written: i64 = channel.written + size
-                if size > 0 and written <= channel.room_until:  # nearly every write; see transport_write
-                    channel.unsent.append(msg)
-                    channel.written = written
-                    return
-            channel.transport_write(msg, promise)
+            if encodes:
+                msg = encodes(seat.outbound, msg)
+            if seat.to_write.encodes is False:  # nobody is left between here and the head
+                channel = seat.channel
+                if channel.flush_is_due and promise is None and isinstance(msg, bytes):
+                    size: i64 = len(msg)
+                    written: i64 = channel.written + size
+                    if size > 0 and written <= channel.room_until:  # nearly every write; see transport_write
+                        channel.unsent.append(msg)
+                        channel.written = written
+                        return
+            if not encodes:
+                seat.channel.transport_write(msg, promise)
+            elif isinstance(msg, list):
+                seat.write_all(msg, promise)
+            else:
+                seat.write(msg, promise)
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
