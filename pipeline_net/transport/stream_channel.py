@@ -96,7 +96,7 @@ class StreamChannel(Channel):
         self._fd: i64 = -1
         self._local: Any = local  # None: the socket is asked
         self._remote: Any = remote
-        self._interest: i64 = -1  # what the selector knows: READ, WRITE (the greater), both; -1 when it does not know us
+        self._interest: i64 = -1  # what the selector knows; -1: not us.  Above READ, it holds WRITE
         self._edge: i64 = EDGE if isinstance(remote, tuple) else 0  # how a socket is watched that is only read
         # How much to ask the kernel for.  Any keeps the ints as objects, which recv is called with again and again.
         self._receive_size: Any = _sizes.setdefault(options.receive_size, options.receive_size)
