@@ -87,6 +87,19 @@ class TestEncodersInARow:
         channel.write_outbound("ab")
         assert channel.outbound == [b"a.", b"signed", b"b.", b"signed"]
 
+    def test_pieces_of_one_are_messages_to_the_next(self) -> None:
+        class Ended(MessageToByteEncoder[bytes]):
+            def encode(self, msg: bytes) -> bytes:
+                return msg + b"."
+
+        channel = EmbeddedChannel(Ended(), InPieces())
+        promise = channel.new_promise()
+        channel.pipeline.write("ab", promise)
+        assert not promise.done()
+        channel.pipeline.flush()
+        assert channel.outbound == [b"a.", b"b."]
+        assert promise.done()
+
     def test_a_write_of_its_own_is_called_in_a_subclass_too(self) -> None:
         class More(Signed):
             def encode(self, msg: bytes) -> bytes:
