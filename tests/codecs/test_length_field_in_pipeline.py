@@ -159,6 +159,14 @@ def test_frames_before_one_that_is_refused_are_delivered_first(data: bytes, erro
     assert acts.heard == [b"a"]
 
 
+def test_many_frames_at_once_are_held_to_the_limit_up_to_the_last() -> None:
+    channel, acts, _ = opened(lambda ctx, decoder: None)
+    many = 70_000 // 102
+    with pytest.raises(FrameTooLongError):
+        channel.write_inbound((b"\x00\x62" + b"x" * 98) * many + b"\x00\x63" + b"x" * 99)
+    assert acts.heard == [b"x" * 98] * many
+
+
 def test_a_short_frame_is_not_kept_waiting_by_a_long_one_before_it() -> None:
     channel, acts, _ = opened(lambda ctx, decoder: None)
     channel.write_inbound(b"\x00\x32" + b"x" * 40)
