@@ -1,12 +1,11 @@
 """ChannelHandlerContext: a handler's seat in one pipeline, from which events start.
 
-A seat knows, for each event, the next seat whose handler *overrides* that event (``to_channel_read`` and so on; the
-pipeline refreshes them when it changes).  Firing is then two attribute loads and a call.
+A seat knows, for each event, the next seat whose handler *overrides* it (``to_channel_read`` …; the pipeline refreshes
+them when it changes).  Firing is then two attribute loads and a call.
 
 A seat that has been removed may still be asked to forward: a decoder that takes itself out in the middle of a read, a
 handler that was replaced while its answer was on its way.  Its links then all point to the seat itself, whose handler
-has been exchanged for one that looks up, at that moment, who lives next door now.  So the living pay nothing for the
-dead.
+has been exchanged for one that looks up who lives next door now.  So the living pay nothing for the dead.
 
 What a handler raises is caught where the event was fired:
 
@@ -76,8 +75,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
         self.outbound: OutboundEvents = handler if isinstance(handler, OutboundEvents) else PASSES_ON
         self.reads: Any = None  # the function that channel_read of the handler is, if it is interpreted; see StageFacts
-        # Likewise encode, if that is all that write does; False for the head, to whom whoever writes does the rest.
-        self.encodes: Any = None
+        self.encodes: Any = None  # likewise encode, if that is all that write does; the head's is False, see write
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
         self.next: ChannelHandlerContext[Any, Any] = self
         self.prev: ChannelHandlerContext[Any, Any] = self
@@ -252,21 +250,21 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
                 return
             if encodes:
                 msg = encodes(seat.outbound, msg)
-            if seat.to_write.encodes is False:  # nobody is left between here and the head
-                channel = seat.channel
-                if channel.flush_is_due and promise is None and isinstance(msg, bytes):
-                    size: i64 = len(msg)
-                    written: i64 = channel.written + size
-                    if size > 0 and written <= channel.room_until:  # nearly every write; see transport_write
-                        channel.unsent.append(msg)
-                        channel.written = written
-                        return
-            if not encodes:
-                seat.channel.transport_write(msg, promise)
-            elif isinstance(msg, list):
-                seat.write_all(msg, promise)
+                if seat.to_write.encodes is not False:  # that was not the last stage before the head
+                    seat.write_encoded(msg, promise)
+                    return
+            channel = seat.channel
+            if channel.flush_is_due and promise is None and isinstance(msg, bytes):
+                size: i64 = len(msg)
+                written: i64 = channel.written + size
+                if size > 0 and written <= channel.room_until:  # nearly every write; see transport_write
+                    channel.unsent.append(msg)
+                    channel.written = written
+                    return
+            if encodes:
+                seat.write_encoded(msg, promise)
             else:
-                seat.write(msg, promise)
+                channel.transport_write(msg, promise)
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
@@ -281,6 +279,13 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         last = len(messages) - 1
         for index, message in enumerate(messages):
             self.write(message, promise if index == last else None)
+
+    def write_encoded(self, encoded: Any, promise: ChannelFuture[Any] | None) -> None:
+        """Write what ``encode`` of this seat's handler has returned."""
+        if isinstance(encoded, list):
+            self.write_all(encoded, promise)
+        else:
+            self.write(encoded, promise)
 
     def flush(self) -> None:
         seat = self.to_flush
@@ -396,7 +401,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self._point_outbound_at(self)
 
     def retire(self, head: ChannelHandlerContext[Any, Any], tail: ChannelHandlerContext[Any, Any]) -> None:
-        """Forward to the ends of the pipeline from now on: the channel is closed, and nobody is left in between.
+        """Forward to the ends of the pipeline: the channel is closed, and nobody is left in between.
 
         A seat that refers to itself would have to wait for the garbage collector, and many of them call it.
         """

@@ -422,11 +422,7 @@ class ICodec(ChannelDuplexHandler[bytes, T, T, bytes], Generic[T]):
         self._decodes().handler_removed(ctx)
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        encoded = self.encode(msg)
-        if isinstance(encoded, list):
-            ctx.write_all(encoded, promise)
-        else:
-            ctx.write(encoded, promise)
+        ctx.write_encoded(self.encode(msg), promise)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Any]:
         """See ``ByteToMessageDecoder.feed``."""
@@ -474,8 +470,4 @@ class MessageToByteEncoder(ChannelOutboundHandler[In, bytes], Generic[In]):
         raise NotImplementedError(f"{type(self).__name__} must have a method encode(self, msg)")
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        encoded = self.encode(msg)
-        if isinstance(encoded, list):
-            ctx.write_all(encoded, promise)
-        else:
-            ctx.write(encoded, promise)
+        ctx.write_encoded(self.encode(msg), promise)
