@@ -69,8 +69,8 @@ class Deadlines:
     min_read_rate: int = attrs.field(default=500, validator=_count(1))
     """Bytes per second that a peer must take of a response that waits for it, on an average of ``idle`` seconds."""
     half_closed: float | None = attrs.field(default=600.0, validator=_seconds)
-    """Without a byte of response, to a client that has ended its input.  It may still wait, and it may have gone: nobody
-    can tell.  As long as its input is open, a response may take any time."""
+    """Without a byte of response, to a client that has ended its input.  It may still wait, and it may have gone:
+    nobody can tell.  As long as its input is open, a response may take any time."""
 
 
 @attrs.frozen(kw_only=True)

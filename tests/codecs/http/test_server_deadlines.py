@@ -235,7 +235,7 @@ def test_a_client_that_has_ended_its_input_waits_for_a_while_and_not_for_ever(se
 def test_a_client_that_is_not_answered_after_the_end_of_its_input_counts_as_gone(
     serve: Serve, idle: float | None
 ) -> None:
-    channel, keep = serve(whole=True, deadlines=Deadlines(idle=idle, half_closed=400))
+    channel, _ = serve(whole=True, deadlines=Deadlines(idle=idle, half_closed=400))
     for _ in range(3):
         channel.write_inbound(GET.replace(b"/ ", b"/now "))
     channel.write_inbound(GET)
@@ -247,7 +247,7 @@ def test_a_client_that_is_not_answered_after_the_end_of_its_input_counts_as_gone
 
 
 def test_a_client_that_ends_its_input_late_has_its_time_from_then_on(serve: Serve) -> None:
-    channel, keep = _late(serve, whole=True)
+    channel, _ = _late(serve, whole=True)
     channel.write_inbound(GET)
     channel.advance(5000)
     channel.finish_input()

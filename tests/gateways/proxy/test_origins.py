@@ -290,7 +290,8 @@ def test_a_client_that_leaves_takes_its_next_request_along(place: Place) -> None
                 origin.head()  # the same connection, which was kept, and has brought nothing of a second request
                 origin.send(OK)
                 client.is_reset()
-        assert origin is not None and not origin.has_more
+        assert origin is not None
+        assert not origin.has_more
 
 
 def test_one_that_has_said_nothing_else_serves_again(place: Place) -> None:
