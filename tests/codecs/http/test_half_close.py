@@ -28,7 +28,7 @@ class Slow(ChannelInboundHandler[http.FullRequest, Any, http.ResponsePart]):
 
 
 @contextmanager
-def _serving(**deadlines: float) -> Iterator[tuple[str, int]]:
+def _serving(**deadlines: Any) -> Iterator[tuple[str, int]]:
     with EventLoopGroup(1) as loops:
         server = ServerBootstrap(
             loops,
