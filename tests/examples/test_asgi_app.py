@@ -10,7 +10,9 @@ import httpx
 def test_the_asgi_example_says_hello_streams_and_takes_uploads(start_example: Callable[..., str]) -> None:
     url = start_example("asgi_app.py").replace("tcp://", "http://")
     handshake = {
-        **{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
     with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
