@@ -113,10 +113,10 @@ class Uploads(ChannelInboundHandler[http.FormRequest | http.FullRequest, Never, 
 
     def channel_read(self, ctx: Context, msg: http.FormRequest | http.FullRequest) -> None:
         if isinstance(msg, http.FormRequest):
-            if msg.request.path != "/upload":
+            if msg.request.path == "/upload" and msg.request.method == "POST":
+                self._later(ctx, 201, self._shelf.keep, msg)
+            else:
                 ctx.write(http.FullResponse(404))
-                return
-            self._later(ctx, 201, self._shelf.keep, msg)
         elif msg.path == "/" and msg.method in ("GET", "HEAD"):
             self._later(ctx, 200, self._shelf.page)
         else:

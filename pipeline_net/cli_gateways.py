@@ -245,7 +245,9 @@ def _tls(arguments: argparse.Namespace) -> Any:
             password = arguments.tls_password_file.read_text().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as exc:
             raise ValueError(f"--tls-password-file cannot be read: {exc}") from exc
-    return ServerTls(arguments.tls_cert, arguments.tls_key, password=password, client_ca=arguments.tls_ca)
+    from .gateways.serving import ALPN
+
+    return ServerTls(arguments.tls_cert, arguments.tls_key, password=password, client_ca=arguments.tls_ca, alpn=ALPN)
 
 
 def _addresses(arguments: argparse.Namespace) -> list[str]:

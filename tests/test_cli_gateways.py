@@ -121,6 +121,16 @@ def _certificate(folder: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(folder / "cert.pem"))
 
 
+def _alpn(port: int, trust: ssl.SSLContext) -> str | None:
+    """Tell which protocol the server chooses for a client that would like HTTP/2 better."""
+    trust.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", port), 20) as plain,
+        trust.wrap_socket(plain, server_hostname="127.0.0.1") as client,
+    ):
+        return client.selected_alpn_protocol()
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 @pytest.mark.parametrize("what", [("asgi", "gateway_apps:app"), ("wsgi", "gateway_apps:wsgi")])
 def test_tls_with_a_password_and_certificates_that_are_read_again(
@@ -139,6 +149,7 @@ def test_tls_with_a_password_and_certificates_that_are_read_again(
             return bytes(response.read())
 
     assert ask() == b"127.0.0.1"
+    assert _alpn(int(port), trust) == "http/1.1"
     trust = _certificate(tmp_path)
     with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
         ask()  # the server has the old one still
@@ -150,6 +161,7 @@ def test_tls_with_a_password_and_certificates_that_are_read_again(
             break
         except urllib.error.URLError:
             assert time.monotonic() < deadline
+    assert _alpn(int(port), trust) == "http/1.1"
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 0

@@ -20,6 +20,7 @@
     wsgi_input     wsgi.input; wsgi_reply: the way back to the loop; wsgi_environ: the environ
     wsgi_server    run_wsgi(): the whole server
     serving        ServingOptions: what both kinds of servers have in common
+    gateway_stack  what is below all of these handlers
     connection     who talks to whom, for whom a proxy asks; response_head: status and headers of applications
     proxy/         a reverse proxy: what is called is another server
     errors         what applications get

@@ -23,7 +23,6 @@ from .._mypyc import mypyc_attr
 from ..codecs.http.events import InputEnded
 from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart, ResponsePart
 from ..codecs.http.options import DEADLINES, LIMITS, Deadlines, Limits
-from ..codecs.http.server import server_stack
 from ..codecs.websocket.handshake import HandshakeError, is_handshake
 from ..codecs.websocket.server import refuse
 from ..context import ChannelHandlerContext
@@ -31,6 +30,7 @@ from ..errors import EncodeError, PipelineError
 from ..handler import ChannelInboundHandler
 from ..stack import Stack
 from .asgi_exchange import AsgiExchange
+from .gateway_stack import gateway_stack
 
 if TYPE_CHECKING:
     from .asgi_call import AsgiCall
@@ -150,10 +150,5 @@ def asgi_stack(
         ValueError: ``limits.max_pipelined`` is not 1: an application is called for one request of a connection at a
             time.
     """
-    if limits.max_pipelined != 1:
-        raise ValueError(f"max_pipelined must be 1 for an ASGI application, not {limits.max_pipelined}")
-    stack: Any = server_stack(limits=limits, deadlines=deadlines, auto_continue=False)
-    for stage in stages:
-        stack = stack >> stage
-    whole: Stack[bytes, Never, Never, bytes] = stack >> AsgiHandler(site, scheme=scheme)
-    return whole
+    handler = AsgiHandler(site, scheme=scheme)
+    return gateway_stack(handler, "an ASGI application", limits=limits, deadlines=deadlines, stages=stages)

@@ -20,6 +20,7 @@ from .connection import check_root_path
 _logger: Final = logging.getLogger("pipeline_net.gateways")
 
 DEFAULT_MAX_BODY: Final = 64 * 1024 * 1024  # bytes of one upload; the application may well want less
+ALPN: Final = ("http/1.1",)  # what TLS tells clients that ask which protocol it is (RFC 7301)
 HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)  # Windows has none
 
 
@@ -32,7 +33,7 @@ def _as_server_tls(given: Any) -> Any:
         return None
     from ..handlers.tls_context import as_server_tls  # only whoever speaks TLS pays for ssl
 
-    return as_server_tls(given)
+    return as_server_tls(given, alpn=ALPN)
 
 
 @attrs.frozen(kw_only=True)
@@ -55,7 +56,8 @@ class ServingOptions:
     patience: float = 10.0
     """Seconds that requests have to finish when the server is asked to end."""
     tls: Any = attrs.field(default=None, converter=_as_server_tls)
-    """What ``tls://`` addresses are encrypted with: a ``ServerTls``, or what one is made of."""
+    """What ``tls://`` addresses are encrypted with: a PEM file, or ``(certificate, key)``, with which ``http/1.1`` is
+    offered in ALPN; or a ``ServerTls`` or a context of your own, which stay as they are."""
     stages: Callable[[], Iterable[Any]] = _nothing
     """Makes the stages of one connection between HTTP and the application, such as a log of requests."""
 

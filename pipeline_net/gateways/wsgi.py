@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Final, Never
 from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart, ResponsePart
 from ..codecs.http.options import DEADLINES, LIMITS, Deadlines, Limits
 from ..codecs.http.proxies import TrustedProxies
-from ..codecs.http.server import server_stack
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PoolFullError
 from ..handler import ChannelInboundHandler
 from ..stack import Stack
 from .connection import Connection, check_root_path
+from .gateway_stack import gateway_stack
 from .wsgi_environ import make_environ
 from .wsgi_exchange import FileWrapper, WsgiExchange
 from .wsgi_input import RequestBody
@@ -163,10 +163,5 @@ def wsgi_stack(
         ValueError: ``limits.max_pipelined`` is not 1: an application is called for one request of a connection at a
             time.
     """
-    if limits.max_pipelined != 1:
-        raise ValueError(f"max_pipelined must be 1 for a WSGI application, not {limits.max_pipelined}")
-    stack: Any = server_stack(limits=limits, deadlines=deadlines, auto_continue=False)
-    for stage in stages:
-        stack = stack >> stage
-    whole: Stack[bytes, Never, Never, bytes] = stack >> WsgiHandler(site, scheme=scheme)
-    return whole
+    handler = WsgiHandler(site, scheme=scheme)
+    return gateway_stack(handler, "a WSGI application", limits=limits, deadlines=deadlines, stages=stages)

@@ -61,6 +61,10 @@ def _add_header(environ: dict[str, Any], key: bytes, value: bytes) -> None:
         # X_Real_IP would look like X-Real-IP here.  A proxy that removes the one that it knows lets the other through.
         return
     name = key.decode("latin-1").upper().replace("-", "_")
+    if name == "PROXY":
+        # No client has a reason to send it, and where environ becomes that of a process (CGI), HTTP_PROXY says through
+        # whom programs shall speak (CVE-2016-5385 and its kin, "httpoxy").
+        return
     text = value.decode("latin-1")
     if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         environ[name] = text

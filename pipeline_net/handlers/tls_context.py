@@ -339,8 +339,11 @@ ServerTlsLike = ServerTls | ssl.SSLContext | StrPath | tuple[StrPath, StrPath]
 ClientTlsLike = ClientTls | ssl.SSLContext
 
 
-def as_server_tls(given: ServerTlsLike) -> ServerTls:
+def as_server_tls(given: ServerTlsLike, *, alpn: Sequence[str] = ()) -> ServerTls:
     """Take what ``tls=`` of a server may be: a ServerTls, a context, a PEM file with both, or certificate and key.
+
+    Args:
+        alpn: protocols we speak, for files; a ServerTls or a context has its own, or none.
 
     Raises:
         TypeError: it is something else.
@@ -351,9 +354,9 @@ def as_server_tls(given: ServerTlsLike) -> ServerTls:
     if isinstance(given, ssl.SSLContext):
         return ServerTls(context=given)
     if isinstance(given, (str, os.PathLike)):
-        return ServerTls(given)
+        return ServerTls(given, alpn=alpn)
     if isinstance(given, tuple) and len(given) == 2 and all(isinstance(path, (str, os.PathLike)) for path in given):
-        return ServerTls(*given)
+        return ServerTls(*given, alpn=alpn)
     raise TypeError(
         f"tls= of a server is a ServerTls, an SSLContext, a PEM file, or (certificate, key), and not {given!r}"
     )

@@ -126,3 +126,10 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing(url: str, folder: Path)
         client.sendall(head + b"y" * 2_000_000)
     assert requests.get(url, timeout=20).status_code == 200
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/upload"), ("GET", "/upload"), ("POST", "/elsewhere")])
+def test_a_form_that_is_sent_in_another_way_is_not_kept(url: str, folder: Path, method: str, path: str) -> None:
+    answer = requests.request(method, url + path, files={"file": ("a.txt", b"hello")}, timeout=20)
+    assert answer.status_code == 404
+    assert list(folder.iterdir()) == []

@@ -67,6 +67,9 @@ def test_every_key_that_is_promised_and_no_other() -> None:
         ("X_Real-IP: 6.6.6.6", "HTTP_X_REAL_IP", None),
         ("X-Real-IP: 1\nX_Real_IP: 6", "HTTP_X_REAL_IP", "1"),
         ("X-A: \xe4", "HTTP_X_A", "\xe4"),
+        ("Proxy: http://6.6.6.6/", "HTTP_PROXY", None),
+        ("proxy: http://6.6.6.6/", "HTTP_PROXY", None),
+        ("Proxy-Authorization: x", "HTTP_PROXY_AUTHORIZATION", "x"),
     ],
 )
 def test_headers(headers: str, key: str, value: str | None) -> None:

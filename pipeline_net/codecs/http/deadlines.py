@@ -20,8 +20,9 @@ waits is new each time.  (What counts is what the kernel takes, which is in step
 than ``idle`` would be unfair.)
 
 A client that has closed its connection looks like one that has only ended its input, until something is sent to it.  So
-one that has ended its input waits for ``idle`` seconds at most in which nothing is written: if a response was
-forgotten, nobody would ever hear of its connection again.
+one that has ended its input waits for ``half_closed`` seconds at most in which nothing is written: if a response was
+forgotten, nobody would ever hear of its connection again.  That is long, for whoever asks for something that takes
+minutes, and says that this was all, is as right as one that keeps quiet.
 
 A deadline that begins again with each byte is none: a peer that sends a byte now and then would hold the connection for
 ever.  So a head has a fixed time, and a body has a time that grows with what has come of it.
@@ -66,6 +67,7 @@ class DeadlineWatch:
         self._head: float = _FOREVER if deadlines.head is None else deadlines.head
         self._body: float = _FOREVER if deadlines.body is None else deadlines.body
         self._idle: float = _FOREVER if deadlines.idle is None else deadlines.idle
+        self._half_closed: float = _FOREVER if deadlines.half_closed is None else deadlines.half_closed
         self._rate: float = float(deadlines.min_body_rate)
         self.phase: i64 = FIRST
         self._since: float = 0.0
@@ -77,6 +79,9 @@ class DeadlineWatch:
         self._sent: i64 = 0
         self._written: i64 = 0
         self._had_pending = False  # when we looked last
+        # Since when a client that has ended its input hears nothing, as far as we know: what was written by then.
+        self._silent_since: float = 0.0
+        self._said: i64 = 0
         self._timer: TimerHandle | None = None
         self._timer_at: float = _FOREVER
 
@@ -88,6 +93,9 @@ class DeadlineWatch:
         self._since = now
         if phase == BODY:
             self.received = 0
+        elif phase == ANSWER:
+            self._silent_since = now
+            self._said = ctx.channel.written
         deadline = self._deadline()
         if deadline < self._timer_at:
             if self._timer is not None:
@@ -104,8 +112,12 @@ class DeadlineWatch:
 
     def _deadline(self) -> float:
         phase = self.phase
-        if phase in (IDLE, ANSWER):
+        if phase == IDLE:
             return self._since + self._idle
+        if phase == ANSWER:
+            idle: float = self._since + self._idle
+            gone: float = self._silent_since + self._half_closed
+            return idle if idle < gone else gone
         if phase == BODY:
             return self._since + self._body + float(self.received) / self._rate
         return self._since + self._head
@@ -137,11 +149,22 @@ class DeadlineWatch:
         pending = channel.pending_write_bytes > 0
         had_pending = self._had_pending
         self._had_pending = pending
-        if self.phase == ANSWER and not channel.input_open and not pending and channel.written == self._written:
-            return False  # it may wait for its response, but has probably gone; and nobody seems to answer
+        if self.phase == ANSWER and self._has_gone(ctx, pending):
+            return False
         if self.phase == ANSWER or (not channel.wants_to_read and channel.input_open):
             return self._reads_well(ctx, pending)
         return self.phase == IDLE and (pending or had_pending) and self._reads_well(ctx, pending)
+
+    def _has_gone(self, ctx: ChannelHandlerContext[Any, Any], pending: bool) -> bool:
+        """Whether it has ended its input, and heard nothing for so long that it will hardly be there."""
+        channel = ctx.channel
+        now: float = channel.loop.time()
+        written: i64 = channel.written
+        if channel.input_open or pending or written != self._said:
+            self._silent_since = now
+            self._said = written
+            return False
+        return now - self._silent_since >= self._half_closed - _JUST_NOW
 
     def _reads_well(self, ctx: ChannelHandlerContext[Any, Any], pending: bool) -> bool:
         """Whether the peer takes what we send, and fast enough."""

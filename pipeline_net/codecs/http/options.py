@@ -65,10 +65,12 @@ class Deadlines:
     min_body_rate: int = attrs.field(default=500, validator=_count(1))
     """Bytes per second that prolong ``body``: a large upload takes its time, a trickle does not."""
     idle: float | None = attrs.field(default=75.0, validator=_seconds)
-    """Between two requests; without progress of a peer that does not read its response; and without a byte of response
-    to one that has ended its input, and may have gone."""
+    """Between two requests, and without progress of a peer that does not read its response."""
     min_read_rate: int = attrs.field(default=500, validator=_count(1))
     """Bytes per second that a peer must take of a response that waits for it, on an average of ``idle`` seconds."""
+    half_closed: float | None = attrs.field(default=600.0, validator=_seconds)
+    """Without a byte of response, to a client that has ended its input.  It may still wait, and it may have gone:
+    nobody can tell.  As long as its input is open, a response may take any time."""
 
 
 @attrs.frozen(kw_only=True)

@@ -357,7 +357,8 @@ def server_stack(
 
     The others, and what is raised: as for ``UpgradeHandler``, which also works where other paths are ordinary HTTP.
     """
-    deadlines = Deadlines(head=handshake_timeout, body=handshake_timeout, idle=handshake_timeout)
+    seconds = handshake_timeout
+    deadlines = Deadlines(head=seconds, body=seconds, idle=seconds, half_closed=seconds)
     handshake = ServerHandshakeHandler(
         Acceptance(subprotocols=subprotocols, origins=origins, deflate=deflate, headers=headers),
         ProtocolSettings(limits=limits, keepalive=keepalive, close_timeout=close_timeout, messages=messages),

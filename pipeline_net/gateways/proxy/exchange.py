@@ -90,12 +90,29 @@ class Exchange:
 
     def start(self) -> None:
         """Find a connection to an origin."""
-        timeout = self._proxy.options.timeout
-        self._timer = self._ctx.channel.loop.schedule(timeout, self._look)
+        loop = self._ctx.channel.loop
+        self._timer = loop.schedule(self._proxy.options.timeout, self._look)
+        link = self._proxy.origins.kept(loop)
+        if link is not None:
+            self._use(link)
+        elif self._proxy.origins.is_settling(loop):
+            # Mostly the one of the request before, for a client that pipelines asks on while its End is written.
+            self._hold_client()
+            loop.execute(self._start_now)
+        else:
+            self._connect_anew()
+
+    def _start_now(self) -> None:
+        """Use what has been given back, if it can be used, and nobody else has it."""
+        if self._is_over or not self._ctx.channel.is_open:
+            return
         link = self._proxy.origins.kept(self._ctx.channel.loop)
         if link is not None:
             self._use(link)
-            return
+        else:
+            self._connect_anew()
+
+    def _connect_anew(self) -> None:
         self._turn = self._proxy.origins.next_turn()
         self._connect()
 
@@ -230,13 +247,11 @@ class Exchange:
 
     def _finish(self, msg: End) -> None:
         link = self._let_go()
+        if link is not None and self._status != 101:
+            self._proxy.origins.give_back(link)  # before the End, for the client's next request may begin with that
         self._ctx.write(End(None if msg.trailers is None else interim_headers(msg.trailers)))
-        if link is None:
-            return
-        if self._status == 101:
+        if link is not None and self._status == 101:
             self._switch(link)
-        else:
-            self._proxy.origins.give_back(link)
 
     def _switch(self, link: OriginLink) -> None:
         """Put a tunnel in the place of both stages; those of HTTP leave when this event is done."""
@@ -262,8 +277,7 @@ class Exchange:
         elif self._may_repeat(link):
             logger.debug("%s is sent again: the origin has closed a connection that was kept", self._named())
             self._waiting = [END] if self._request_ended else []
-            self._turn = self._proxy.origins.next_turn()
-            self._connect()
+            self._connect_anew()
         else:
             self._give_up(502, "the origin has ended the connection before its response", exc)
 

@@ -21,7 +21,6 @@ from ...codecs.http import (
     Request,
     RequestPart,
     ResponsePart,
-    server_stack,
 )
 from ...codecs.http.options import DEADLINES
 from ...context import ChannelHandlerContext
@@ -30,6 +29,7 @@ from ...handler import ChannelInboundHandler
 from ...options import ChannelOptions
 from ...stack import Stack
 from ..connection import Connection
+from ..gateway_stack import gateway_stack
 from .exchange import Exchange, refusal
 from .forwarding import MOST_HOPS, fault_of, hops, hops_left, host_of, request_headers, target_of, upgrade_of
 from .options import LIMITS, OPTIONS, ProxyOptions
@@ -169,8 +169,4 @@ def proxy_stack(
     Raises:
         ValueError: ``limits.max_pipelined`` is not 1: a connection's requests go to the origins one after the other.
     """
-    if limits.max_pipelined != 1:
-        raise ValueError(f"max_pipelined must be 1 for a proxy, not {limits.max_pipelined}")
-    stack: Any = server_stack(limits=limits, deadlines=deadlines, auto_continue=False)
-    whole: Stack[bytes, Never, Never, bytes] = stack >> ProxyHandler(proxy, scheme=scheme)
-    return whole
+    return gateway_stack(ProxyHandler(proxy, scheme=scheme), "a proxy", limits=limits, deadlines=deadlines)

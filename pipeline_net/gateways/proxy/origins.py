@@ -160,6 +160,7 @@ class Origins:
         self._tls = tls
         self._channel_options = channel
         self._idle: dict[Any, list[OriginLink]] = {}  # by loop; each loop touches its own list only
+        self._settling: dict[Any, int] = {}  # by loop: how many were given back of which nobody knows yet what is left
         self._bootstraps: dict[tuple[Any, int], Bootstrap] = {}  # by loop and turn; they keep what TLS has loaded
 
     def next_turn(self) -> int:
@@ -179,6 +180,10 @@ class Origins:
                 return link
             link.channel.close()
         return None
+
+    def is_settling(self, loop: Any) -> bool:
+        """Whether a connection may be kept when the tasks that the loop has now are done."""
+        return self._settling.get(loop, 0) > 0
 
     def connect(self, loop: Any, turn: int, then: Callable[[ChannelFuture[Channel]], object]) -> ChannelFuture[Channel]:
         """Open a connection to the origin whose turn it is; ``then`` gets the outcome, on the loop."""
@@ -203,10 +208,13 @@ class Origins:
         """Keep a connection whose response has ended, if it may serve again when what came with the end is read."""
         link.borrower = None
         link.was_used = True
-        link.channel.loop.execute(self._settle, link)
+        loop = link.channel.loop
+        self._settling[loop] = self._settling.get(loop, 0) + 1
+        loop.execute(self._settle, link)
 
     def _settle(self, link: OriginLink) -> None:
         loop = link.channel.loop
+        self._settling[loop] -= 1
         links = self._idle.setdefault(loop, [])
         if not link.is_reusable or len(links) >= self._options.max_idle:
             link.channel.close()

@@ -35,7 +35,7 @@ def _statuses(data: bytes) -> list[int]:
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", data)]
 
 
-DEADLINES = Deadlines(head=10, body=20, min_body_rate=10, idle=60, min_read_rate=10)
+DEADLINES = Deadlines(head=10, body=20, min_body_rate=10, idle=60, min_read_rate=10, half_closed=400)
 
 
 def _late(serve: Serve, *, whole: bool = False) -> tuple[EmbeddedChannel, Any]:
@@ -218,16 +218,52 @@ def test_a_client_that_has_ended_its_input_waits_for_a_while_and_not_for_ever(se
     channel, keep = _late(serve, whole=True)
     channel.write_inbound(GET)
     channel.finish_input()
-    channel.advance(59)
+    channel.advance(399)
     assert channel.is_open
     keep.say(Response(200), Data(b"it goes"))
     assert _statuses(_sent(channel)) == [200]
-    channel.advance(59)
+    channel.advance(399)
     assert channel.is_open
     keep.say(Data(b" on"))
-    channel.advance(59)
+    channel.advance(399)
     assert channel.is_open
     channel.advance(62)
+    assert not channel.is_open
+
+
+@pytest.mark.parametrize("idle", [60, 1000, None])
+def test_a_client_that_is_not_answered_after_the_end_of_its_input_counts_as_gone(
+    serve: Serve, idle: float | None
+) -> None:
+    channel, _ = serve(whole=True, deadlines=Deadlines(idle=idle, half_closed=400))
+    for _ in range(3):
+        channel.write_inbound(GET.replace(b"/ ", b"/now "))
+    channel.write_inbound(GET)
+    channel.finish_input()
+    channel.advance(399)
+    assert channel.is_open
+    channel.advance(2)
+    assert not channel.is_open
+
+
+def test_a_client_that_ends_its_input_late_has_its_time_from_then_on(serve: Serve) -> None:
+    channel, _ = _late(serve, whole=True)
+    channel.write_inbound(GET)
+    channel.advance(5000)
+    channel.finish_input()
+    channel.advance(339)
+    assert channel.is_open
+    channel.advance(62)
+    assert not channel.is_open
+
+
+def test_without_that_deadline_a_client_that_has_ended_its_input_waits_for_ever(serve: Serve) -> None:
+    channel, keep = serve(whole=True, deadlines=Deadlines(half_closed=None))
+    channel.write_inbound(GET)
+    channel.finish_input()
+    channel.advance(1e6)
+    keep.say(FullResponse(200))
+    assert _statuses(_sent(channel)) == [200]
     assert not channel.is_open
 
 

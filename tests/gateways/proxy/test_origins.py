@@ -24,7 +24,7 @@ from pipeline_net import (
     ServerBootstrap,
 )
 from pipeline_net.codecs import http
-from pipeline_net.gateways.proxy import ReverseProxy, proxy_stack
+from pipeline_net.gateways.proxy import ProxyHandler, ReverseProxy, proxy_stack
 from pipeline_net.handlers import ClientTls
 
 from .conftest import Place, Wire
@@ -118,11 +118,24 @@ def _hold(loop: EventLoop, *, after_turns: int = 0) -> Callable[[], None]:
     return let_go
 
 
+def _let_turn(loop: EventLoop) -> None:
+    """Wait until the loop has seen that nothing is left of what it has read."""
+    for _ in range(2):
+        done = threading.Event()
+        loop.execute(done.set)
+        assert done.wait(10)
+
+
 def _wait_for_channels(loop: EventLoop, count: int) -> None:
     until = time.monotonic() + 10
     while loop.channels != count:
         assert time.monotonic() < until, f"there are {loop.channels} channels"
         time.sleep(0.001)
+
+
+def _reset(wire: Any) -> None:
+    wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    wire.close()
 
 
 def _connect_held(place: Place) -> tuple[Any, Any, Callable[[], None]]:
@@ -167,8 +180,7 @@ def test_an_origin_that_leaves_before_it_was_asked_is_a_502(place: Place) -> Non
 def test_a_client_that_leaves_while_an_origin_is_waited_for_leaves_no_connection(place: Place) -> None:
     place.start()
     client, origin, origin_may_be_read = _connect_held(place)
-    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    client.close()
+    _reset(client)
     origin_may_be_read()
     origin.is_reset()
     assert origin._unread == b""
@@ -180,10 +192,7 @@ def test_what_a_kept_origin_says_in_the_turn_in_which_it_is_asked_answers_nobody
     place.start()
     client, origin = place.ask(GET)
     _answer(client, origin)
-    for _ in range(2):
-        done = threading.Event()
-        place.loop.execute(done.set)
-        assert done.wait(10)
+    _let_turn(place.loop)
     may_read = _hold(place.loop)
     client.send(GET)  # first, so that it is read first: then the connection is lent when the other one is looked at
     origin.send(said)
@@ -210,6 +219,79 @@ def test_what_follows_a_response_is_not_for_a_request_that_was_waiting(place: Pl
     _answer(client, origin, OK + said)
     _answer(client, place.accept())
     assert not client.has_more
+
+
+def test_a_request_that_was_waiting_goes_the_way_of_the_one_before(place: Place) -> None:
+    place.start()
+    client, origin = place.ask(GET * 3)
+    for _ in range(3):
+        _answer(client, origin)
+    assert not client.has_more
+
+
+def test_a_request_that_was_waiting_takes_a_connection_that_was_kept(place: Place) -> None:
+    place.start()
+    pairs = [place.ask(GET) for _ in range(2)]
+    for client, origin in pairs:
+        _answer(client, origin)
+        assert not origin.has_more  # and the loop has turned
+    (client, first), (_, second) = pairs
+    client.send(GET + GET)
+    _answer(client, second)  # the latest one is used first
+    _answer(client, first)  # and nobody waits for one to be ready where another one is
+    assert not client.has_more
+
+
+def test_a_request_that_was_waiting_gets_a_new_connection_if_the_origin_ends_the_one_before(place: Place) -> None:
+    place.start()
+    client, origin = place.ask(GET + GET)
+    _answer(client, origin, OK.replace(b"200 OK", b"200 OK\r\nConnection: close"))
+    _answer(client, place.accept())
+
+
+def test_an_upload_that_was_waiting_goes_the_way_of_the_one_before(place: Place) -> None:
+    place.start()
+    upload = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n"
+    client, origin = place.ask(GET)
+    client.send(upload + b"x" * 200_000)
+    _answer(client, origin)
+    assert origin.head().startswith(b"POST ")
+    client.send(b"y" * 100_000)
+    assert origin.take(300_000) == b"x" * 200_000 + b"y" * 100_000
+    origin.send(OK)
+    client.head()
+
+
+class CutOffAtSecond(ChannelInboundHandler[Any, Any, Any]):
+    """Passes requests on, and ends the connection as soon as the second one is under way."""
+
+    def __init__(self) -> None:
+        self._requests = 0
+
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        ctx.fire_channel_read(msg)
+        self._requests += isinstance(msg, http.Request)
+        if self._requests == 2:
+            ctx.channel.abort()
+
+
+def test_a_client_that_leaves_takes_its_next_request_along(place: Place) -> None:
+    proxy = ReverseProxy(*place.addresses)
+    with EventLoopGroup(1) as group:
+        front = ServerBootstrap(
+            group, initializer=lambda channel: http.server_stack() >> CutOffAtSecond() >> ProxyHandler(proxy)
+        ).bind("tcp://127.0.0.1:0")
+        origin: Wire | None = None
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", int(front.addresses[0].rpartition(":")[2])), 10) as sock:
+                client = Wire(sock)
+                client.send(GET + GET)
+                origin = origin or place.accept()
+                origin.head()  # the same connection, which was kept, and has brought nothing of a second request
+                origin.send(OK)
+                client.is_reset()
+        assert origin is not None
+        assert not origin.has_more
 
 
 def test_one_that_has_said_nothing_else_serves_again(place: Place) -> None:

@@ -65,7 +65,8 @@ class StaticFiles(TransparentHandler[Any]):  # parts stay parts, and whole messa
 
     Args:
         root: the folder; where it leads is looked up for each request, so that it may be a link which changes.
-        prefix: the path under which the root is found; begins and ends with a slash.
+        prefix: the path under which the root is found; begins and ends with a slash.  With ``/`` it answers what has no
+            path as well: ``OPTIONS *`` with 204, CONNECT with 501.
         index: names of files that stand for their folder.
         listing: whether folders without one are listed.
         cache_control: the value of Cache-Control for files.
@@ -150,7 +151,7 @@ class StaticFiles(TransparentHandler[Any]):  # parts stay parts, and whole messa
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
         if isinstance(msg, Request):
             path = msg.path
-            is_ours = path.startswith(self._prefix) or path + "/" == self._prefix
+            is_ours = path.startswith(self._prefix) or path + "/" == self._prefix or self._prefix == "/"
             self._is_ours = is_ours and not isinstance(msg, FullRequest)
             if is_ours:
                 self._answer(ctx, msg, path)
@@ -160,6 +161,9 @@ class StaticFiles(TransparentHandler[Any]):  # parts stay parts, and whole messa
         ctx.fire_channel_read(msg)
 
     def _answer(self, ctx: ChannelHandlerContext[Any, Any], request: Request, path: str) -> None:
+        if not path.startswith("/"):
+            self._answer_without_path(ctx, request)
+            return
         if request.method not in _METHODS:
             self._refuse(ctx, request, 405, {"allow": ", ".join(_METHODS)})
             return
@@ -185,6 +189,13 @@ class StaticFiles(TransparentHandler[Any]):  # parts stay parts, and whole messa
             self._refuse(ctx, request, 503, {"retry-after": "1"})
         else:
             finding.add_done_callback(partial(self._was_found, ctx, request, path))
+
+    def _answer_without_path(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
+        """Answer ``OPTIONS *`` and CONNECT, which nobody behind would answer if all paths are here."""
+        if request.method == "CONNECT":
+            self._refuse(ctx, request, 501, {"connection": "close"})
+        else:
+            ctx.write(FullResponse(204, {"allow": ", ".join(_METHODS)}, to=request))
 
     def _codings_for(self, request: Request) -> list[str]:
         """Which of the precompressed codings the client takes, the best one first."""

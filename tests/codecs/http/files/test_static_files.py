@@ -225,6 +225,16 @@ class TestWhoseRequest:
         assert site.ask("http://a/static/a.css").body == b"body {}"
         assert site.ask("*", method="OPTIONS").body == b"next"
 
+    def test_below_the_root_nothing_goes_on_so_that_nobody_waits_for_an_answer(self, root: Path) -> None:
+        site = Site(root)
+        answer = site.ask("*", method="OPTIONS")
+        assert (answer.status, answer.headers["allow"]) == (204, "GET, HEAD")
+        assert site.ask("/a.css").body == b"body {}"
+        answer = site.ask("a:1", method="CONNECT")
+        assert (answer.status, answer.headers["connection"]) == (501, "close")
+        assert not site.channel.is_open
+        assert site.next.read == []
+
     def test_the_body_of_a_request_for_files_is_dropped(self, root: Path) -> None:
         site = Site(root)
         answer = site.ask("/a.css", method="POST", body="hello")

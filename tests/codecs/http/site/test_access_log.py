@@ -159,7 +159,7 @@ class _Passes(ChannelInboundHandler[Any]):
 @pytest.mark.parametrize("leaves", ["with a goodbye", "with a reset"])
 def test_a_request_that_nobody_answers_leaves_its_line_when_its_client_has_left(application: Any, leaves: str) -> None:
     lines: SimpleQueue[str] = SimpleQueue()
-    deadlines = http.Deadlines(idle=0.05)
+    deadlines = http.Deadlines(half_closed=0.05)
 
     def stages(channel: Any) -> Any:
         stack = http.server_stack(deadlines=deadlines) >> http.AccessLog(lines.put, format=_short)
