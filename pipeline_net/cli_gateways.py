@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -62,6 +63,7 @@ def add_gateways(
             app = app()
         if not callable(app):
             raise UsageError(f"{what} is {app!r}; expected an application, which is called")
+        _check_parameters(app, what, arguments.serve is serve_asgi)
         try:
             with quiet_end():
                 return 0 if arguments.serve(app, arguments, _announce) else 1
@@ -96,6 +98,38 @@ def add_gateways(
     wsgi.add_argument("--loops", type=count, default=1, metavar="N", help="event loops, each in a thread (1)")
     wsgi.add_argument("--threads", type=count, metavar="N", help="requests that run at once (cores plus 4)")
     wsgi.set_defaults(do=run, serve=serve_wsgi)
+
+
+def _check_parameters(app: Callable[..., Any], what: str, is_asgi: bool) -> None:
+    """Say at the start what would otherwise be a 500 for every request.
+
+    Raises:
+        UsageError: the application cannot be called as it would be; the message says what it may be instead.
+    """
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError):
+        return  # a function of C that does not tell what it takes
+    if _takes(signature, 3 if is_asgi else 2):
+        return
+    asgi, wsgi = "(scope, receive, send)", "(environ, start_response)"
+    hint = ""
+    if _takes(signature, 2 if is_asgi else 3):
+        hint = f": pipeline-net {'wsgi' if is_asgi else 'asgi'} {what} serves it"
+    elif _takes(signature, 0):
+        hint = f": a function that makes one is named {what}()"
+    raise UsageError(
+        f"{what} takes {signature}; {'an ASGI' if is_asgi else 'a WSGI'} application takes"
+        f" {asgi if is_asgi else wsgi}{hint}"
+    )
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
 
 
 def _add_websocket(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> None:

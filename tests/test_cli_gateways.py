@@ -182,6 +182,9 @@ def test_an_application_that_cannot_start_says_so_and_ends(
     [
         (["asgi", "gateway_apps:number"], "expected an application"),
         (["asgi", "gateway_apps:nothing"], "has no 'nothing'"),
+        (["asgi", "gateway_apps:make"], "a function that makes one is named gateway_apps:make()"),
+        (["asgi", "gateway_apps:wsgi"], "pipeline-net wsgi gateway_apps:wsgi serves it"),
+        (["wsgi", "gateway_apps:app"], "pipeline-net asgi gateway_apps:app serves it"),
         (["asgi", "no_such_module:app"], "there is no module"),
         (["asgi", "gateway_apps:app", "--root-path", "x"], "root path"),
         (["wsgi", "gateway_apps:wsgi", "--forwarded-allow-ips", "nginx"], "trusted proxy"),
