@@ -155,11 +155,22 @@ def _announce(addresses: list[str]) -> None:
     print("listening on", *addresses, flush=True)
 
 
+_LISTEN: Final = "--address tcp://HOST:PORT, or unix://PATH; without a host, tcp://:PORT, on every interface"
+_OTHER_NAMES: Final = {
+    "--host": _LISTEN,
+    "--port": _LISTEN,
+    "--bind": _LISTEN,
+    "--uds": _LISTEN,
+    "--workers": "--loops N, threads of one process",
+}
+
+
 def _add_common(parser: argparse.ArgumentParser, address: Callable[[str], str], count: Callable[[str], int]) -> None:
     parser.add_argument("what", metavar="MODULE:NAME", help="for example shop:app, or shop:make_app()")
     parser.add_argument(
         "--address", type=address, action="append", help=f"where to listen; may be repeated ({DEFAULT_ADDRESS})"
     )
+    parser.add_argument(*_OTHER_NAMES, action=_Elsewhere, nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--root-path", default="", metavar="PATH", help="where a proxy has mounted the application")
     parser.add_argument(
         "--forwarded-allow-ips",
@@ -177,6 +188,15 @@ def _add_common(parser: argparse.ArgumentParser, address: Callable[[str], str], 
     parser.add_argument(
         "--patience", type=_seconds, default=10.0, metavar="SECONDS", help="for requests under way at the end (10)"
     )
+
+
+class _Elsewhere(argparse.Action):
+    """An option that other servers have: refused, with what it is called here."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        parser.error(f"there is no {option}: here it is {_OTHER_NAMES[str(option)]}")
 
 
 def _seconds(text: str) -> float:

@@ -214,6 +214,23 @@ def test_what_cannot_be_served_is_explained(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--port", "8000"], "there is no --port: here it is --address tcp://HOST:PORT"),
+        (["--host=0.0.0.0"], "there is no --host: here it is --address tcp://HOST:PORT"),
+        (["--workers", "4"], "there is no --workers: here it is --loops N"),
+    ],
+)
+def test_an_option_as_other_servers_have_it_is_told_what_it_is_called_here(
+    capsys: pytest.CaptureFixture[str], option: list[str], said: str
+) -> None:
+    for command in ("asgi", "wsgi"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "shop:app", *option])
+        assert said in capsys.readouterr().err
+
+
 def test_an_address_that_is_taken_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
