@@ -200,6 +200,20 @@ def _begin_with(
     return initializer(channel)
 
 
+_NO_INITIALIZER: Final = (
+    "initializer= is missing, a function from a channel to its stages: it is given by its name,"
+    " as in ServerBootstrap(loops, initializer=…)"
+)
+
+
+def _check(initializer: Any, options: Any) -> None:
+    """Say at once what would otherwise be found out when a channel comes, on its loop."""
+    if not callable(initializer) or isinstance(initializer, type):
+        raise TypeError(f"initializer= is a function from a channel to its stages, not {initializer!r}")
+    if not isinstance(options, ChannelOptions):
+        raise TypeError(f"options= is a ChannelOptions(…), not {options!r}")
+
+
 class ServerBootstrap:
     """Binds servers.
 
@@ -217,7 +231,7 @@ class ServerBootstrap:
 
     Raises:
         ValueError: a limit below 1.
-        TypeError: there is no initializer, or ``tls`` is none of these.
+        TypeError: there is no initializer, or ``options`` or ``tls`` is none of these.
         TlsError: a certificate cannot be used.
     """
 
@@ -234,8 +248,9 @@ class ServerBootstrap:
         tls: ServerTlsLike | None = None,
         options: ChannelOptions = ChannelOptions(),
     ) -> None:
-        if initializer is None or not callable(initializer) or isinstance(initializer, type):
-            raise TypeError(f"initializer= is a function from a channel to its stages, not {initializer!r}")
+        if initializer is None:
+            raise TypeError(_NO_INITIALIZER)
+        _check(initializer, options)
         for name, limit in (("backlog", backlog), ("max_connections", max_connections)):
             if limit is not None and limit < 1:
                 raise ValueError(f"{name} must be at least 1, not {limit}")
@@ -335,7 +350,7 @@ class Bootstrap:
 
     Raises:
         AddressError: the local address is none.
-        TypeError: the initializer is no function, or ``tls`` is none of these.
+        TypeError: the initializer is no function, or ``options`` or ``tls`` is none of these.
     """
 
     def __init__(
@@ -347,8 +362,7 @@ class Bootstrap:
         tls: ClientTlsLike | None = None,
         options: ChannelOptions = ChannelOptions(),
     ) -> None:
-        if not callable(initializer) or isinstance(initializer, type):
-            raise TypeError(f"initializer is a function from a channel to its stages, not {initializer!r}")
+        _check(initializer, options)
         self._group: Loops = as_group(group)
         self._initializer: Initializer = initializer
         self._options = options

@@ -175,8 +175,8 @@ class ChannelOutput(Watched):
         if isinstance(msg, FileRegion):
             return msg.count
         raise PipelineError(
-            f"nobody turned {reprlib.repr(msg)} ({type(msg).__name__}) into bytes:"
-            f" an encoder is missing in\n{self.pipeline!r}"
+            f"nobody turned {reprlib.repr(msg)} ({type(msg).__name__}) into bytes: an encoder is missing, or stands"
+            f" behind the stage that writes, in\n{self.pipeline!r}"
         )
 
     def _refuse_write(self, promise: ChannelFuture[Any] | None) -> None:

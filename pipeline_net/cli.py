@@ -250,6 +250,11 @@ def find_example(name: str) -> Path:
                 return path
     found = [path for folder in folders for path in (*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__main__.py"))]
     stems = {path.parent.name if path.name == "__main__.py" else path.stem for path in found}
+    if Path(f"{stem}.py").is_file():
+        raise UsageError(
+            f"{stem}.py is here, and no example: name what it serves, too, as in {stem}:initializer."
+            "  That is a function from a channel to its stages"
+        )
     names = sorted({stem.removesuffix("_server") for stem in stems})
     if names:
         raise UsageError(f"no example is called {name!r}; there are: {', '.join(names)}.  {_YOUR_OWN}")
@@ -304,8 +309,10 @@ def _serve(found: Any, what: str, place: Place) -> None:
         with _command_line(what, place):
             found()
     else:
+        kind = {3: "asgi", 2: "wsgi"}.get(parameters)
         raise UsageError(
-            f"{what} wants {parameters} arguments; an initializer takes one, the channel, and a main function none"
+            f"{what} wants {parameters} arguments; an initializer takes one, the channel, and a main function none."
+            + (f"  An application is started with  pipeline-net {kind} {what}" if kind else "")
         )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -62,6 +63,7 @@ def add_gateways(
             app = app()
         if not callable(app):
             raise UsageError(f"{what} is {app!r}; expected an application, which is called")
+        _check_parameters(app, what, arguments.serve is serve_asgi)
         try:
             with quiet_end():
                 return 0 if arguments.serve(app, arguments, _announce) else 1
@@ -98,6 +100,38 @@ def add_gateways(
     wsgi.set_defaults(do=run, serve=serve_wsgi)
 
 
+def _check_parameters(app: Callable[..., Any], what: str, is_asgi: bool) -> None:
+    """Say at the start what would otherwise be a 500 for every request.
+
+    Raises:
+        UsageError: the application cannot be called as it would be; the message says what it may be instead.
+    """
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError):
+        return  # a function of C that does not tell what it takes
+    if _takes(signature, 3 if is_asgi else 2):
+        return
+    asgi, wsgi = "(scope, receive, send)", "(environ, start_response)"
+    hint = ""
+    if _takes(signature, 2 if is_asgi else 3):
+        hint = f": pipeline-net {'wsgi' if is_asgi else 'asgi'} {what} serves it"
+    elif _takes(signature, 0):
+        hint = f": a function that makes one is named {what}()"
+    raise UsageError(
+        f"{what} takes {signature}; {'an ASGI' if is_asgi else 'a WSGI'} application takes"
+        f" {asgi if is_asgi else wsgi}{hint}"
+    )
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
 def _add_websocket(parser: argparse.ArgumentParser, count: Callable[[str], int]) -> None:
     """Add the options that uvicorn has for WebSockets, under its names."""
     parser.add_argument("--ws-max-size", type=count, metavar="BYTES", help="what one message may have (16 MiB)")
@@ -121,11 +155,22 @@ def _announce(addresses: list[str]) -> None:
     print("listening on", *addresses, flush=True)
 
 
+_LISTEN: Final = "--address tcp://HOST:PORT, or unix://PATH; without a host, tcp://:PORT, on every interface"
+_OTHER_NAMES: Final = {
+    "--host": _LISTEN,
+    "--port": _LISTEN,
+    "--bind": _LISTEN,
+    "--uds": _LISTEN,
+    "--workers": "--loops N, threads of one process",
+}
+
+
 def _add_common(parser: argparse.ArgumentParser, address: Callable[[str], str], count: Callable[[str], int]) -> None:
     parser.add_argument("what", metavar="MODULE:NAME", help="for example shop:app, or shop:make_app()")
     parser.add_argument(
         "--address", type=address, action="append", help=f"where to listen; may be repeated ({DEFAULT_ADDRESS})"
     )
+    parser.add_argument(*_OTHER_NAMES, action=_Elsewhere, nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--root-path", default="", metavar="PATH", help="where a proxy has mounted the application")
     parser.add_argument(
         "--forwarded-allow-ips",
@@ -143,6 +188,15 @@ def _add_common(parser: argparse.ArgumentParser, address: Callable[[str], str], 
     parser.add_argument(
         "--patience", type=_seconds, default=10.0, metavar="SECONDS", help="for requests under way at the end (10)"
     )
+
+
+class _Elsewhere(argparse.Action):
+    """An option that other servers have: refused, with what it is called here."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        parser.error(f"there is no {option}: here it is {_OTHER_NAMES[str(option)]}")
 
 
 def _seconds(text: str) -> float:

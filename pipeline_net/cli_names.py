@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 
@@ -29,10 +30,20 @@ def load(what: str) -> Any:
     except ModuleNotFoundError as exc:
         if exc.name is None or not f"{module_name}.".startswith(f"{exc.name}."):
             raise  # it was found, and something that it imports was not
-        raise UsageError(f"there is no module {module_name!r}, neither installed nor in {here}") from exc
+        hint = f"; did you mean {module_name[:-3]}:{name}?" if module_name.endswith(".py") else ""
+        raise UsageError(f"there is no module {module_name!r}, neither installed nor in {here}{hint}") from exc
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            raise UsageError(f"{module_name} has no {name!r}")
+            raise UsageError(f"{module_name} has no {name!r}{_elsewhere(module)}")
         found = getattr(found, part)
     return found
+
+
+def _elsewhere(module: ModuleType) -> str:
+    """Say which file a module is, if the current folder has another one of its name: ``site.py``, for example."""
+    mine = Path.cwd() / f"{module.__name__}.py"
+    loaded = getattr(module, "__file__", None)
+    if not mine.is_file() or (loaded is not None and mine.samefile(loaded)):
+        return ""
+    return f": it is {loaded or 'a part of Python'}, not {mine}, which needs another name"

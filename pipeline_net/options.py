@@ -10,12 +10,19 @@ import attrs
 _LARGEST: Final = sys.maxsize  # what the compiled build counts with
 
 
+def _check_number(field: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, int | float):
+        raise ValueError(f"{field.name} must be a number, not {value!r}")
+
+
 def _positive(_: object, field: attrs.Attribute[Any], value: float) -> None:
+    _check_number(field, value)
     if not value > 0:  # nan, too
         raise ValueError(f"{field.name} must be more than 0, not {value!r}")
 
 
 def _not_negative(_: object, field: attrs.Attribute[Any], value: float) -> None:
+    _check_number(field, value)
     if not value >= 0:
         raise ValueError(f"{field.name} must not be negative, but is {value!r}")
 

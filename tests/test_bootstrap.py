@@ -226,6 +226,16 @@ def test_a_missing_initializer_is_refused_at_construction(loops: EventLoopGroup)
         ServerBootstrap(loops)
     with pytest.raises(TypeError, match="initializer"):
         Bootstrap(loops, None)  # type: ignore[arg-type]  # the mistake is the point
+    with pytest.raises(TypeError, match="given by its name, as in ServerBootstrap"):
+        ServerBootstrap(loops, echo)  # type: ignore[arg-type]  # where the workers stand
+
+
+def test_options_that_are_none_are_refused_at_construction(loops: EventLoopGroup) -> None:
+    options: Any = {"connect_timeout": 1.0}
+    with pytest.raises(TypeError, match=r"options= is a ChannelOptions\(…\), not {'connect_timeout'"):
+        ServerBootstrap(loops, initializer=echo, options=options)
+    with pytest.raises(TypeError, match=r"options= is a ChannelOptions\(…\), not {'connect_timeout'"):
+        Bootstrap(loops, echo, options=options)
 
 
 def test_binding_on_a_loop_that_was_stopped_leaves_nothing_behind() -> None:

@@ -265,7 +265,9 @@ def test_what_nobody_turned_into_bytes_fails_its_write_only(message: Any) -> Non
     error = future.exception()
     assert isinstance(error, PipelineError)
     assert str(error).startswith("nobody turned ")
-    assert str(error).endswith(f" into bytes: an encoder is missing in\n{channel.pipeline!r}")
+    assert str(error).endswith(
+        f" into bytes: an encoder is missing, or stands behind the stage that writes, in\n{channel.pipeline!r}"
+    )
     assert channel.is_open
     assert listens.log == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import signal
 import socket
 import subprocess
@@ -245,6 +246,9 @@ def test_ctrl_c_is_no_error(module: Path, capsys: pytest.CaptureFixture[str]) ->
         ("mine:nothing", "mine has no 'nothing'"),
         ("mine:", "not of the form MODULE:NAME"),
         ("mine:two", "mine:two wants 2 arguments"),
+        ("mine:two", "pipeline-net wsgi mine:two"),
+        ("mine.py:main", "did you mean mine:main?"),
+        ("mine", "name what it serves, too, as in mine:initializer"),
         ("mine:number", "mine:number is 7; expected a function"),
         ("mine:Echo", "every channel wants its own"),
         ("mine:stack", "every channel wants its own"),
@@ -255,6 +259,16 @@ def test_what_cannot_be_run_is_explained(
 ) -> None:
     assert cli.main(["run", what]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_module_that_python_has_under_the_same_name_is_told_apart(
+    module: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (module / "ast.py").write_text("def initializer(channel): pass")
+    assert cli.main(["run", "ast:initializer"]) == 2
+    said = capsys.readouterr().err
+    assert "ast has no 'initializer': it is " in said
+    assert said.endswith(f"{ast.__file__}, not {module / 'ast.py'}, which needs another name\n")
 
 
 def test_an_import_that_fails_inside_the_module_is_not_taken_for_a_missing_module(module: Path) -> None:

@@ -194,6 +194,9 @@ def test_an_application_that_cannot_start_says_so_and_ends(
     [
         (["asgi", "gateway_apps:number"], "expected an application"),
         (["asgi", "gateway_apps:nothing"], "has no 'nothing'"),
+        (["asgi", "gateway_apps:make"], "a function that makes one is named gateway_apps:make()"),
+        (["asgi", "gateway_apps:wsgi"], "pipeline-net wsgi gateway_apps:wsgi serves it"),
+        (["wsgi", "gateway_apps:app"], "pipeline-net asgi gateway_apps:app serves it"),
         (["asgi", "no_such_module:app"], "there is no module"),
         (["asgi", "gateway_apps:app", "--root-path", "x"], "root path"),
         (["wsgi", "gateway_apps:wsgi", "--forwarded-allow-ips", "nginx"], "trusted proxy"),
@@ -221,6 +224,23 @@ def test_what_cannot_be_served_is_explained(
     finally:
         sys.modules.pop("gateway_apps", None)
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (["--port", "8000"], "there is no --port: here it is --address tcp://HOST:PORT"),
+        (["--host=0.0.0.0"], "there is no --host: here it is --address tcp://HOST:PORT"),
+        (["--workers", "4"], "there is no --workers: here it is --loops N"),
+    ],
+)
+def test_an_option_as_other_servers_have_it_is_told_what_it_is_called_here(
+    capsys: pytest.CaptureFixture[str], option: list[str], said: str
+) -> None:
+    for command in ("asgi", "wsgi"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "shop:app", *option])
+        assert said in capsys.readouterr().err
 
 
 def test_an_address_that_is_taken_is_explained(

@@ -80,6 +80,8 @@ def test_nothing_is_allowed_where_it_makes_sense() -> None:
 def test_a_time_is_a_number(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must"):
         ChannelOptions(**{name: float("nan")})  # type: ignore[arg-type]  # mypy cannot see which name it is
+    with pytest.raises(ValueError, match=f"{name} must be a number, not '5'"):
+        ChannelOptions(**{name: "5"})  # type: ignore[arg-type]  # what the test is about
 
 
 def test_water_marks_that_contradict_each_other_are_refused_and_both_named() -> None:

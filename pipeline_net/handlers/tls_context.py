@@ -314,16 +314,35 @@ def _load_certificate(
         context.load_cert_chain(certificate, key, _no_password if password is None else password)
     except (OSError, ValueError) as exc:  # SSLError is an OSError
         where = f"{os.fspath(certificate)!r}" + (f" and {os.fspath(key)!r}" if key is not None else "")
-        raise _unreadable(where, exc) from exc
+        raise _unreadable(where, exc, _explained(exc)) from exc
+
+
+def _explained(exc: Exception) -> str | None:
+    """Say what OpenSSL means by a few words that everybody meets once."""
+    for words, meaning in _MEANINGS:
+        if words in str(exc):
+            return meaning
+    return None
+
+
+_NOT_ITS_KEY: Final = "the key belongs to another certificate"
+_MEANINGS: Final = (
+    ("PEM lib", "a certificate and its private key, in PEM form, are not both in there"),
+    ("KEY_VALUES_MISMATCH", _NOT_ITS_KEY),
+    ("KEY_TYPE_MISMATCH", _NOT_ITS_KEY),
+    ("NO_CERTIFICATE_ASSIGNED", _NOT_ITS_KEY),  # a key of another algorithm
+)
 
 
 def _no_password() -> str:
     raise ValueError("the key is encrypted, and no password= was given")
 
 
-def _unreadable(what: StrPath, exc: Exception) -> TlsError:
-    reason = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or str(exc)
-    error = TlsError(f"cannot use {os.fspath(what)} for TLS: {str(reason).replace('_', ' ').lower()}")
+def _unreadable(what: StrPath, exc: Exception, meaning: str | None = None) -> TlsError:
+    if meaning is None:
+        reason = getattr(exc, "reason", None) or getattr(exc, "strerror", None) or str(exc)
+        meaning = str(reason).replace("_", " ").lower()
+    error = TlsError(f"cannot use {os.fspath(what)} for TLS: {meaning}")
     error.__cause__ = exc
     return error
 

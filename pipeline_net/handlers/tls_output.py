@@ -475,7 +475,7 @@ def _size_of(ctx: ChannelHandlerContext[Any, Any], msg: Any) -> int:
         return ctx.channel.size_of(msg)
     raise PipelineError(
         f"nobody turned {reprlib.repr(msg)} ({type(msg).__name__}) into bytes, and only these can be encrypted:"
-        f" an encoder is missing in\n{ctx.pipeline!r}"
+        f" an encoder is missing, or stands behind the stage that writes, in\n{ctx.pipeline!r}"
     )
 
 

@@ -32,7 +32,8 @@ def check_decoder(factory: Callable[[], Stages], cases: Iterable[Case]) -> None:
     """Check that a decoder makes the same messages of the same bytes, however they are cut.
 
     Each case is fed whole, byte by byte, cut at every point (a sample of them for large ones), and at every pair of
-    points for tiny ones; all together are fed joined, so that one message may follow another.
+    points for tiny ones; all together are fed joined, so that one message may follow another, without those after which
+    nothing more is decoded.
 
     Args:
         factory: makes the decoder, or the stages, for one connection; what comes out at the application's end counts.
@@ -43,13 +44,15 @@ def check_decoder(factory: Callable[[], Stages], cases: Iterable[Case]) -> None:
 
     Raises:
         AssertionError: with the smallest cut that fails.
+        TypeError: a case is no such pair.
     """
     together = b""
     messages: list[Any] = []
     last = b""
-    for data, expected in cases:
+    for case in cases:
+        data, expected = _taken_apart(case)
         outcome = _Check(factory, data, expected).run()
-        if not outcome.at_end and not any(_is_final(event) for event in outcome.before_end):
+        if not outcome.at_end and not _ends_decoding(factory, data, outcome):
             together += data
             messages.extend(expected)
             last = data
@@ -82,7 +85,12 @@ def check_limits(factory: Callable[[], Stages], prefix_factory: Callable[[int], 
 
     Raises:
         AssertionError: they hold more; or they never hold a byte, so that nothing was checked.
+        TypeError: there is no ``prefix_factory``, but a prefix.
     """
+    if not callable(prefix_factory):
+        raise TypeError(
+            f"prefix_factory makes the first n bytes, as in lambda n: b'a' * n, and is not {_short(prefix_factory)}"
+        )
     most = 0
     for size in sorted({1, max(limit - 1, 1), limit, limit + 1, 2 * limit + 1, 4 * limit, limit + 2 * _CHUNK}):
         prefix = prefix_factory(size)
@@ -173,12 +181,20 @@ class _Check:
         else:
             where = f"cut into {len(cuts) + 1} pieces"
         pieces = pieces_of(self._data, cuts)
+        crashes = [error for error in _errors(got) if not isinstance(error, DecodeError)]
         raise AssertionError(
             f"{_describe(self._factory)} is wrong about {len(self._data)} bytes{how} {where}\n"
             f"  fed:      {' | '.join(map(_short, pieces[:_MANY]))}{' | …' if len(pieces) > _MANY else ''}\n"
             f"  expected: {_listed(self._expected)}\n"
             f"  got:      {got!r}"
-        )
+        ) from (crashes[0] if crashes else None)
+
+
+def _taken_apart(case: Any) -> Case:
+    """Make sure that a case is one; what is no bytes would pass a decoder by, as a message."""
+    if not isinstance(case, tuple | list) or len(case) != 2 or not isinstance(case[0], bytes | bytearray | memoryview):
+        raise TypeError(f"a case is (bytes, [messages]), and not {_short(case)}")
+    return bytes(case[0]), case[1]
 
 
 def _seat(factory: Callable[[], Stages]) -> tuple[EmbeddedChannel, _Recorder]:
@@ -300,6 +316,16 @@ def _errors(outcome: _Outcome) -> list[BaseException]:
 def _is_final(event: Any) -> bool:
     """Whether nothing can be decoded after this."""
     return isinstance(event, BaseException) and not isinstance(event, FrameTooLongError)
+
+
+def _ends_decoding(factory: Callable[[], Stages], data: bytes, outcome: _Outcome) -> bool:
+    """Whether nothing is decoded after these bytes; who refuses an overlong frame may know how to skip it, or not."""
+    if any(_is_final(event) for event in outcome.before_end):
+        return True
+    if not any(isinstance(event, FrameTooLongError) for event in outcome.before_end):
+        return False
+    again, _ = _decode(factory, [data, data])
+    return len(again.before_end) + len(again.at_end) == len(outcome.before_end)
 
 
 def _classes(events: Sequence[Any]) -> list[Any]:

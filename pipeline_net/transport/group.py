@@ -52,6 +52,8 @@ class EventLoopGroup:
         self, loops: int | None = None, *, name: str = "loop", balancer: str | Balancer[EventLoop] = "round-robin"
     ) -> None:
         count = usable_cores() if loops is None else loops
+        if not isinstance(count, int):
+            raise TypeError(f"loops= is the number of loops, not {count!r}")
         if count < 1:
             raise ValueError(f"a group needs at least 1 loop, not {count}")
         self.name = name

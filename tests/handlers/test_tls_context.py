@@ -82,7 +82,7 @@ def test_new_certificates_are_for_new_connections_and_broken_ones_for_nobody(
 
     shutil.copy(certificates["localhost.pem"], pem)  # without its key
     for _ in range(2):
-        with pytest.raises(TlsError, match="key values mismatch"):
+        with pytest.raises(TlsError, match="belongs to another certificate"):
             tls.reload_if_changed()
     pem.write_text("garbage")
     with pytest.raises(TlsError, match=r"now\.pem"):
@@ -103,8 +103,10 @@ def test_files_that_cannot_be_used_are_named(certificates: Certificates, tmp_pat
         ServerTls(certificates["localhost.pem"], tmp_path / "missing.key")
     with pytest.raises(TlsError, match=r"missing\.pem"):
         ClientTls(ca=tmp_path / "missing.pem")
-    with pytest.raises(TlsError, match="key values mismatch"):
+    with pytest.raises(TlsError, match="the key belongs to another certificate"):
         ServerTls(certificates["localhost.pem"], certificates["other.key"])
+    with pytest.raises(TlsError, match="a certificate and its private key, in PEM form, are not both in there"):
+        ServerTls(certificates["localhost.key"])
     with pytest.raises(ValueError, match="of no use"):
         ClientTls(key=certificates["client.key"])
 

@@ -359,3 +359,25 @@ def test_a_frame_that_is_refused_before_it_is_consumed_ends_the_case() -> None:
 def test_a_stage_in_the_place_of_its_factory_is_told_apart() -> None:
     with pytest.raises(TypeError, match="pass RefusesLongNotes, or a function that makes one"):
         check_decoder(RefusesLongNotes(), [(b"", [])])  # type: ignore[arg-type]  # what the test is about
+
+
+def test_a_decoder_that_ends_at_a_refused_frame_may_have_its_cases_in_any_order() -> None:
+    check_decoder(RefusesLongNotes, [(b"\xff", [FrameTooLongError]), (b"\x01a", [b"a"])])
+
+
+@pytest.mark.parametrize("case", [b"a\n", (b"a\n",), ("a\n", [b"a"]), (b"a\n", [b"a"], "name")])
+def test_what_is_no_case_is_shown(case: Any) -> None:
+    with pytest.raises(TypeError, match=r"a case is \(bytes, \[messages\]\), and not ") as caught:
+        check_decoder(Lines, [case])
+    assert str(caught.value).endswith(repr(case))
+
+
+def test_a_crash_is_shown_with_the_line_where_it_happened() -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_decoder(Crashes, [(b"a", [])])
+    assert isinstance(caught.value.__cause__, BufferError)
+
+
+def test_a_prefix_in_the_place_of_the_function_that_makes_it_is_shown() -> None:
+    with pytest.raises(TypeError, match=r"prefix_factory makes the first n bytes, .* and is not b'aaa'"):
+        check_limits(Lines, b"aaa", 10)  # type: ignore[arg-type]  # what the test is about

@@ -277,3 +277,8 @@ def test_closed_channels_are_not_counted(loops: EventLoopGroup) -> None:
         channel.close().result(_PATIENCE)
     while any(loop.channels for loop in loops):
         os.sched_yield()
+
+
+def test_a_number_of_loops_that_is_no_number_is_named() -> None:
+    with pytest.raises(TypeError, match="loops= is the number of loops, not '2'"):
+        EventLoopGroup("2")  # type: ignore[arg-type]  # as it comes from a command line

@@ -54,6 +54,13 @@ _AGENT: Final = "pipeline_net"
 _UNSET: Final[Any] = object()
 
 
+def _as_loop(given: Any) -> EventLoop:
+    if isinstance(given, EventLoop):
+        return given
+    hint = ": a URL is base_url=…" if isinstance(given, str) else ""
+    raise TypeError(f"loops are an EventLoopGroup or an EventLoop, not {given!r}{hint}")
+
+
 class Client:
     """A client of HTTP/1.1; all its methods may be called from any thread.
 
@@ -119,7 +126,7 @@ class Client:
             loops.start()
             self.loop = loops.next()
         else:
-            self.loop = loops
+            self.loop = _as_loop(loops)
         try:
             self._connector = Connector(self.loop, options, address, tls)
         except BaseException:

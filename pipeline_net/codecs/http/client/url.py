@@ -78,7 +78,14 @@ class Url:
         return f"{self.scheme}://{self.authority}{self.target}"
 
     def with_params(self, params: Params) -> Url:
-        """Append names and values to the query; a value that is a list stands for several."""
+        """Append names and values to the query; a value that is a list stands for several.
+
+        Raises:
+            TypeError: they are a string, which may be a part of the URL already.
+        """
+        given: Any = params
+        if isinstance(given, str | bytes):
+            raise TypeError(f"params= are names and values, as in {{'q': 'two words'}}, not {given!r}")
         pairs = params.items() if isinstance(params, Mapping) else params
         query = urlencode([(name, value) for name, value in pairs if value is not None], doseq=True)
         if not query:

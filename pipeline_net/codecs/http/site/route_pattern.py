@@ -64,6 +64,8 @@ def _segment_of(piece: str, pattern: str) -> tuple[str, str]:
     if not piece.startswith("{") and not piece.endswith("}"):
         if piece in ("", ".", "..") or "{" in piece or "}" in piece:
             raise ValueError(f"{piece!r} cannot be a segment of the route {pattern!r}")
+        if piece.startswith(("<", ":")):  # as in Flask, and in Express
+            raise ValueError(f"a place is {{name}} or {{name:kind}}, not {piece!r} as in the route {pattern!r}")
         if any(mark in piece for mark in "%?#"):
             raise ValueError(f"a route is written as it reads when decoded, without {piece!r}: {pattern!r}")
         return "", piece

@@ -38,6 +38,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _logger: Final = logging.getLogger("pipeline_net.http")
 
+# RFC 9110 9.1: "The method token is case-sensitive"
+_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _ANY: Final = "*"
 
 
@@ -114,7 +116,14 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         return self.route("DELETE", pattern, blocking=blocking)
 
     def route(self, method: str, pattern: str, *, blocking: bool = False) -> Callable[[F], F]:
-        """Decorate the handler of any method; the function itself stays what it is."""
+        """Decorate the handler of any method; the function itself stays what it is.
+
+        Raises:
+            TypeError: the pattern is no string.
+        """
+        given: Any = pattern
+        if not isinstance(given, str):  # such as a function, below a decorator without its parentheses
+            raise TypeError(f"a route is a path, as in @router.get('/notes'), and not {given!r}")
 
         def decorate(handler: F) -> F:
             self.add(method, pattern, handler, blocking=blocking)
@@ -127,10 +136,13 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
 
         Raises:
             ValueError: the pattern is none (see ``RoutePattern``), or matches what another one does; the method is no
-                token; the handler is ``async def``, or does not take what the pattern gives it; the router is in use.
+                token, or a usual one in small letters; the handler is ``async def``, or does not take what the pattern
+                gives it; the router is in use.
         """
         if not is_token(method.encode("utf-8")) or method == _ANY:
             raise ValueError(f"a method is a token such as GET, not {method!r}")
+        if method != method.upper() and method.upper() in _METHODS:
+            raise ValueError(f"methods are written in capitals: {method.upper()!r}, not {method!r}")
         parsed = RoutePattern(pattern)
         _check_handler(handler, parsed, blocking)
         self._add(Route(method, parsed, handler, blocking=blocking))

@@ -356,3 +356,9 @@ def test_a_timeout_as_other_clients_have_it_is_told_what_it_is_called_here(clien
     ):
         with pytest.raises(TypeError, match=r"timeouts=Timeouts\(total=5\)"):
             ask()
+
+
+def test_a_url_in_the_place_of_the_loops_is_told_where_it_belongs() -> None:
+    url: Any = "http://127.0.0.1:1"
+    with pytest.raises(TypeError, match=r"loops are an EventLoopGroup or an EventLoop, not .*: a URL is base_url=…"):
+        http.Client(url)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pipeline_net.codecs import http
@@ -141,3 +143,9 @@ def test_params_are_encoded_and_appended() -> None:
 def test_brackets_hold_an_ipv6_address_and_nothing_stands_beside_them(text: str) -> None:
     with pytest.raises(http.UrlError):
         parse_url(text)
+
+
+@pytest.mark.parametrize("params", ["a=b", b"a=b"])
+def test_params_that_are_encoded_already_are_refused(params: Any) -> None:
+    with pytest.raises(TypeError, match=r"params= are names and values, as in .*, not b?'a=b'"):
+        parse_url("http://a/").with_params(params)

@@ -154,3 +154,9 @@ def test_a_path_that_could_be_read_as_another_is_below_nothing(path: str, answer
 def test_dots_before_a_semicolon_are_not_left_out_of_a_rule(path: str) -> None:
     assert not is_below(path, ("/open/",))
     assert is_below("/open/a;b=1/c", ("/open/",))
+
+
+@pytest.mark.parametrize("pattern", ["/notes/<number>", "/notes/:number"])
+def test_places_as_other_frameworks_write_them_are_no_texts(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"a place is {name} or {name:kind}, not '"):
+        RoutePattern(pattern)

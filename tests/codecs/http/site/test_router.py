@@ -372,6 +372,7 @@ def _generator(request: http.FullRequest) -> Iterator[bytes]:
         ("GET", "/{a}", lambda request, b: None, {}, "is called as"),
         ("G T", "/", lambda request: None, {}, "a method is a token"),
         ("*", "/", lambda request: None, {}, "a method is a token"),
+        ("get", "/", lambda request: None, {}, "capitals: 'GET', not 'get'"),
         ("GET", "nowhere", lambda request: None, {}, "begins with a slash"),
     ],
 )
@@ -380,6 +381,8 @@ def test_a_route_that_could_not_work_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         http.Router().add(method, pattern, handler, **options)
+    with pytest.raises(TypeError, match=r"a route is a path, as in @router.get"):
+        http.Router().get(handler)
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "api", "/api/"])
