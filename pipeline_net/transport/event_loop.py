@@ -37,7 +37,7 @@ from ..loop import Listener, Loop, Watched
 from .blocking_jobs import BlockingJobs
 from .forks import FORKS
 from .poller import READ, Poller, make_poller
-from .timers import TimerHandle, TimerQueue
+from .timers import NEVER, TimerHandle, TimerQueue
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -314,10 +314,13 @@ class EventLoop(Loop):
             self._wakeup.wake()  # whoever drives us looks at fileno()
 
     def _turn(self, timeout: float | None) -> None:
-        deadline = self._timers.next_deadline()
-        if deadline is not None:
-            left = max(deadline - _monotonic(), 0.0)
-            timeout = left if timeout is None or left < timeout else timeout
+        deadline = self._timers.earliest()
+        if deadline < NEVER:
+            left = deadline - _monotonic()
+            if left < 0.0:
+                left = 0.0
+            if timeout is None or left < timeout:
+                timeout = left
         self._busy = False
         if self._tasks or self._unflushed or self._postponed:  # asked after _busy was cleared: see execute()
             timeout = 0.0
@@ -341,7 +344,7 @@ class EventLoop(Loop):
                     self._wakeup.drain()
             if self._unflushed:
                 self._flush()
-            if deadline is not None and deadline <= _monotonic():
+            if deadline < NEVER and deadline <= _monotonic():
                 self._run_timers()
             if self._tasks:
                 self._run_tasks()

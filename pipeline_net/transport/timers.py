@@ -20,10 +20,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import Final
+
+from .._mypyc import i64
 
 _COMPACT_FROM: Final = 64  # pairs; a heap smaller than this is not worth rebuilding
 
+NEVER: Final = inf  # a deadline, if there is none
+_UNKNOWN: Final = -1  # handles alive; it has to be found out
 _NOT_QUEUED: Final = 0  # the number of a handle that was never put in; the first real one is 1
 
 
@@ -84,6 +89,8 @@ class TimerQueue:
         self._heap: list[tuple[float, int]] = []
         self._live: dict[int, TimerHandle] = {}
         self._last: int = 0
+        self._earliest: float = NEVER  # what earliest() said, which is true as long as so many handles live …
+        self._counted: i64 = _UNKNOWN  # … and none came or was taken
 
     def schedule(
         self, deadline: float, fn: Callable[..., object], args: tuple[object, ...], interval: float = 0.0
@@ -98,6 +105,7 @@ class TimerQueue:
         self._last = number
         handle = TimerHandle(self._live, number, deadline, fn, args, interval)
         self._live[number] = handle
+        self._counted = _UNKNOWN
         heappush(self._heap, (deadline, number))
         self._compact()
         return handle
@@ -120,6 +128,7 @@ class TimerQueue:
             ValueError: for a deadline that is not a number.
         """
         _check(deadline)
+        self._counted = _UNKNOWN
         self._live.pop(handle._number, None)
         number = self._last + 1
         self._last = number
@@ -143,11 +152,24 @@ class TimerQueue:
             heappop(heap)
         return None
 
+    def earliest(self) -> float:
+        """Tell what ``next_deadline`` does, or ``NEVER``; for who asks all the time.
+
+        Another thread can only cancel, and then fewer are alive than were counted.
+        """
+        alive: i64 = len(self._live)
+        if alive != self._counted:
+            deadline = self.next_deadline()
+            self._earliest = NEVER if deadline is None else deadline
+            self._counted = alive
+        return self._earliest
+
     def pop_due(self, now: float) -> TimerHandle | None:
         """Take the next entry whose deadline is not after ``now``, or return None.
 
         The caller runs it, and gives a repeating one back through :meth:`reschedule`.
         """
+        self._counted = _UNKNOWN
         heap = self._heap
         while heap:
             deadline, number = heap[0]

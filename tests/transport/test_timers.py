@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline_net.transport.timers import TimerHandle, TimerQueue
+from pipeline_net.transport.timers import NEVER, TimerHandle, TimerQueue
 
 
 def nothing() -> None:
@@ -173,6 +173,29 @@ def test_entries_of_the_infinite_future_are_never_due_before_it() -> None:
     assert queue.next_deadline() == math.inf
 
 
+def test_who_asks_all_the_time_hears_of_every_change() -> None:
+    queue = TimerQueue()
+    assert queue.earliest() == NEVER
+    late = queue.schedule(3.0, nothing, ())
+    assert queue.earliest() == 3.0
+    early = queue.schedule(1.0, nothing, ())
+    assert queue.earliest() == 1.0
+    early.cancel()
+    early = queue.schedule(2.0, nothing, ())  # as many as before, and others
+    assert queue.earliest() == 2.0
+    queue.reschedule(early, 4.0)
+    assert queue.earliest() == 3.0
+    assert queue.pop_due(3.0) is late
+    queue.reschedule(late, 5.0)
+    assert queue.earliest() == 4.0
+    canceller = threading.Thread(target=early.cancel)
+    canceller.start()
+    canceller.join()
+    assert queue.earliest() == 5.0
+    late.cancel()
+    assert queue.earliest() == NEVER
+
+
 def test_other_threads_may_cancel() -> None:
     queue = TimerQueue()
     handles = [queue.schedule(float(number), nothing, ()) for number in range(4000)]
@@ -284,4 +307,5 @@ def test_it_behaves_like_a_sorted_list(operations: list[tuple[str, int]]) -> Non
                 if not handle.cancelled:
                     model.append((float(number % 20), step, handle))
         assert len(queue) == len(model)
+        assert queue.earliest() == min((entry[0] for entry in model), default=NEVER)
         assert queue.next_deadline() == min((entry[0] for entry in model), default=None)

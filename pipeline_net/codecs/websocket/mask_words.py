@@ -36,6 +36,16 @@ def _xor(data: bytes, start: i64, end: i64, key: i64) -> bytes:
     masked.truncate(0)
     at: i64 = start
     last: i64 = end - 8
+    while at <= last - 24:  # four at a time, read before the first is written: each write may change what was looked up
+        first = read_i64_le(data, at) ^ word
+        second = read_i64_le(data, at + 8) ^ word
+        third = read_i64_le(data, at + 16) ^ word
+        fourth = read_i64_le(data, at + 24) ^ word
+        write_i64_le(masked, first)
+        write_i64_le(masked, second)
+        write_i64_le(masked, third)
+        write_i64_le(masked, fourth)
+        at += 32
     while at <= last:
         write_i64_le(masked, read_i64_le(data, at) ^ word)
         at += 8

@@ -48,7 +48,7 @@ _MASK: Final[Any] = compiled_ways()[0]
 _UNMASK: Final[Any] = compiled_ways()[1]
 
 
-def unmask(data: bytes, at: int, size: int) -> bytes:
+def unmask(data: bytes, at: i64, size: i64) -> bytes:
     """XOR the ``size`` bytes behind their key, which lies at ``at`` in ``data``."""
     compiled = _UNMASK
     if compiled is None or size > _AT_ONCE:

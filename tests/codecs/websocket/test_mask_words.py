@@ -7,7 +7,7 @@ import pytest
 from pipeline_net.codecs.websocket.mask_words import mask, unmask
 
 
-@pytest.mark.parametrize("size", [*range(18), 1024, 1029])
+@pytest.mark.parametrize("size", [*range(18), 31, 32, 33, 39, 40, 41, 63, 64, 65, 1024, 1029])
 def test_every_size_is_masked_as_the_rfc_defines_it(size: int) -> None:
     data = bytes(index * 7 & 255 for index in range(size))
     key = b"\xff\x80\x01\x33"  # with a first and a last bit, for words have signs
@@ -16,7 +16,7 @@ def test_every_size_is_masked_as_the_rfc_defines_it(size: int) -> None:
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 8])
-@pytest.mark.parametrize("size", [*range(18), 31, 32, 33, 39, 40, 41, 1024, 1029])
+@pytest.mark.parametrize("size", [*range(18), 31, 32, 33, 39, 40, 41, 63, 64, 65, 1024, 1029])
 def test_what_lies_behind_its_key_is_masked_where_it_is(size: int, before: int) -> None:
     data = bytes(index * 11 & 255 for index in range(size))
     key = b"\x7f\x80\x01\xf3"
