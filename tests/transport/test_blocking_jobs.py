@@ -127,7 +127,7 @@ def test_nothing_is_kept_of_a_job_that_has_ended(pool: WorkerPool) -> None:
     loop.stop()
 
 
-# Blocking work that is asked for by a loop, which is a daemon and goes on, when the interpreter has begun to exit: before
+# Blocking work that is asked for by loops, which are daemons and go on, when the interpreter has begun to exit: before
 # and after its pools are closed, with a pool that had been at work and one that is only made then.
 _UNTIL_THE_END = """
 import atexit, logging, sys, threading
