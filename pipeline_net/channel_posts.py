@@ -81,14 +81,18 @@ class ChannelPosts(ChannelOutput):
         inbox = self.inbox
         if inbox is None:
             return
-        if inbox.is_full and self.is_said_writable:
+        if inbox.is_full:
             self.writability_changed()
-        while most > 0:
-            # One by one: what it leads to may come here again, and must find the rest in order.
-            asked = inbox.take()
-            if asked is None:
-                break
-            most -= 1
-            self.do(asked[0], asked[1], asked[2])
-        if self.is_said_writable != self.is_writable:
-            self.writability_changed()
+        try:
+            while most > 0:
+                # One by one: what it leads to may come here again, and must find the rest in order.
+                asked = inbox.take()
+                if asked is None:
+                    break
+                most -= 1
+                self.do(asked[0], asked[1], asked[2])
+        finally:
+            if inbox.is_full:
+                self.writability_changed()  # it may be so only since we began
+                if inbox.has_drained():
+                    self.writability_changed()

@@ -149,7 +149,7 @@ class Conn:
     def async_write(self, data: Any, callback: WriteCallback | None = None) -> None:
         """Send ``data`` from any thread, through the codec; what one thread sends arrives in order.
 
-        It counts at once: for ``conn.channel.is_writable``, and at ``write_buffer_limit``, where the connection is closed.
+        It counts at once: for ``conn.channel.is_writable``, and at ``write_buffer_limit``, which closes the connection.
 
         Args:
             callback: called with the connection and None on the loop, once the kernel has taken the last byte; or

@@ -106,9 +106,16 @@ class Inbox:
                 return None
             operation, msg, promise, weight = self._asked.popleft()
             self.size -= weight
+        return operation, msg, promise
+
+    def has_drained(self) -> bool:
+        """Be full no more, if so little waits; says whether it is so.  For who has told the stages that it was full: a
+        thread may have seen it, and waits until they are told otherwise.
+        """
+        with self._lock:
             if self.size < self._low or not self._asked:
                 self.is_full = False
-        return operation, msg, promise
+        return not self.is_full
 
     def refuse(self) -> bool:
         """Take no more writes; says whether it is the first time."""

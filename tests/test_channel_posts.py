@@ -70,6 +70,28 @@ def test_what_was_posted_counts_at_once_and_the_stages_hear_of_it_once() -> None
     assert channel.outbound == [bytes(60)] * 3
 
 
+def test_who_sees_it_full_while_the_loop_is_emptying_it_will_hear_of_room() -> None:
+    class PostsMore(ChannelDuplexHandler[Any, Any, Any, Any]):
+        def write(self, ctx: Ctx, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+            ctx.write_and_flush(msg, promise)
+            if msg == b"first":
+                in_a_thread(post_much)
+                channel.flush()  # empties the inbox in the middle of what empties it
+
+    def post_much() -> None:
+        channel.write(bytes(200))
+        seen.append(channel.is_writable)
+
+    seen: list[bool] = []
+    channel, listens = connected()
+    channel.pipeline.add_last(PostsMore())
+    in_a_thread(lambda: channel.write(b"first"))
+    channel.run_pending()
+    assert seen == [False]
+    assert [is_writable for is_writable, _ in listens.log] == [False, True]
+    assert channel.outbound == [b"first", bytes(200)]
+
+
 def test_a_little_that_is_posted_is_no_event() -> None:
     channel, listens = connected()
     in_a_thread(lambda: [channel.write_and_flush(bytes(50)), channel.write_and_flush(bytes(50))])

@@ -94,12 +94,28 @@ def test_it_is_full_above_the_high_mark_until_less_than_the_low_one_waits() -> N
     for count in (60, 40, 1, 30):
         assert inbox.put_write(bytes(count), None, 0)
         fullness.append((inbox.size, inbox.is_full))
+    assert fullness == [(60, False), (100, False), (101, True), (131, True)]
+    fullness.clear()
     while inbox.take() is not None:
-        fullness.append((inbox.size, inbox.is_full))
-    assert fullness == [
-        *((60, False), (100, False), (101, True), (131, True)),
-        *((71, True), (31, False), (30, False), (0, False)),
-    ]
+        fullness.append((inbox.size, inbox.is_full, inbox.has_drained()))
+    assert fullness == [(71, True, False), (31, True, True), (30, False, True), (0, False, True)]
+
+
+def test_it_is_full_until_somebody_has_looked() -> None:
+    inbox = make()
+    inbox.put_write(bytes(200), None, 0)
+    inbox.take()
+    assert inbox.is_full  # a thread may have seen that, and the stages have not been told yet
+    assert inbox.has_drained()
+    assert not inbox.is_full
+
+
+def test_without_a_low_mark_it_has_drained_when_nothing_waits() -> None:
+    inbox = make(high=0, low=0)
+    inbox.put_write(b"x", None, 0)
+    assert not inbox.has_drained()
+    inbox.take()
+    assert inbox.has_drained()
 
 
 def test_what_the_channel_has_taken_counts_too() -> None:
