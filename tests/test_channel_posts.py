@@ -156,7 +156,12 @@ def test_closing_finds_room_when_a_write_does_not() -> None:
 
 def test_who_writes_the_same_to_many_needs_no_future_to_be_refused() -> None:
     channel, _ = connected()
-    in_a_thread(lambda: [channel.broadcast(bytes(600)) for _ in range(3)])
+
+    def broadcast() -> None:
+        for _ in range(3):
+            channel.broadcast(bytes(600))
+
+    in_a_thread(broadcast)
     assert channel.pending_write_bytes == 1200
     channel.run_pending()
     assert isinstance(channel.close_reason, WriteBufferOverflowError)

@@ -90,15 +90,15 @@ def test_a_second_flush_in_a_row_is_no_news() -> None:
 
 def test_it_is_full_above_the_high_mark_until_less_than_the_low_one_waits() -> None:
     inbox = make()
-    fullness = []
+    fullness: list[tuple[int, bool]] = []
     for count in (60, 40, 1, 30):
         assert inbox.put_write(bytes(count), None, 0)
         fullness.append((inbox.size, inbox.is_full))
     assert fullness == [(60, False), (100, False), (101, True), (131, True)]
-    fullness.clear()
+    drained = []
     while inbox.take() is not None:
-        fullness.append((inbox.size, inbox.is_full, inbox.has_drained()))
-    assert fullness == [(71, True, False), (31, True, True), (30, False, True), (0, False, True)]
+        drained.append((inbox.size, inbox.is_full, inbox.has_drained()))
+    assert drained == [(71, True, False), (31, True, True), (30, False, True), (0, False, True)]
 
 
 def test_it_is_full_until_somebody_has_looked() -> None:
@@ -120,10 +120,11 @@ def test_without_a_low_mark_it_has_drained_when_nothing_waits() -> None:
 
 def test_what_the_channel_has_taken_counts_too() -> None:
     inbox = make()
-    assert inbox.put_write(b"x", None, 99)
-    assert not inbox.is_full
-    assert inbox.put_write(b"x", None, 100)
-    assert inbox.is_full
+    fullness = []
+    for taken in (99, 100):
+        assert inbox.put_write(b"x", None, taken)
+        fullness.append(inbox.is_full)
+    assert fullness == [False, True]
     assert inbox.put_write(b"x", None, 997)
     assert not inbox.put_write(b"x", None, 997)
 
