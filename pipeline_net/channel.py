@@ -4,9 +4,6 @@ Closing never re-enters a handler.  ``close()`` refuses further writes at once, 
 the socket go; the close future and the close promises complete, pending writes fail, and only then, as a task of the
 loop, the handlers hear of it: ``channel_inactive`` (if it was active), ``channel_unregistered`` (if it was
 registered), and ``handler_removed`` from the tail to the head.
-
-From another thread, an operation is put into the channel's inbox.  Whoever uses the channel on the loop empties the
-inbox first, so that writes keep their order, whatever thread they come from.
 """
 
 from __future__ import annotations
@@ -14,13 +11,14 @@ from __future__ import annotations
 import logging
 import reprlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ._mypyc import i64, mypyc_attr
 from .channel_life import ACTIVATE, ACTIVE, CLOSE, CLOSED, CLOSING, END, REGISTER, STATE_NAMES, next_state
-from .channel_output import ChannelOutput
+from .channel_posts import ChannelPosts
 from .errors import ChannelBrokenError, ChannelClosedError, PipelineError, TlsError, WriteBufferOverflowError
 from .future import MAKING, ChannelFuture
+from .inbox import ASK_CLOSE, ASK_FLUSH, ASK_SHUTDOWN, ASK_WRITE
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
 
@@ -29,11 +27,6 @@ if TYPE_CHECKING:
     from .transport.timers import TimerHandle
 
 logger = logging.getLogger("pipeline_net.channel")
-
-_WRITE: Final = 0
-_FLUSH: Final = 1
-_SHUTDOWN: Final = 2
-_CLOSE: Final = 3
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -46,7 +39,7 @@ class Keeper:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class Channel(ChannelOutput):
+class Channel(ChannelPosts):
     """A connection, seen from its pipeline.
 
     From any thread: ``write``, ``flush``, ``write_and_flush``, ``close``, ``abort``, ``shutdown_output``,
@@ -55,9 +48,7 @@ class Channel(ChannelOutput):
     """
 
     def __init__(self, loop: Loop, options: ChannelOptions) -> None:
-        super().__init__(options)
-        self.loop = loop
-        self.options = options
+        super().__init__(loop, options)
         loop.channels_made += 1
         self._number = loop.channels_made
         self.was_registered = False
@@ -68,8 +59,6 @@ class Channel(ChannelOutput):
         self._close_timer: TimerHandle | None = None
         self._attrs: dict[Any, Any] | None = None
         self.keepers: tuple[Keeper, ...] = ()  # on the loop only; a tuple, so that all channels of a server share one
-        self._inbox: list[tuple[int, Any, ChannelFuture[Any] | None]] | None = None  # made for the first that needs it
-        self._inbox_done = 0  # how many of the inbox have been done
         self._auto_read: bool = options.auto_read
         self.read_requested = False
         self.read_hint: i64 = 0  # bytes that the first stage would like to get as one piece next; 0: no wish
@@ -139,19 +128,19 @@ class Channel(ChannelOutput):
         """Write ``msg`` through the whole pipeline.  The future is done when the kernel has taken its last byte."""
         promise: ChannelFuture[None] = ChannelFuture(self.loop)
         if self.loop.in_loop:
-            self._catch_up()
+            self.catch_up()
             self.pipeline.write(msg, promise)
         else:
-            self._post(_WRITE, msg, promise)
+            self.post(ASK_WRITE, msg, promise)
         return promise
 
     def flush(self) -> None:
         """Send now what has been written."""
         if self.loop.in_loop:
-            self._catch_up()
+            self.catch_up()
             self.pipeline.flush()
         else:
-            self._post(_FLUSH, None, None)
+            self.post(ASK_FLUSH, None, None)
 
     def write_and_flush(self, msg: Any) -> ChannelFuture[None]:
         """Write ``msg``, and send it now."""
@@ -161,11 +150,11 @@ class Channel(ChannelOutput):
 
     def shutdown_output(self) -> ChannelFuture[None]:
         """Say to the peer, after what was written before, that nothing more comes; reading goes on."""
-        return self._ask_for(_SHUTDOWN)
+        return self._ask_for(ASK_SHUTDOWN)
 
     def close(self) -> ChannelFuture[None]:
         """Send what was written before, for at most ``close_timeout`` seconds, then close."""
-        return self._ask_for(_CLOSE)
+        return self._ask_for(ASK_CLOSE)
 
     def abort(self, reason: BaseException | None = None) -> None:
         """Close at once.  What has not been sent is dropped, and the peer learns that it was cut off.
@@ -184,11 +173,11 @@ class Channel(ChannelOutput):
     def broadcast(self, msg: Any) -> None:
         """Write and flush ``msg`` without a future: for whoever writes the same to many."""
         if self.loop.in_loop:
-            self._catch_up()
+            self.catch_up()
             self.pipeline.write_and_flush(msg)
         else:
-            self._post(_WRITE, msg, None)
-            self._post(_FLUSH, None, None)
+            self.post(ASK_WRITE, msg, None)
+            self.post(ASK_FLUSH, None, None)
 
     def fire_user_event(self, event: Any) -> None:
         """Announce ``event`` to every stage."""
@@ -200,53 +189,11 @@ class Channel(ChannelOutput):
     def _ask_for(self, operation: int) -> ChannelFuture[None]:
         promise: ChannelFuture[None] = ChannelFuture(self.loop)
         if self.loop.in_loop:
-            self._catch_up()
-            self._do(operation, None, promise)
+            self.catch_up()
+            self.do(operation, None, promise)
         else:
-            self._post(operation, None, promise)
+            self.post(operation, None, promise)
         return promise
-
-    def _do(self, operation: int, msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        if operation == _WRITE:
-            self.pipeline.write(msg, promise)
-        elif operation == _FLUSH:
-            self.pipeline.flush()
-        elif operation == _SHUTDOWN:
-            self.pipeline.shutdown_output(promise)
-        else:
-            self.pipeline.close(promise)
-
-    def _post(self, operation: int, msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        if self._inbox is None:
-            with MAKING:
-                if self._inbox is None:  # two threads may come here at once
-                    self._inbox = []
-        self._inbox.append((operation, msg, promise))
-        try:
-            self.loop.execute(self._do_posted, 1)
-        except ChannelClosedError as exc:
-            if promise is not None and operation == _CLOSE:
-                promise.fulfil(None)  # a loop that has stopped has closed its channels
-            elif promise is not None:
-                promise.fail_if_pending(exc)
-
-    def _catch_up(self) -> None:
-        """Do what other threads have asked for so far."""
-        if self._inbox:
-            self._do_posted(len(self._inbox) - self._inbox_done)
-
-    def _do_posted(self, most: int) -> None:
-        """Do the first ``most`` of it.  A task of its own does one, so that who asks too fast keeps nobody waiting."""
-        inbox = self._inbox or []
-        while most > 0 and self._inbox_done < len(inbox):
-            # One by one: what it leads to may come here again, and must find the rest in order.
-            operation, msg, promise = inbox[self._inbox_done]
-            most -= 1
-            self._inbox_done += 1
-            self._do(operation, msg, promise)
-        if self._inbox_done * 2 >= len(inbox):  # seldom enough, as what is left is moved
-            del inbox[: self._inbox_done]  # others may have appended meanwhile; only the loop removes
-            self._inbox_done = 0
 
     # -- life: on the loop --------------------------------------------------------------------------
 
@@ -360,7 +307,7 @@ class Channel(ChannelOutput):
             self.end(reason)
 
     def _say_goodbye(self) -> None:
-        self._catch_up()  # what other threads asked for too late is refused in order
+        self.catch_up()  # what other threads asked for too late is refused in order
         if self.was_active:
             if self.close_reason is not None:  # before that, the promise of the connection says what went wrong
                 self.pipeline.fire_exception_caught(self.close_reason)

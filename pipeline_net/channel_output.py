@@ -1,9 +1,9 @@
 """ChannelOutput: the writing half of a channel.
 
-Writes are counted in bytes, exactly.  More than ``write_buffer_high`` pending: not writable, and reading from that
-peer pauses.  Less than ``write_buffer_low``: writable again.  What stages hold back counts, too (``hold_bytes``).
-Promises are kept apart from the data, each with the count of bytes at which it is fulfilled; so a write without a
-promise costs no object at all.
+Writes are counted in bytes, exactly; also those of other threads that wait in the inbox.  More than
+``write_buffer_high`` pending: not writable, and reading from that peer pauses.  Less than ``write_buffer_low``:
+writable again.  What stages hold back counts, too (``hold_bytes``).  Promises are kept apart from the data, each with
+the count of bytes at which it is fulfilled; so a write without a promise costs no object at all.
 
 ``shutdown_output()`` takes no more, and tells the peer once all is sent.
 """
@@ -18,6 +18,7 @@ from ._mypyc import i64, mypyc_attr
 from .channel_life import ACTIVE, CLOSING, NEW
 from .errors import ChannelClosedError, PipelineError, WriteBufferOverflowError
 from .file_region import FileRegion
+from .inbox import Inbox
 from .loop import Watched
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
@@ -40,7 +41,9 @@ class ChannelOutput(Watched):
         self.was_active = False
         self.input_open = True
         self.output_open = True
-        self.is_writable = True
+        self.has_room = True  # no more than the water marks allow waits here
+        self.is_said_writable = True  # what the stages were told
+        self.inbox: Inbox | None = None  # made for the first thread that needs it
         self.room_until: i64 = options.write_buffer_high  # written may grow up to here without a further thought
         self.unsent: list[Any] = []  # what waits to be sent, oldest first
         self.keeps_empty = False  # whether messages without a byte are put there too
@@ -66,8 +69,21 @@ class ChannelOutput(Watched):
 
     @property
     def pending_write_bytes(self) -> int:
-        """Bytes that were written and that the kernel has not taken yet, with those that stages hold back."""
+        """Bytes that were written and that the kernel has not taken yet: with those that stages hold back, and those
+        that other threads have written and the loop has not come to.
+        """
+        taken = self.written - self.sent + self.held
+        return taken if self.inbox is None else taken + self.inbox.size
+
+    @property
+    def taken_write_bytes(self) -> int:
+        """``pending_write_bytes`` without what the loop has not come to."""
         return self.written - self.sent + self.held
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether no more is pending than the water marks allow.  From any thread."""
+        return self.has_room and (self.inbox is None or not self.inbox.is_full)
 
     def transport_write(self, msg: Any, promise: ChannelFuture[Any] | None) -> None:
         """Queue ``msg``; it is sent when the current batch of work ends, or on ``flush()``."""
@@ -100,7 +116,7 @@ class ChannelOutput(Watched):
         if size > 0 or self.keeps_empty:
             self.unsent.append(msg)
             self.written += size
-            if not self.is_writable and self.joins_small:
+            if not self.has_room and self.joins_small:
                 self._loose += 1
                 if self._loose >= _MANY:
                     self._join_small()
@@ -111,10 +127,10 @@ class ChannelOutput(Watched):
             if self._promises is None:
                 self._promises = deque()
             self._promises.append((self.written, promise))
-        if self.is_writable and pending + size > self._high:
-            self.is_writable = False
+        if self.has_room and pending + size > self._high:
+            self.has_room = False
             self.room_until = -1
-            self.pipeline.fire_channel_writability_changed()
+            self._tell_writability()
             if not self.auto_flush:
                 self.reading_changed()  # otherwise the flush that is due decides whether to go on reading
 
@@ -125,20 +141,27 @@ class ChannelOutput(Watched):
         self.held += count
         self.make_room()
         pending: i64 = self.written - self.sent + self.held
-        if self.is_writable:
+        if self.has_room:
             if pending > self._high:
-                self.is_writable = False
+                self.has_room = False
                 self.room_until = -1
-                self._writability_changed()
+                self.writability_changed()
         elif pending < self._low or pending == 0:
-            self.is_writable = True
+            self.has_room = True
             self.make_room()
-            self._writability_changed()
+            self.writability_changed()
 
-    def _writability_changed(self) -> None:
+    def writability_changed(self) -> None:
+        """``is_writable`` may have changed: let the stages know, and see whether to read."""
         if self.state == ACTIVE:
-            self.pipeline.fire_channel_writability_changed()
+            self._tell_writability()
             self.reading_changed()
+
+    def _tell_writability(self) -> None:
+        is_writable = self.is_writable
+        if is_writable != self.is_said_writable:
+            self.is_said_writable = is_writable
+            self.pipeline.fire_channel_writability_changed()
 
     def _join_small(self) -> None:
         """Let what waits take as much memory as it has bytes, also when it was written a few bytes at a time."""
@@ -153,7 +176,7 @@ class ChannelOutput(Watched):
             self.unsent[-_MANY:] = [b"".join(last)]
 
     def make_room(self) -> None:
-        if self.is_writable and self.is_open and not self._shutdown_asked:
+        if self.has_room and self.is_open and not self._shutdown_asked:
             self.room_until = self.sent + self._high - self.held
         else:
             self.room_until = -1
@@ -187,13 +210,17 @@ class ChannelOutput(Watched):
                 promise.fail_if_pending(self.closed_error())
 
     def _overflow(self, promise: ChannelFuture[Any] | None) -> None:
-        error = WriteBufferOverflowError(
-            f"{self.pending_write_bytes} bytes wait to be sent to {self.remote_address!r}, the limit is {self._limit}:"
-            " the channel is closed"
-        )
+        error = self.overflow_error()
         if promise is not None:
             promise.fail_if_pending(error)
         self.fail(error)
+
+    def overflow_error(self) -> WriteBufferOverflowError:
+        """Make the error for a write that finds no room."""
+        return WriteBufferOverflowError(
+            f"{self.pending_write_bytes} bytes wait to be sent to {self.remote_address!r}, the limit is {self._limit}:"
+            " the channel is closed"
+        )
 
     def progress(self, count: int) -> None:
         """The kernel has taken ``count`` more bytes: keep promises, see whether it is writable again."""
@@ -209,12 +236,11 @@ class ChannelOutput(Watched):
                 self._promises = None
         self.make_room()
         pending: i64 = self.written - self.sent + self.held
-        if not self.is_writable and (pending < self._low or pending == 0):
-            self.is_writable = True
+        if not self.has_room and (pending < self._low or pending == 0):
+            self.has_room = True
             if self.state == ACTIVE:
                 self.make_room()
-                self.pipeline.fire_channel_writability_changed()
-                self.reading_changed()
+                self.writability_changed()
         if self.written == self.sent:  # asked anew: whoever heard that there is room may have written, and closed
             self.shut_down_if_sent()
             if self.state == CLOSING:

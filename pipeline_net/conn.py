@@ -21,6 +21,7 @@ from .channel import Channel
 from .errors import ChannelClosedError, FrameTooLongError, PipelineError
 from .event_handler import Action, EventHandler
 from .handler import ChannelDuplexHandler, ChannelOutboundHandler
+from .inbox import weight_of
 from .ring_buffer import RingBuffer
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ class Conn:
     def async_write(self, data: Any, callback: WriteCallback | None = None) -> None:
         """Send ``data`` from any thread, through the codec; what one thread sends arrives in order.
 
+        It counts at once: for ``conn.channel.is_writable``, and at ``write_buffer_limit``, which closes the connection.
+
         Args:
             callback: called with the connection and None on the loop, once the kernel has taken the last byte; or
                 with what prevented that.  Without one, data for a connection that is closed is dropped, and data that
@@ -272,6 +275,11 @@ class Posted:
     def __init__(self, pieces: list[Any]) -> None:
         self.pieces = pieces
         self.is_awaited = False  # somebody wants to hear of its end, also of a bad one
+
+    @property
+    def pending_bytes(self) -> int:
+        """What it counts until the loop comes to it."""
+        return sum(map(weight_of, self.pieces))
 
 
 class _Report:

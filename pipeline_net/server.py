@@ -262,7 +262,7 @@ def serve(
         load_balancing: the name of a balancer, or one of your own; not asked with ``reuse_port``.
         ticker: call ``handler.tick()``.
         tcp_keepalive: idle seconds before the kernel probes whether a peer is still there.
-        receive_size: bytes asked of the kernel at once.
+        receive_size: bytes asked of the kernel at once; see ``ChannelOptions``.
         receive_buffer, send_buffer: bytes of the kernel's buffers; None lets it choose.
         max_connections: that many, and further ones wait to be accepted.
         tls: what ``tls://…`` addresses are encrypted with: certificate and key, a file with both, a ``ServerTls``, or

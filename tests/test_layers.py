@@ -18,8 +18,8 @@ _PACKAGE = Path(__file__).parent.parent / "pipeline_net"
 
 # Room: the rooms that it may import.  "transport" means all of transport/.  Each may import itself, and _mypyc.
 _CORE = (
-    "channel_life channel_output errors buffer ring_buffer future handler event_bits context ends pipeline channel"
-    " options loop file_region datagram"
+    "channel_life channel_output channel_posts inbox errors buffer ring_buffer future handler event_bits context ends"
+    " pipeline channel options loop file_region datagram"
 )
 _TABLE = {
     "_mypyc": "",
@@ -40,8 +40,10 @@ _TABLE = {
     "guarded": "channel_life context errors",
     "pipeline": "context ends event_bits guarded handler errors loop pooled",
     "channel_life": "",
-    "channel_output": "channel_life pipeline errors options loop file_region",
-    "channel": "channel_life channel_output pipeline context future errors options loop",
+    "inbox": "file_region",
+    "channel_output": "channel_life inbox pipeline errors options loop file_region",
+    "channel_posts": "channel_output inbox future errors options loop",
+    "channel": "channel_life channel_posts inbox pipeline context future errors options loop",
     "channel_group": "channel channel_life errors",
     "stack": "handler pipeline errors",
     "codecs.message_to_message": "handler context",
@@ -74,7 +76,7 @@ _TABLE = {
     "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"
     " handlers.tls_context server_draining",
     "event_handler": "",
-    "conn": "event_handler codecs.base handler channel errors ring_buffer",
+    "conn": "event_handler codecs.base handler channel inbox errors ring_buffer",
     "datagram_conn": "conn datagram event_handler handler channel errors",
     "server": "datagram bootstrap conn datagram_conn event_handler handler errors options ring_buffer"
     " transport.group transport.datagram_channel",
@@ -99,8 +101,9 @@ _RESTRICTED = {
     "ssl": "handlers.tls handlers.tls_output handlers.tls_context handlers.tls_verification",
     # access_log_file has a thread that may wait for a disk; testing.embedded_loop asks only which thread it is on; the
     # handlers and event_broadcast have what channels of several loops share
-    "threading": "guarded transport bootstrap server future gateways testing.embedded_loop handlers.connection_limit"
-    " handlers.traffic_shaping handlers.pcap codecs.http.site.access_log_file codecs.http.site.event_broadcast",
+    "threading": "guarded inbox transport bootstrap server future gateways testing.embedded_loop"
+    " handlers.connection_limit handlers.traffic_shaping handlers.pcap"
+    " codecs.http.site.access_log_file codecs.http.site.event_broadcast",
     "_thread": "transport bootstrap server future",
 }
 

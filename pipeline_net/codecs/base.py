@@ -145,7 +145,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                 if made and not channel.is_open:
                     self._drop(buffer)
             while (buffer.left > 0 or self.owes_message) and not ctx.is_removed:
-                if self.is_paused or (not channel.is_writable and channel.is_open and channel.pauses_when_unwritable):
+                if self.is_paused or (not channel.has_room and channel.is_open and channel.pauses_when_unwritable):
                     if self.is_paused and not self._holds_reads:
                         self._holds_reads = True
                         channel.hold_reads()

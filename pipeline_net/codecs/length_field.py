@@ -17,7 +17,7 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 
 _WIDTHS: Final = (1, 2, 3, 4, 8)  # bytes that a length field may have
 _HIGHEST_LIMIT: Final = 2**63 - 1  # bytes; positions are 64-bit
-_LARGE: Final = 65536  # bytes; frames at least this large are received in two steps, header and body
+_LARGE: Final = 69633  # bytes; frames at least this large, more than a read brings, are received as header and body
 _COPIED: Final = 8192  # bytes; copying a longer body behind its header costs more than a second piece
 _IS_INTERPRETED: Final = __file__.endswith(".py")
 _FORMATS: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}  # of struct, which has none for three bytes

@@ -137,7 +137,7 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
         if self.state == OPEN and self._waiting is None and not isinstance(msg, FileRegion):
             self.write(ctx, msg, promise)
             return
-        if channel.pending_write_bytes >= channel.options.write_buffer_limit:
+        if channel.taken_write_bytes >= channel.options.write_buffer_limit:
             self._overflow(ctx, promise)
             return
         if promise is not None and not promise.take_on():

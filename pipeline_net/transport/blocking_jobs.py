@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ..future import ChannelFuture
+from ..errors import ChannelClosedError, PipelineError
+from ..future import ChannelFuture, failed
 from .pool import WorkerPool
 
 if TYPE_CHECKING:
     from ..loop import Loop
+
+logger = logging.getLogger("pipeline_net.loop")
+
+_has_told: Final = threading.Event()  # that the interpreter exits, which one line for all loops says
 
 
 class BlockingJobs:
@@ -32,10 +38,26 @@ class BlockingJobs:
             PipelineError: the pool was released.
         """
         promise: ChannelFuture[Any] = ChannelFuture(self._loop)
-        job = self._where().submit(self._run, promise, fn, args)
+        pool = self._where()
+        try:
+            job = pool.submit(self._run, promise, fn, args)
+        except PipelineError as exc:
+            if not pool.interpreter_exits:
+                raise
+            return self._refused_at_exit(exc)
         self._unfinished.add(job)
         job.add_done_callback(self._unfinished.discard)
         return promise
+
+    def _refused_at_exit(self, cause: PipelineError) -> ChannelFuture[Any]:
+        # Loops are daemons and go on until the very end.  What they do then is nobody's mistake and no news, so it
+        # must not end in a traceback for every job.
+        error = ChannelClosedError(f"{self._loop.name} begins no more blocking work: the interpreter exits")
+        error.__cause__ = cause
+        if not _has_told.is_set():
+            _has_told.set()
+            logger.warning("%s", error)
+        return failed(self._loop, error)
 
     def wait(self, seconds: float) -> None:
         """Wait until all have ended, and the loop has been told of it; at most so long."""

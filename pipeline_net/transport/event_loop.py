@@ -190,6 +190,8 @@ class EventLoop(Loop):
     def run_blocking(self, fn: Callable[..., Any], *args: Any) -> ChannelFuture[Any]:
         """Run ``fn(*args)`` on a pool thread, where it may block; the future is completed on the loop.
 
+        While the interpreter exits nothing is begun any more: the future has failed with ``ChannelClosedError``.
+
         Raises:
             PoolFullError: too many such calls are waiting already.
             ChannelClosedError, PipelineError: like ``execute``.

@@ -58,6 +58,7 @@ class WorkerPool:
         self._lock = threading.Lock()  # starting and releasing exclude each other
         self._executor: ThreadPoolExecutor | None = None
         self._released = False
+        self.interpreter_exits = False  # noticed when a job was refused for it
         self._workers: set[int] = set()
 
     def submit(self, fn: Callable[[*Ts], T], *args: *Ts) -> Future[T]:
@@ -65,7 +66,7 @@ class WorkerPool:
 
         Raises:
             PoolFullError: all threads are busy and ``queue_limit`` jobs wait already.
-            PipelineError: the pool was released.
+            PipelineError: the pool was released, or the interpreter exits.
         """
         executor = self._executor or self._start()
         try:
@@ -87,6 +88,9 @@ class WorkerPool:
             # No thread could be started, or the interpreter is on its way out.  The executor may have queued the job
             # all the same: let it not run, and give its place back when a thread comes to it.
             future.cancel()
+            if _says_exit(exc):
+                self._places.append(None)  # no thread will
+                raise self._refused_at_exit() from exc
             raise
         return future
 
@@ -118,8 +122,12 @@ class WorkerPool:
         return f"<WorkerPool {self.name!r}: {self.threads} threads, {state}>"
 
     def _start(self) -> ThreadPoolExecutor:
-        from concurrent.futures import ThreadPoolExecutor  # here, for most programs never need it
-
+        try:
+            from concurrent.futures import ThreadPoolExecutor  # here, for most programs never need it
+        except RuntimeError as exc:  # it wants to be told of the exit, and is too late for that
+            if _says_exit(exc):
+                raise self._refused_at_exit() from exc
+            raise
         with self._lock:
             if self._released:
                 raise self._was_released()
@@ -131,6 +139,10 @@ class WorkerPool:
 
     def _was_released(self) -> PipelineError:
         return PipelineError(f"the pool {self.name!r} was released and takes no more jobs")
+
+    def _refused_at_exit(self) -> PipelineError:
+        self.interpreter_exits = True
+        return PipelineError(f"the pool {self.name!r} takes no more jobs: the interpreter exits")
 
     def _run(self, future: Future[T], fn: Callable[[*Ts], T], args: tuple[*Ts]) -> None:
         # A cancelled job keeps its place until a thread comes to it; were it given away at once, submitting and
@@ -147,6 +159,16 @@ class WorkerPool:
         else:
             self._places.append(None)  # before the result: whoever waits for it may submit the next job
             future.set_result(result)
+
+
+def _says_exit(exc: RuntimeError) -> bool:
+    """Whether a job was refused because the interpreter exits, and not for want of threads.
+
+    The standard library has no error of its own for it, but several words, each with this one among them: "cannot
+    schedule new futures after shutdown", "can't register atexit after shutdown", "can't create new thread at
+    interpreter shutdown".  That the executor was shut down by us has been looked at before.
+    """
+    return "shutdown" in str(exc)
 
 
 def _begin_worker(name: str, numbers: Iterator[int], workers: set[int]) -> None:

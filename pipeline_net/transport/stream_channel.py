@@ -99,9 +99,9 @@ class StreamChannel(Channel):
         self._interest: i64 = -1  # what the selector knows; -1: not us.  Above READ, it holds WRITE
         self._edge: i64 = EDGE if isinstance(remote, tuple) else 0  # how a socket is watched that is only read
         # How much to ask the kernel for.  Any keeps the ints as objects, which recv is called with again and again.
-        self._receive_size: Any = _sizes.setdefault(options.receive_size, options.receive_size)
-        small = min(_SMALL_SIZE, options.receive_size)
-        self._small_size: Any = _sizes.setdefault(small, small)
+        most = options.receive_size * 17 // 16  # a body of just receive_size bytes has a header, too
+        self._receive_size: Any = _sizes.setdefault(most, most)
+        self._small_size: Any = _sizes.setdefault(min(_SMALL_SIZE, most), min(_SMALL_SIZE, most))
         self._ask: Any = self._small_size
         self._in_batch = False
         self._reading_is_stale = False  # reading_changed() was called while a batch was read

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -123,3 +125,46 @@ def test_nothing_is_kept_of_a_job_that_has_ended(pool: WorkerPool) -> None:
     jobs.release()  # it has no pool of its own
     assert jobs.start(str, ("b",)).result(_PATIENCE) == "b"
     loop.stop()
+
+
+# Blocking work that is asked for by loops, which are daemons and go on, when the interpreter has begun to exit: before
+# and after its pools are closed, with a pool that had been at work and one that is only made then.
+_UNTIL_THE_END = """
+import atexit, logging, sys, threading
+from pipeline_net import ChannelClosedError, EventLoop, PipelineError, WorkerPool
+
+logging.basicConfig(format="%(levelname)s %(message)s")
+used, unused = EventLoop("used"), EventLoop("unused")
+pool = WorkerPool(1, 1, name="mine")
+for loop in (used, unused):
+    loop.start()
+assert "{when}" == "too late for a pool" or used.run_blocking(str.upper, "done").result(10) == "DONE"
+pool.submit(str) if "{when}" == "used pool" else None
+
+def late():
+    told = []
+    for loop in (used, unused):
+        for _ in range(2000):  # more than a pool has places
+            future = loop.run_blocking(print, "is not run")
+            told.append(future.exception(10))
+        told_the_loop = threading.Event()
+        future.add_done_callback(lambda _: told_the_loop.set())
+        assert told_the_loop.wait(10)
+    assert {{type(exc) for exc in told}} == {{ChannelClosedError}}
+    try:
+        pool.submit(print, "is not run either")
+    except PipelineError as exc:
+        print(exc)
+
+atexit.register(late)
+"""
+
+
+@pytest.mark.parametrize("when", ["used pool", "new pool", "too late for a pool"])
+def test_blocking_work_while_the_interpreter_exits_fails_quietly(when: str) -> None:
+    program = [sys.executable, "-X", "dev", "-W", "error", "-c", _UNTIL_THE_END.format(when=when)]
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=30, check=True)
+    assert ended.stdout == "the pool 'mine' takes no more jobs: the interpreter exits\n"
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("WARNING used-")
+    assert line.endswith(" begins no more blocking work: the interpreter exits")

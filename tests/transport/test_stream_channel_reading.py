@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pipeline_net import Bootstrap, ChannelHandlerContext, ChannelInboundHandler, EventLoop
+from pipeline_net.transport.socket_options import holds_unsent_bytes
 from pipeline_net.transport.stream_channel import StreamChannel
 
 _PATIENCE = 10.0  # seconds
@@ -64,6 +67,51 @@ def test_what_is_more_than_one_batch_comes_without_another_word_of_the_selector(
     assert collector.batches > 1
     assert len(collector.data) == 3 * _MIB
     assert channel.is_active
+
+
+class Pieces(Collector):
+    """Keeps how large the pieces were that came."""
+
+    def __init__(self, wanted: int) -> None:
+        super().__init__(wanted)
+        self.sizes: list[int] = []
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+        self.sizes.append(len(msg))
+        super().channel_read(ctx, msg)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when all has arrived")
+@pytest.mark.parametrize(
+    ("receive_size", "first", "body", "pieces"),
+    [
+        (65536, 1, 65536 + 4, [1, 479, 65061]),  # little has come before
+        (65536, 300, 65536 + 4, [300, 65540]),  # a frame of 64 KiB and its header
+        (65536, 300, 69632 + 1, [300, 69632, 1]),
+        (1000, 300, 2500, [300, 1062, 1062, 376]),
+        (4, 4, 10, [4, 4, 4, 2]),
+    ],
+)
+def test_a_read_asks_for_a_body_of_receive_size_and_its_header(
+    connect: Opener, run: OnLoop, receive_size: int, first: int, body: int, pieces: list[int]
+) -> None:
+    before = Collector(first)
+    channel, far = connect(before, receive_size=receive_size, receive_buffer=4 * _MIB)
+    far.sendall(bytes(first))
+    assert before.complete.wait(_PATIENCE)
+    after = Pieces(body)
+
+    def replace() -> None:
+        channel.pipeline.replace(before, after)
+        channel.hold_reads()
+
+    run(replace)
+    far.sendall(bytes(body))
+    while holds_unsent_bytes(far):
+        time.sleep(0.001)
+    run(channel.release_reads)
+    assert after.complete.wait(_PATIENCE)
+    assert [first, *after.sizes] == pieces
 
 
 @pytest.mark.parametrize("size", [1, 478, 479, 480, 959, 65536])

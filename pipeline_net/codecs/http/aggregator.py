@@ -97,7 +97,7 @@ class RequestAggregator(ChannelInboundHandler[RequestPart, FullRequest, Response
                 ctx.fire_channel_read(request.completed(self._parts.take(), msg.trailers))
         elif isinstance(msg, Data):
             request = self._request
-            if request is not None and not self._parts.add(bytes(msg.data)):  # type: ignore[arg-type]  # a FileRegion is only ever written
+            if request is not None and not self._parts.add(msg.as_bytes()):
                 self._refuse(ctx, request)
         else:
             ctx.fire_channel_read(msg)
@@ -140,7 +140,7 @@ class ResponseAggregator(ChannelInboundHandler[ResponsePart, FullResponse | Inte
                 self._response = None
                 ctx.fire_channel_read(response.completed(self._parts.take(), msg.trailers))
         elif isinstance(msg, Data):
-            if self._response is not None and not self._parts.add(bytes(msg.data)):  # type: ignore[arg-type]  # a FileRegion is only ever written
+            if self._response is not None and not self._parts.add(msg.as_bytes()):
                 self._response = None
                 size = self._parts.size
                 self._parts.take()

@@ -363,6 +363,19 @@ class Data:
         self.data = data
         self.to = to
 
+    def as_bytes(self) -> bytes:
+        """Give what it holds as ``bytes``: for who reads a body, where it comes as such and is not copied.
+
+        Raises:
+            TypeError: it is a part of a file, which is only ever written.
+        """
+        data = self.data
+        if isinstance(data, bytes):
+            return data
+        if isinstance(data, FileRegion):
+            raise TypeError(f"{data!r} is for the kernel to send: its bytes are not here")
+        return bytes(data)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Data) and bool(self.data == other.data)
 

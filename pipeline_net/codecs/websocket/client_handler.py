@@ -127,7 +127,7 @@ class ClientHandshakeHandler(ChannelDuplexHandler[ResponsePart, Any, Any, Reques
         if isinstance(msg, Response):
             self._response = msg
         elif isinstance(msg, Data):
-            self._body += bytes(msg.data)  # type: ignore[arg-type]  # a FileRegion is only ever written
+            self._body += msg.as_bytes()
             if len(self._body) > _MAX_BODY:
                 self._body = self._body[:_MAX_BODY]
                 self._refused(ctx)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from pipeline_net.codecs.http import (
     Request,
     Response,
 )
+from pipeline_net.file_region import FileRegion
 
 
 def test_a_target_and_its_halves() -> None:
@@ -125,3 +127,17 @@ def test_what_no_message_can_be(make: Any) -> None:
 )
 def test_the_path_of_a_target_is_the_same_in_absolute_form(target: str, path: str) -> None:
     assert Request("GET", target).path == path
+
+
+@pytest.mark.parametrize("data", [b"abc", bytearray(b"abc"), memoryview(b"a-b-c")[::2]])
+def test_some_of_a_body_as_bytes(data: Any) -> None:
+    assert Data(data).as_bytes() == b"abc"
+    assert type(Data(data).as_bytes()) is bytes
+
+
+def test_bytes_are_not_copied_and_a_part_of_a_file_is_not_read(tmp_path: Path) -> None:
+    data = bytes(1000)
+    assert Data(data).as_bytes() is data
+    (tmp_path / "a").write_bytes(b"hello")
+    with (tmp_path / "a").open("rb") as file, pytest.raises(TypeError, match="its bytes are not here"):
+        Data(FileRegion(file)).as_bytes()

@@ -270,7 +270,7 @@ class Exchange:
             return
         self.timer.touch()
         try:
-            wants_more = self._sink.take(msg.data)  # type: ignore[arg-type]  # what a decoder reads are bytes
+            wants_more = self._sink.take(msg.as_bytes())
         except TooMuchError as exc:
             self._too_much(exc)
             return

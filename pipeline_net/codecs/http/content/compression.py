@@ -184,7 +184,7 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
                 return
             if _is_small(msg.data) and self._spent < _A_TURN:
                 self._count(exchange, _weight_of(msg))
-                self._encode_small(ctx, exchange, bytes(msg.data), promise)  # type: ignore[arg-type]  # no FileRegion is small
+                self._encode_small(ctx, exchange, msg.as_bytes(), promise)
             else:
                 self._held.hold(ctx, WRITE, msg, promise, _weight_of(msg))
                 self._pump(ctx)

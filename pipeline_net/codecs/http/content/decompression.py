@@ -262,7 +262,7 @@ class ContentDecompression(TransparentHandler[Any]):  # parts stay parts, and wh
     def _take(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
         if isinstance(msg, Data):
             if self._decoding is not None:
-                self._decoding.feed(msg.data)  # type: ignore[arg-type]  # a FileRegion is only ever written
+                self._decoding.feed(msg.as_bytes())
                 self._has_input = True
             elif not self._dropping:
                 self._fire(ctx, msg)

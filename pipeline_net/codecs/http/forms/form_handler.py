@@ -110,7 +110,7 @@ class FormHandler(ChannelInboundHandler[Any, Any, Any]):
                 self._received += len(msg.data)
                 if self._received > self._limits.max_total_size:
                     raise self._too_large(self._received)
-                self.form_comes(ctx, decoder.feed(bytes(msg.data)))  # type: ignore[arg-type]  # a FileRegion is only ever written
+                self.form_comes(ctx, decoder.feed(msg.as_bytes()))
                 return
             self.form_comes(ctx, decoder.finish())
             self._forget()

@@ -49,7 +49,7 @@ class EventStreamReader(ChannelInboundHandler[ResponsePart, ServerSentEvent | Re
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
         if isinstance(msg, Data) and self._is_stream:
             if not self._has_failed:
-                self._read(ctx, bytes(msg.data))  # type: ignore[arg-type]  # a FileRegion is only ever written
+                self._read(ctx, msg.as_bytes())
             return
         if isinstance(msg, Response) and not isinstance(msg, FullResponse):
             kind = (msg.headers.get("content-type") or "").partition(";")[0].strip().lower()
