@@ -24,7 +24,7 @@ ASK_FLUSH: Final = 1
 ASK_SHUTDOWN: Final = 2
 ASK_CLOSE: Final = 3
 
-MOST: Final = 65536  # operations that may wait; each costs up to a KiB with its future, its task, its place in queues
+MOST: Final = 262144  # operations that may wait; each costs up to a KiB with its future, its task, its place in queues
 _OBJECT: Final = 1024  # bytes that a message counts besides its content, if only an encoder knows what it will be
 
 
