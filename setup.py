@@ -127,6 +127,8 @@ COMPILED_MODULES: Final = (
     "pipeline_net/transport/server_channel.py",
     "pipeline_net/transport/opening.py",
     "pipeline_net/channel_group.py",
+    "pipeline_net/transport/open_channels.py",
+    "pipeline_net/transport/group.py",
     "pipeline_net/stack.py",
     "pipeline_net/gateways/asgi.py",
     "pipeline_net/gateways/asgi_exchange.py",

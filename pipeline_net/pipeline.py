@@ -51,6 +51,8 @@ class ChannelPipeline:
         self.head.encodes = False
         self.head.mask = event_bits.EVERY_OUTBOUND
         self._tail.mask = event_bits.EVERY_INBOUND
+        self.head.begin_at(self.head)
+        self._tail.end_at(self._tail)
         self.head.next = self._tail
         self._tail.prev = self.head
         self._is_emptying = False  # the channel is closed, and its stages are leaving
@@ -129,6 +131,10 @@ class ChannelPipeline:
         """
         self._on_loop(self._add_before, self._tail, stages, executor)
         return self
+
+    def seat_last(self, stages: tuple[Stage, ...]) -> None:
+        """Seat ``stages`` at the application's end; on the channel's loop."""
+        self._add_before(self._tail, stages, None)
 
     def add_before(self, base: Which, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
         """Seat ``stages`` on the wire side of ``base``."""
@@ -314,9 +320,8 @@ class ChannelPipeline:
         """
         if self._is_emptying:
             raise PipelineError(f"{self.channel} is closed, and its pipeline takes no stages any more")
-        taken = {seat.name for seat in self._seats() if seat is not leaving}
+        taken = [seat.name for seat in self._seats() if seat is not leaving]  # few: a set would take longer to make
         seats: list[Seat] = []
-        handlers: set[int] = set()
         for stage in stages:
             name = ""
             handler: Any = stage
@@ -327,7 +332,7 @@ class ChannelPipeline:
             if not isinstance(handler, ChannelHandler):
                 hint = f": did you mean {handler.__name__}()?" if isinstance(handler, type) else ""
                 raise PipelineError(f"a stage is a ChannelHandler, not {handler!r}{hint}; in\n{self!r}")
-            if not handler.shareable and (handler.seats > 0 or id(handler) in handlers):
+            if not handler.shareable and (handler.seats > 0 or any(seat.handler is handler for seat in seats)):
                 raise PipelineError(
                     f"{handler!r} has a seat already, and is not shareable: make a new one for each channel,"
                     f" or set shareable = True on a handler that keeps no state; in\n{self!r}"
@@ -336,15 +341,14 @@ class ChannelPipeline:
                 raise PipelineError(f"the name {name!r} is taken in\n{self!r}")
             if not name:
                 name = self._free_name(self._facts_of(handler).name, taken)
-            taken.add(name)
-            handlers.add(id(handler))
+            taken.append(name)
             if executor is None:
                 seats.append(_seat(self, name, handler))
             else:
                 seats.append(PooledContext(self, name, handler, executor))
         return seats
 
-    def _free_name(self, base: str, taken: set[str]) -> str:
+    def _free_name(self, base: str, taken: list[str]) -> str:
         if base not in taken:
             return base
         number = 2

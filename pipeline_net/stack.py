@@ -76,11 +76,18 @@ class Stack(Generic[A, B, C, D]):
     def __rshift__(self, stage: ChannelOutboundHandler[E, C]) -> Stack[A, B, E, D]: ...
     def __rshift__(self, stage: Any) -> Any:
         if isinstance(stage, Stack):
-            return Stack(*self._stages, *stage._stages)
+            return _stack_of(self._stages + stage._stages)
         if not isinstance(stage, ChannelHandler):
             hint = f": did you mean {stage.__name__}()?" if isinstance(stage, type) else ""
             raise PipelineError(f"a stage is a ChannelHandler, not {stage!r}{hint}; after {self!r}")
-        return Stack(*self._stages, stage)
+        return _stack_of((*self._stages, stage))
+
+
+def _stack_of(stages: tuple[Stage, ...]) -> Stack[Any, Any, Any, Any]:
+    """Make a stack without taking ``stages`` apart for the call; each connection makes several."""
+    stack: Stack[Any, Any, Any, Any] = Stack()
+    stack._stages = stages
+    return stack
 
 
 def wire() -> Stack[bytes, bytes, Sendable, bytes]:

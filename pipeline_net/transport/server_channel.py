@@ -106,7 +106,7 @@ class Intake(Keeper):
         """Count ``channel`` among those that are open until it closes; on its loop."""
         self.channels.add(channel)
         if self._limit is not None:
-            channel.keepers = (*channel.keepers, self)  # last, so that its place is free only when it has left
+            channel.keepers += (self,)  # last, so that its place is free only when it has left
         shared = self._keepers
         if channel.keepers == shared:
             channel.keepers = shared
@@ -260,7 +260,6 @@ class ServerChannel(Listener):
 
     def _take_in(self, loop: EventLoop, sock: Any, remote: Any) -> None:
         """Open the channel of a new connection; on the loop where it will live."""
-        sock.setblocking(False)
         options = self._intake.options
         if not INHERITED:
             apply_options(sock, options)
