@@ -128,6 +128,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/transport/opening.py",
     "pipeline_net/channel_group.py",
     "pipeline_net/transport/open_channels.py",
+    "pipeline_net/transport/balancer.py",
     "pipeline_net/transport/group.py",
     "pipeline_net/stack.py",
     "pipeline_net/gateways/asgi.py",

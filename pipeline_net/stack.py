@@ -50,6 +50,11 @@ class Stack(Generic[A, B, C, D]):
         self._stages: tuple[Stage, ...] = stages
 
     @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The same as ``handlers``, as the tuple that the stack keeps."""
+        return self._stages
+
+    @property
     def handlers(self) -> list[Stage]:
         """The stages, from the wire to the application: handlers, or ``(name, handler)`` for named ones."""
         return list(self._stages)
