@@ -461,8 +461,8 @@ class ChannelPipeline:
         self.fire_exception_caught(error)
 
     def _relink(self, before: Seat, after: Seat) -> None:
-        """Something has changed between ``before`` and ``after``, or the seat that is both: let all learn it who fire or
-        write past it.
+        """Let all learn it who fire or write past what has changed: between ``before`` and ``after``, or a seat that is
+        both.
         """
         seat = after
         while seat is not self.head:

@@ -13,7 +13,7 @@ reads B and writes C; a transparent one only has to read B.  At run time a stack
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, overload
 
 from typing_extensions import TypeVar
 
@@ -95,6 +95,9 @@ def _stack_of(stages: tuple[Stage, ...]) -> Stack[Any, Any, Any, Any]:
     return stack
 
 
+_WIRE: Final[Stack[bytes, bytes, Sendable, bytes]] = Stack()  # one for all: a stack never changes
+
+
 def wire() -> Stack[bytes, bytes, Sendable, bytes]:
     """Begin a stack: below is the wire, which gives ``bytes`` and takes what is like them, or a part of a file."""
-    return Stack()
+    return _WIRE

@@ -31,7 +31,7 @@ def seat_stages(channel: Channel, initializer: Initializer) -> None:
     given = initializer(channel)
     if given is not None:
         try:
-            stages = given.stages if isinstance(given, Stack) else tuple(given)
+            stages = given.stages if type(given) is Stack else tuple(given)
         except TypeError as exc:
             hint = f": did you mean [{type(given).__name__}(…)]?" if isinstance(given, ChannelHandler) else ""
             error = PipelineError(
