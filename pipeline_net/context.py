@@ -81,6 +81,8 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
         self.next: ChannelHandlerContext[Any, Any] = self
         self.prev: ChannelHandlerContext[Any, Any] = self
+        self._point_inbound_at(self)  # also those that are linked next: the interpreter wants all objects made alike
+        self._point_outbound_at(self)
 
     @property
     def pipeline(self) -> ChannelPipeline:
@@ -407,11 +409,6 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.next = seat
         self.prev = seat
         self._point_inbound_at(seat)
-        self._point_outbound_at(seat)
-
-    def begin_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
-        """As the head of a pipeline, ask ``seat`` for every operation: itself."""
-        self.prev = seat
         self._point_outbound_at(seat)
 
     def end_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:

@@ -58,8 +58,6 @@ class ChannelPipeline:
         self.head.encodes = False
         self.head.mask = event_bits.EVERY_OUTBOUND
         self._tail.mask = event_bits.EVERY_INBOUND
-        self.head.begin_at(self.head)
-        self._tail.end_at(self._tail)
         self.head.next = self._tail
         self._tail.prev = self.head
         self._is_emptying = False  # the channel is closed, and its stages are leaving
