@@ -35,6 +35,7 @@ from .transport.event_loop import EventLoop, on_a_loop
 from .transport.group import EventLoopGroup, LoneLoop, Loops, as_group, ask, wait_for
 from .transport.listening import BoundSocket, bind_socket, default_backlog
 from .transport.local import LocalChannel, LocalListener
+from .transport.open_channels import OpenChannels
 from .transport.opening import Initializer, seat_stages
 from .transport.server_channel import Intake, ServerChannel
 from .transport.stream_channel import StreamChannel
@@ -53,24 +54,6 @@ _SENDING: Final = 5.0  # seconds that channels which are cut off have to send wh
 AnyListener: TypeAlias = ServerChannel | DatagramListener | LocalListener
 
 
-class _OpenChannels(ChannelGroup):
-    """Tells whoever waits when the last one has left."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.left = threading.Condition()
-
-    def channel_closed(self, channel: Channel) -> None:
-        super().channel_closed(channel)
-        if not len(self):
-            with self.left:
-                self.left.notify_all()
-
-    def wait_until_empty(self, timeout: float) -> bool:
-        with self.left:
-            return self.left.wait_for(lambda: not len(self), timeout)
-
-
 class Server:
     """What ``bind`` returns: listeners, and the channels that they took in.  A context manager: leaving it closes both.
 
@@ -79,7 +62,7 @@ class Server:
 
     def __init__(self, loops: list[EventLoop]) -> None:
         self.addresses: list[str] = []
-        self._channels = _OpenChannels()
+        self._channels = OpenChannels()
         self._loops = loops
         self._listeners: list[AnyListener] = []
         self._open_listeners = 0

@@ -48,7 +48,8 @@ class Channel(ChannelPosts):
     """
 
     def __init__(self, loop: Loop, options: ChannelOptions) -> None:
-        super().__init__(loop, options)
+        facts = loop.facts_of(options)
+        super().__init__(loop, facts)
         loop.channels_made += 1
         self._number = loop.channels_made
         self.was_registered = False
@@ -59,13 +60,13 @@ class Channel(ChannelPosts):
         self._close_timer: TimerHandle | None = None
         self._attrs: dict[Any, Any] | None = None
         self.keepers: tuple[Keeper, ...] = ()  # on the loop only; a tuple, so that all channels of a server share one
-        self._auto_read: bool = options.auto_read
+        self._auto_read: bool = facts.auto_read
         self.read_requested = False
         self.read_hint: i64 = 0  # bytes that the first stage would like to get as one piece next; 0: no wish
         self.read_holds: i64 = 0  # how many hold reading now
         self._read_needs: i64 = 0
         self._release_callbacks: list[Callable[[], object]] | None = None
-        self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
+        self.pauses_when_unwritable: bool = facts.pauses_when_unwritable
         self._close_future: ChannelFuture[None] | None = None  # made for the first who asks
         self._is_over = False  # whoever asks for it now gets one that is done
         self._pipeline = ChannelPipeline(self)
@@ -274,8 +275,7 @@ class Channel(ChannelPosts):
             self._close_timer.cancel()
             self._close_timer = None
         self.release_transport()
-        self.input_open = False
-        self.output_open = False
+        self.input_open = self.output_open = False
         for keeper in self.keepers:
             keeper.channel_closed(self)
         self._is_over = True

@@ -75,4 +75,4 @@ class ChannelGroup(Keeper):
         for keeper in channel.keepers:  # "self in" would call our own __contains__ when compiled
             if keeper is self:
                 return
-        channel.keepers = (*channel.keepers, self)
+        channel.keepers += (self,)

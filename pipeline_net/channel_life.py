@@ -17,25 +17,26 @@ CLOSING: Final = 3  # what was written is being sent; nothing more is taken
 CLOSED: Final = 4
 STATE_NAMES: Final = ("NEW", "REGISTERED", "ACTIVE", "CLOSING", "CLOSED")
 
-REGISTER: Final = "register"
-ACTIVATE: Final = "activate"
-CLOSE: Final = "close"
-END: Final = "end"
+REGISTER: Final = 0
+ACTIVATE: Final = 1
+CLOSE: Final = 2
+END: Final = 3
+STEP_NAMES: Final = ("register", "activate", "close", "end")
 
 _NEVER: Final = -1
 
-LIFE: Final[dict[str, list[int]]] = {
-    # in state  NEW         REGISTERED  ACTIVE   CLOSING  CLOSED
-    REGISTER: [REGISTERED, _NEVER, _NEVER, _NEVER, _NEVER],
-    ACTIVATE: [_NEVER, ACTIVE, _NEVER, _NEVER, _NEVER],
-    CLOSE: [CLOSING, CLOSING, CLOSING, _NEVER, _NEVER],
-    END: [CLOSED, CLOSED, CLOSED, CLOSED, _NEVER],
-}
+LIFE: Final[list[list[int]]] = [
+    # in state NEW         REGISTERED  ACTIVE   CLOSING  CLOSED
+    [REGISTERED, _NEVER, _NEVER, _NEVER, _NEVER],  # register
+    [_NEVER, ACTIVE, _NEVER, _NEVER, _NEVER],  # activate
+    [CLOSING, CLOSING, CLOSING, _NEVER, _NEVER],  # close
+    [CLOSED, CLOSED, CLOSED, CLOSED, _NEVER],  # end
+]
 
 
-def next_state(state: int, step: str) -> int:
+def next_state(state: int, step: int) -> int:
     """Look up the table of a channel's life."""
     following = LIFE[step][state]
     if following == _NEVER:
-        raise AssertionError(f"a channel that is {STATE_NAMES[state]} cannot {step}")
+        raise AssertionError(f"a channel that is {STATE_NAMES[state]} cannot {STEP_NAMES[step]}")
     return following

@@ -19,8 +19,7 @@ from .channel_life import ACTIVE, CLOSING, NEW
 from .errors import ChannelClosedError, PipelineError, WriteBufferOverflowError
 from .file_region import FileRegion
 from .inbox import Inbox
-from .loop import Watched
-from .options import ChannelOptions
+from .loop import OptionFacts, Watched
 from .pipeline import ChannelPipeline
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ _SMALL: Final = 256  # bytes; … if they are smaller than this on average: a by
 class ChannelOutput(Watched):
     """Takes what the pipeline's head is given to write, and keeps the books of it."""
 
-    def __init__(self, options: ChannelOptions) -> None:
+    def __init__(self, facts: OptionFacts) -> None:
         self._pipeline: ChannelPipeline | None = None
         self.state: i64 = NEW
         self.is_open = True  # nobody has closed it yet
@@ -44,7 +43,7 @@ class ChannelOutput(Watched):
         self.has_room = True  # no more than the water marks allow waits here
         self.is_said_writable = True  # what the stages were told
         self.inbox: Inbox | None = None  # made for the first thread that needs it
-        self.room_until: i64 = options.write_buffer_high  # written may grow up to here without a further thought
+        self.room_until: i64 = facts.high  # written may grow up to here without a further thought
         self.unsent: list[Any] = []  # what waits to be sent, oldest first
         self.keeps_empty = False  # whether messages without a byte are put there too
         self.joins_small = False  # whether the peer does not see where one message ends and the next begins
@@ -56,10 +55,10 @@ class ChannelOutput(Watched):
         self._promises: deque[tuple[int, ChannelFuture[Any]]] | None = None
         self._shutdown_promises: list[ChannelFuture[Any]] | None = None
         self._shutdown_asked = False
-        self._high: i64 = options.write_buffer_high
-        self._low: i64 = options.write_buffer_low
-        self._limit: i64 = options.write_buffer_limit
-        self.auto_flush: bool = options.auto_flush
+        self._high: i64 = facts.high
+        self._low: i64 = facts.low
+        self._limit: i64 = facts.limit
+        self.auto_flush: bool = facts.auto_flush
 
     @property
     def pipeline(self) -> ChannelPipeline:
@@ -295,8 +294,11 @@ class ChannelOutput(Watched):
 
     def fail_pending(self) -> None:
         """The channel is closed: what was not sent never will be."""
-        self.unsent = []
+        if self.unsent:
+            self.unsent = []
         self.written = self.sent
+        if self._promises is None and self._shutdown_promises is None:
+            return
         waiting: list[ChannelFuture[Any]] = []
         if self._promises is not None:
             waiting += [promise for _, promise in self._promises]
@@ -304,10 +306,9 @@ class ChannelOutput(Watched):
             waiting += self._shutdown_promises
         self._promises = None
         self._shutdown_promises = None
-        if waiting:
-            error = self.closed_error()
-            for promise in waiting:
-                promise.fail_if_pending(error)
+        error = self.closed_error()
+        for promise in waiting:
+            promise.fail_if_pending(error)
 
     # -- what the channel fills in ------------------------------------------------------------------
 

@@ -16,18 +16,17 @@ from .inbox import ASK_CLOSE, ASK_FLUSH, ASK_SHUTDOWN, ASK_WRITE, Inbox
 
 if TYPE_CHECKING:
     from .future import ChannelFuture
-    from .loop import Loop
-    from .options import ChannelOptions
+    from .loop import Loop, OptionFacts
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class ChannelPosts(ChannelOutput):
     """Lets every thread ask, and the loop do it in order."""
 
-    def __init__(self, loop: Loop, options: ChannelOptions) -> None:
-        super().__init__(options)
+    def __init__(self, loop: Loop, facts: OptionFacts) -> None:
+        super().__init__(facts)
         self.loop = loop
-        self.options = options
+        self.options = facts.options
 
     def do(self, operation: int, msg: Any, promise: ChannelFuture[Any] | None) -> None:
         """Start an operation through the whole pipeline."""

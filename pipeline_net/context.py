@@ -79,7 +79,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
         self.next: ChannelHandlerContext[Any, Any] = self
         self.prev: ChannelHandlerContext[Any, Any] = self
-        self._point_inbound_at(self)
+        self._point_inbound_at(self)  # also those that are linked next: the interpreter wants all objects made alike
         self._point_outbound_at(self)
 
     @property

@@ -212,6 +212,11 @@ def overridden_events(cls: type) -> frozenset[str]:
     return frozenset(names)
 
 
+def has_its_own(cls: type, method: str) -> bool:
+    """Say whether ``cls`` has another ``method`` than ``ChannelHandler``, whose own does nothing."""
+    return getattr(cls, method) is not getattr(ChannelHandler, method)
+
+
 def interpreted_read(cls: type) -> FunctionType | None:
     """Find the function that ``channel_read`` of ``cls`` is, unless it is compiled, or there is none."""
     read = getattr(cls, "channel_read", None)

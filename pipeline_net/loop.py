@@ -7,13 +7,35 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ._mypyc import i64, mypyc_attr
 
 if TYPE_CHECKING:
     from .future import ChannelFuture
+    from .options import ChannelOptions
     from .transport.timers import TimerHandle
+
+_LITTLE: Final = 479  # bytes; with its header, the largest block of pymalloc
+
+
+class OptionFacts:
+    """What every channel with these options begins with.
+
+    Compiled code reads an attribute of a compiled class in one instruction, and one of an attrs class by its name.
+    """
+
+    def __init__(self, options: ChannelOptions) -> None:
+        self.options = options
+        self.high: i64 = options.write_buffer_high
+        self.low: i64 = options.write_buffer_low
+        self.limit: i64 = options.write_buffer_limit
+        self.auto_flush: bool = options.auto_flush
+        self.auto_read: bool = options.auto_read
+        self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
+        # Any keeps the ints as objects, each of which all channels share.
+        self.receive_size: Any = options.receive_size * 17 // 16  # a body of just so many bytes has a header, too
+        self.little: Any = min(_LITTLE, self.receive_size)  # bytes asked for while little comes at a time
 
 
 class StageFacts:
@@ -22,10 +44,21 @@ class StageFacts:
     ``reads`` is its ``channel_read`` if that is an interpreted function.  Compiled code that calls a method of an
     interpreted class has it looked up by name each time, which costs a third of calling a small one.  ``encodes``, for
     the same reason, is its ``encode``, if ``write`` of the class does nothing but pass on what that returns.
+    ``is_greeted`` and ``is_bid_farewell`` say whether it has a ``handler_added`` and a ``handler_removed`` of its own.
     """
 
-    def __init__(self, mask: int, name: str, reads: Any = None, encodes: Any = None) -> None:
+    def __init__(
+        self,
+        mask: int,
+        name: str,
+        reads: Any = None,
+        encodes: Any = None,
+        is_greeted: bool = True,
+        is_bid_farewell: bool = True,
+    ) -> None:
         self.mask: i64 = mask
+        self.is_greeted = is_greeted
+        self.is_bid_farewell = is_bid_farewell
         self.name = name
         self.reads = reads
         self.encodes = encodes
@@ -65,8 +98,16 @@ class Loop(ABC):
         self.channels_made = 0
         # What pipelines have learned about handler classes: kept per loop, so that loops share nothing.
         self.stage_facts: dict[type, StageFacts] = {}
+        self._option_facts: OptionFacts | None = None  # of the last channel, and as a rule of all
         # What stages of one kind share on this loop, such as scratch memory, under a name of theirs.
         self.shared: dict[str, Any] = {}
+
+    def facts_of(self, options: ChannelOptions) -> OptionFacts:
+        """Look up what channels with these options begin with."""
+        facts = self._option_facts
+        if facts is None or facts.options is not options:
+            facts = self._option_facts = OptionFacts(options)
+        return facts
 
     @property
     @abstractmethod

@@ -24,7 +24,14 @@ from .context import ChannelHandlerContext
 from .ends import HEAD, NOWHERE, TAIL
 from .errors import PipelineError
 from .event_bits import mask_of
-from .handler import ChannelHandler, interpreted_encode, interpreted_read, overridden_events, refuse_coroutines
+from .handler import (
+    ChannelHandler,
+    has_its_own,
+    interpreted_encode,
+    interpreted_read,
+    overridden_events,
+    refuse_coroutines,
+)
 from .loop import StageFacts
 from .pooled import Executor, PooledContext
 
@@ -54,7 +61,7 @@ class ChannelPipeline:
         self.head.next = self._tail
         self._tail.prev = self.head
         self._is_emptying = False  # the channel is closed, and its stages are leaving
-        self._relink()
+        self._relink(self.head, self._tail)
 
     # -- looking ------------------------------------------------------------------------------------
 
@@ -129,6 +136,10 @@ class ChannelPipeline:
         """
         self._on_loop(self._add_before, self._tail, stages, executor)
         return self
+
+    def seat_last(self, stages: tuple[Stage, ...]) -> None:
+        """Seat ``stages`` at the application's end; on the channel's loop."""
+        self._add_before(self._tail, stages, None)
 
     def add_before(self, base: Which, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
         """Seat ``stages`` on the wire side of ``base``."""
@@ -271,7 +282,12 @@ class ChannelPipeline:
             refuse_coroutines(cls)
             name = _WORD_START.sub("-", cls.__name__.strip("_")).lower()
             facts = known[cls] = StageFacts(
-                mask_of(overridden_events(cls)), name, interpreted_read(cls), interpreted_encode(cls)
+                mask_of(overridden_events(cls)),
+                name,
+                interpreted_read(cls),
+                interpreted_encode(cls),
+                is_greeted=has_its_own(cls, "handler_added"),
+                is_bid_farewell=has_its_own(cls, "handler_removed"),
             )
         return facts
 
@@ -314,9 +330,8 @@ class ChannelPipeline:
         """
         if self._is_emptying:
             raise PipelineError(f"{self.channel} is closed, and its pipeline takes no stages any more")
-        taken = {seat.name for seat in self._seats() if seat is not leaving}
+        taken = [seat.name for seat in self._seats() if seat is not leaving]  # few: a set would take longer to make
         seats: list[Seat] = []
-        handlers: set[int] = set()
         for stage in stages:
             name = ""
             handler: Any = stage
@@ -327,24 +342,24 @@ class ChannelPipeline:
             if not isinstance(handler, ChannelHandler):
                 hint = f": did you mean {handler.__name__}()?" if isinstance(handler, type) else ""
                 raise PipelineError(f"a stage is a ChannelHandler, not {handler!r}{hint}; in\n{self!r}")
-            if not handler.shareable and (handler.seats > 0 or id(handler) in handlers):
+            if not handler.shareable and (handler.seats > 0 or any(seat.handler is handler for seat in seats)):
                 raise PipelineError(
                     f"{handler!r} has a seat already, and is not shareable: make a new one for each channel,"
                     f" or set shareable = True on a handler that keeps no state; in\n{self!r}"
                 )
             if name in taken:
                 raise PipelineError(f"the name {name!r} is taken in\n{self!r}")
+            facts = self._facts_of(handler)  # which refuses a class whose events are coroutines
             if not name:
-                name = self._free_name(self._facts_of(handler).name, taken)
-            taken.add(name)
-            handlers.add(id(handler))
+                name = self._free_name(facts.name, taken)
+            taken.append(name)
             if executor is None:
                 seats.append(_seat(self, name, handler))
             else:
                 seats.append(PooledContext(self, name, handler, executor))
         return seats
 
-    def _free_name(self, base: str, taken: set[str]) -> str:
+    def _free_name(self, base: str, taken: list[str]) -> str:
         if base not in taken:
             return base
         number = 2
@@ -364,22 +379,23 @@ class ChannelPipeline:
 
     def _admit(self, seat: Seat) -> None:
         """Let ``handler_added`` run, then let events in; a handler that fails it is shown out again."""
-        try:
-            seat.events.handler_added(seat)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
-            self.reject(seat, exc)
-            return
+        facts = self._facts_of(seat.handler)
+        if facts.is_greeted or isinstance(seat, PooledContext):
+            try:
+                seat.events.handler_added(seat)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+                self.reject(seat, exc)
+                return
         if not seat.is_removed:  # it may have taken itself out again
-            facts = self._facts_of(seat.handler)
             seat.mask = facts.mask
             if isinstance(seat, PooledContext):
                 seat.take_all_of_a_kind()
             else:
                 seat.reads = facts.reads
                 seat.encodes = facts.encodes
-            self._relink()
+            self._relink(seat, seat)
 
     def reject(self, seat: Seat, exc: BaseException) -> None:
         """Show a handler out whose ``handler_added`` raised, and report that through ``exception_caught``."""
@@ -413,18 +429,22 @@ class ChannelPipeline:
 
     def unlink(self, seat: Seat, prev: Seat, next_: Seat) -> None:
         """Take a seat out; what it still forwards will go to ``next_``, what it still writes to ``prev``."""
-        seat.prev.next = seat.next
-        seat.next.prev = seat.prev
+        before = seat.prev
+        after = seat.next
+        before.next = after
+        after.prev = before
         seat.prev = prev
         seat.next = next_
         seat.vacate()
         seat.handler.seats -= 1
-        self._relink()
+        self._relink(before, after)
 
     def _unseat(self, seat: Seat, prev: Seat, next_: Seat) -> None:
         """Take a seat out, and tell its handler."""
         events = seat.events
         self.unlink(seat, prev, next_)
+        if not self._facts_of(seat.handler).is_bid_farewell and not isinstance(seat, PooledContext):
+            return
         try:
             events.handler_removed(seat)
         except KeyboardInterrupt:
@@ -438,12 +458,15 @@ class ChannelPipeline:
         error.__cause__ = exc
         self.fire_exception_caught(error)
 
-    def _relink(self) -> None:
-        """Let every seat learn anew where each event goes: inbound from the tail on, outbound from the head on."""
-        seat = self._tail
+    def _relink(self, before: Seat, after: Seat) -> None:
+        """Let all learn it who fire or write past what has changed: between ``before`` and ``after``, or a seat that is
+        both.
+        """
+        seat = after
         while seat is not self.head:
             seat.prev.link_to_next(seat)
             seat = seat.prev
+        seat = before
         while seat is not self._tail:
             seat.next.link_to_prev(seat)
             seat = seat.next

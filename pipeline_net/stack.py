@@ -13,7 +13,7 @@ reads B and writes C; a transparent one only has to read B.  At run time a stack
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, overload
 
 from typing_extensions import TypeVar
 
@@ -50,6 +50,11 @@ class Stack(Generic[A, B, C, D]):
         self._stages: tuple[Stage, ...] = stages
 
     @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The same as ``handlers``, as the tuple that the stack keeps."""
+        return self._stages
+
+    @property
     def handlers(self) -> list[Stage]:
         """The stages, from the wire to the application: handlers, or ``(name, handler)`` for named ones."""
         return list(self._stages)
@@ -76,13 +81,23 @@ class Stack(Generic[A, B, C, D]):
     def __rshift__(self, stage: ChannelOutboundHandler[E, C]) -> Stack[A, B, E, D]: ...
     def __rshift__(self, stage: Any) -> Any:
         if isinstance(stage, Stack):
-            return Stack(*self._stages, *stage._stages)
+            return _stack_of(self._stages + stage._stages)
         if not isinstance(stage, ChannelHandler):
             hint = f": did you mean {stage.__name__}()?" if isinstance(stage, type) else ""
             raise PipelineError(f"a stage is a ChannelHandler, not {stage!r}{hint}; after {self!r}")
-        return Stack(*self._stages, stage)
+        return _stack_of((*self._stages, stage))
+
+
+def _stack_of(stages: tuple[Stage, ...]) -> Stack[Any, Any, Any, Any]:
+    """Make a stack without taking ``stages`` apart for the call; each connection makes several."""
+    stack: Stack[Any, Any, Any, Any] = Stack()
+    stack._stages = stages
+    return stack
+
+
+_WIRE: Final[Stack[bytes, bytes, Sendable, bytes]] = Stack()  # one for all: a stack never changes
 
 
 def wire() -> Stack[bytes, bytes, Sendable, bytes]:
     """Begin a stack: below is the wire, which gives ``bytes`` and takes what is like them, or a part of a file."""
-    return Stack()
+    return _WIRE

@@ -24,7 +24,7 @@ from pipeline_net import (
     PipelineError,
     ReceiveBuffer,
 )
-from pipeline_net.handler import INBOUND, OUTBOUND, overridden_events
+from pipeline_net.handler import INBOUND, OUTBOUND, has_its_own, overridden_events
 from pipeline_net.loop import Loop
 from pipeline_net.testing import EmbeddedChannel, EmbeddedLoop
 
@@ -388,3 +388,23 @@ def test_an_event_that_is_a_coroutine_or_a_generator_is_refused_when_it_is_seate
     for handler, event in ((Async(), "channel_read"), (Story(), "handler_added")):
         with pytest.raises(PipelineError, match=rf"{type(handler).__name__}\.{event} is a coroutine or a generator"):
             EmbeddedChannel(handler)
+        channel = EmbeddedChannel()
+        with pytest.raises(PipelineError, match="is a coroutine or a generator"):
+            channel.pipeline.add_last(ChannelInboundHandler(), ("named", handler))
+        assert channel.pipeline.names == []
+
+
+@pytest.mark.parametrize("method", ["handler_added", "handler_removed"])
+def test_whether_a_class_has_a_method_of_its_own_counts_its_bases(method: str) -> None:
+    def greet(self: ChannelHandler, ctx: Ctx) -> None:
+        log.append(f"{type(self).__name__}.{method}")
+
+    log: list[str] = []
+    base = type("Base", (ChannelInboundHandler,), {method: greet})
+    heir = type("Heir", (base,), {})
+    silent = type("Silent", (ChannelInboundHandler,), {})
+    assert [has_its_own(cls, method) for cls in (base, heir, silent)] == [True, True, False]
+    channel = EmbeddedChannel(base(), heir(), silent())
+    channel.close()
+    channel.run_pending()
+    assert sorted(log) == [f"Base.{method}", f"Heir.{method}"]

@@ -71,8 +71,8 @@ _TABLE = {
     "cli_check": "cli_names testing __init__ errors",
     "cli_gateways": "cli_names gateways codecs.http codecs.http.site codecs.websocket errors handlers.tls_context",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
-    "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
-    " ring_buffer",
+    "transport": "datagram channel channel_group channel_life pipeline stack context handler future errors options loop"
+    " file_region ring_buffer",
     "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"
     " handlers.tls_context server_draining",
     "event_handler": "",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelInboundHandler, EventLoop
+from pipeline_net import ChannelInboundHandler, ChannelOptions, EventLoop
 from pipeline_net.loop import Loop, StageFacts
 from pipeline_net.testing import EmbeddedChannel, EmbeddedLoop
 
@@ -138,6 +138,21 @@ def test_what_is_known_of_a_class_of_stages_is_found_once_per_loop() -> None:
     assert isinstance(facts, StageFacts)
     assert (facts.mask, facts.name) == (0, "own")
     assert EmbeddedChannel().loop.stage_facts == {}
+
+
+def test_what_channels_begin_with_is_read_once_for_all_that_have_the_same_options() -> None:
+    loop = EmbeddedLoop()
+    small = ChannelOptions(write_buffer_high=4, write_buffer_low=2, write_buffer_limit=8, receive_size=100)
+    other = ChannelOptions(auto_flush=False, auto_read=False, pause_reads_when_unwritable=False)
+    facts = loop.facts_of(small)
+    assert loop.facts_of(small) is facts
+    assert (facts.high, facts.low, facts.limit) == (4, 2, 8)
+    assert (facts.receive_size, facts.little) == (106, 106)
+    assert (facts.auto_flush, facts.auto_read, facts.pauses_when_unwritable) == (True, True, True)
+    facts = loop.facts_of(other)
+    assert (facts.auto_flush, facts.auto_read, facts.pauses_when_unwritable) == (False, False, False)
+    assert (facts.receive_size, facts.little) == (69632, 479)
+    assert loop.facts_of(small).high == 4
 
 
 def test_channels_are_numbered_by_their_loop() -> None:

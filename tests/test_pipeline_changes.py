@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from pipeline_net import (
     ChannelOutboundHandler,
     PipelineError,
 )
+from pipeline_net.handler import INBOUND, OUTBOUND, overridden_events
 from pipeline_net.testing import EmbeddedChannel
 
 Ctx = ChannelHandlerContext[Any, Any]
@@ -341,3 +343,37 @@ def test_two_loops_do_not_share_what_they_know_of_handlers() -> None:
     first, second = EmbeddedChannel(Reader()), EmbeddedChannel(Reader())
     assert first.loop.stage_facts is not second.loop.stage_facts
     assert set(first.loop.stage_facts) == {Reader}
+
+
+def next_that_overrides(event: str, seat: Ctx) -> Ctx:
+    """Find where an event goes from a seat, by walking."""
+    seat = seat.prev if event in OUTBOUND else seat.next
+    while event not in overridden_events(type(seat.handler)) and seat.prev is not seat and seat.next is not seat:
+        seat = seat.prev if event in OUTBOUND else seat.next
+    return seat
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_after_any_changes_every_event_goes_to_the_next_stage_that_overrides_it(seed: int) -> None:
+    choose = random.Random(seed)
+    pipeline = EmbeddedChannel().pipeline
+    for _ in range(30):
+        new = choose.choice([Plain, Reader, Writer, Both])()
+        if len(pipeline) < 2 or choose.random() < 0.5:
+            seated = list(pipeline)
+            if seated and choose.random() < 0.5:
+                pipeline.add_after(choose.choice(seated), new)
+            else:
+                choose.choice([pipeline.add_first, pipeline.add_last])(new)
+        elif choose.random() < 0.5:
+            pipeline.remove(choose.choice(list(pipeline)))
+        else:
+            pipeline.replace(choose.choice(list(pipeline)), new, Both())
+        seats = [seat for handler in pipeline if (seat := pipeline.context(handler)) is not None]
+        assert len(seats) == len(pipeline)
+        for seat in [pipeline.head, *seats]:
+            for event in (*INBOUND, "exception_caught"):
+                assert getattr(seat, f"to_{event}") is next_that_overrides(event, seat), (event, pipeline)
+        for seat in [*seats, seats[-1].next] if seats else []:
+            for event in OUTBOUND:
+                assert getattr(seat, f"to_{event}") is next_that_overrides(event, seat), (event, pipeline)

@@ -64,6 +64,7 @@ def test_the_list_of_stages_is_a_copy() -> None:
     stack = wire() >> Decoder()
     stack.handlers.clear()
     assert len(stack) == 1
+    assert stack.stages == tuple(stack.handlers)
 
 
 def test_a_stack_goes_on_top_of_a_stack() -> None:

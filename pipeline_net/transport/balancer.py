@@ -19,6 +19,8 @@ from bisect import bisect
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
+from .._mypyc import mypyc_attr
+
 # What the socket module calls a peer: a tuple for IP, a path (or "", or bytes) for Unix; None when nobody knows.
 PeerAddress: TypeAlias = tuple[Any, ...] | str | bytes | None
 
@@ -45,16 +47,18 @@ class Balancer(Protocol[L]):
         ...
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RoundRobin:
     """Each loop in turn."""
 
     def __init__(self) -> None:
-        self._turn = itertools.count()  # next() on it is one indivisible step, so that acceptors need no lock
+        self._next = itertools.count().__next__  # one indivisible step, so that acceptors need no lock
 
     def choose(self, loops: Sequence[L], remote_address: PeerAddress = None) -> L:
-        return loops[next(self._turn) % len(loops)]
+        return loops[self._next() % len(loops)]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Random:
     """Any loop.
 
@@ -71,6 +75,7 @@ class Random:
         return self._dice.choice(loops)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LeastConnections:
     """The loop with the fewest channels; the first of them when several have as few."""
 
@@ -78,6 +83,7 @@ class LeastConnections:
         return min(loops, key=_channels)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SourceHash:
     """The loop that the peer's IP address hashes to; another number of loops scatters nearly all addresses anew."""
 
@@ -91,6 +97,7 @@ class SourceHash:
         return loops[zlib.crc32(source) % len(loops)]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ConsistentHash:
     """The loop whose point on a ring follows the hash of the peer's IP address.
 

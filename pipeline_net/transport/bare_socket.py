@@ -10,7 +10,13 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
+
+_WINDOWS: Final = sys.platform == "win32"
+
+# Looked up once: every connection needs both.
+_close: Final = os.close
+_set_blocking: Final = os.set_blocking
 
 
 class BareSocket:
@@ -29,14 +35,14 @@ class BareSocket:
 
     def __del__(self) -> None:
         if self._fd >= 0 and self._sock is None:
-            os.close(self._fd)
+            _close(self._fd)
 
     def fileno(self) -> int:
         """Say what the descriptor is; -1 once it is closed."""
         return self._fd
 
     def setblocking(self, flag: bool) -> None:
-        os.set_blocking(self._fd, flag)
+        _set_blocking(self._fd, flag)
 
     def recv(self, size: int) -> bytes:
         return os.read(self._fd, size)
@@ -51,7 +57,7 @@ class BareSocket:
         if self._sock is not None:
             self._sock.close()
         elif fd >= 0:
-            os.close(fd)
+            _close(fd)
 
     @property
     def family(self) -> int:
@@ -80,7 +86,8 @@ class BareSocket:
 
 
 def accept(listener: socket.SocketType) -> tuple[Any, Any]:
-    """Take the next connection from the queue of a listening socket: a socket, bare or whole, and the peer's address.
+    """Take the next connection from the queue of a listening socket: a non-blocking socket, bare or whole, and the
+    peer's address.
 
     What ``socket.accept`` does in Python (looking up enumerations, and wrapping the socket for ``makefile`` and its
     like) costs as much as our own share of accepting.
@@ -89,7 +96,12 @@ def accept(listener: socket.SocketType) -> tuple[Any, Any]:
         BlockingIOError: nobody waits.
         OSError: see accept(2), "Error handling".
     """
-    fd, remote = listener._accept()  # type: ignore[attr-defined]  # the half of socket.accept that is in C
-    if sys.platform == "win32":
-        return socket.SocketType(listener.family, listener.type, listener.proto, fd), remote  # there it is no file
-    return BareSocket(fd), remote
+    accepted: tuple[int, Any] = listener._accept()  # type: ignore[attr-defined]  # the half of accept that is in C
+    fd, remote = accepted
+    if _WINDOWS:
+        whole = socket.SocketType(listener.family, listener.type, listener.proto, fd)  # there it is no file
+        whole.setblocking(False)
+        return whole, remote
+    bare = BareSocket(fd)
+    bare.setblocking(False)
+    return bare, remote

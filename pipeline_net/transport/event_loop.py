@@ -54,6 +54,7 @@ _STOP_PATIENCE: Final = 10.0  # seconds that stop() waits for the thread, which 
 
 _numbers: Final = count(1)
 _monotonic: Final = time.monotonic  # looked up once: each turn asks
+_this_thread: Final = get_ident  # likewise
 
 
 def _settle_allocator() -> None:
@@ -113,7 +114,7 @@ class EventLoop(Loop):
     @property
     def in_loop(self) -> bool:
         """Whether the caller is on this loop's thread; nobody is in a forked child, whatever its threads are called."""
-        return get_ident() == self._thread_id and self._generation == FORKS.generation
+        return _this_thread() == self._thread_id and self._generation == FORKS.generation
 
     @property
     def has_thread(self) -> bool:
@@ -415,7 +416,7 @@ class EventLoop(Loop):
         Raises:
             ForeignThreadError: called from another thread; here a handler that writes from one is caught.
         """
-        if get_ident() != self._thread_id:
+        if _this_thread() != self._thread_id:
             raise ForeignThreadError(
                 f"{channel!r} is used from thread {threading.current_thread().name!r}, but belongs to {self.name}:"
                 " from other threads use channel.write() and its siblings, which are thread-safe"

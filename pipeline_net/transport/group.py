@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final, TypeAlias
 
+from .._mypyc import mypyc_attr
 from ..errors import BlockingOperationError, ChannelClosedError
 from ..future import ChannelFuture
 from .balancer import Balancer, PeerAddress, make_balancer
@@ -35,6 +36,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class EventLoopGroup:
     """Loops for servers and clients to live on.
 
@@ -132,6 +134,7 @@ class EventLoopGroup:
             self._pool.release()
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LoneLoop:
     """One loop where a group is wanted.  Whoever made the loop starts it, or drives it from outside."""
 

@@ -15,6 +15,7 @@ from ..channel_life import NEW
 from ..errors import PipelineError
 from ..handler import ChannelHandler
 from ..pipeline import Stage
+from ..stack import Stack
 
 # A Stack is an iterable of stages, too.
 Initializer: TypeAlias = Callable[[Channel], Iterable[Stage] | None]
@@ -30,7 +31,7 @@ def seat_stages(channel: Channel, initializer: Initializer) -> None:
     given = initializer(channel)
     if given is not None:
         try:
-            stages = tuple(given)
+            stages = given.stages if type(given) is Stack else tuple(given)
         except TypeError as exc:
             hint = f": did you mean [{type(given).__name__}(…)]?" if isinstance(given, ChannelHandler) else ""
             error = PipelineError(
@@ -38,6 +39,6 @@ def seat_stages(channel: Channel, initializer: Initializer) -> None:
             )
             error.__cause__ = exc
             raise error from exc
-        channel.pipeline.add_last(*stages)
+        channel.pipeline.seat_last(stages)
     if channel.state == NEW:  # else a stage has closed it already
         channel.register()

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pipeline_net.server")
 
+_INHERITED: Final[bool] = INHERITED  # looked up once
 _MAX_ACCEPTS: Final = 64  # a turn, so that a storm of newcomers does not starve who is already here
 _SHORTEST_REST: Final = 0.1  # seconds without accepting, when there are no descriptors left; doubled each time …
 _LONGEST_REST: Final = 1.0  # … up to this
@@ -106,7 +107,7 @@ class Intake(Keeper):
         """Count ``channel`` among those that are open until it closes; on its loop."""
         self.channels.add(channel)
         if self._limit is not None:
-            channel.keepers = (*channel.keepers, self)  # last, so that its place is free only when it has left
+            channel.keepers += (self,)  # last, so that its place is free only when it has left
         shared = self._keepers
         if channel.keepers == shared:
             channel.keepers = shared
@@ -148,6 +149,7 @@ class ServerChannel(Listener):
         self.loop = loop
         self.address: Final = bound.address
         self._bound: BoundSocket | None = bound
+        self._sock = bound.sock
         self._fd = bound.sock.fileno()
         self._accepted_name: Any = bound.accepted_name
         self._workers = workers
@@ -192,14 +194,13 @@ class ServerChannel(Listener):
     def on_events(self, bits: int) -> None:
         """Accept who waits, a limited number of them: who is not among them is reported again."""
         for accepted in range(self._at_once):
-            bound = self._bound
-            if bound is None:
+            if self._bound is None:
                 return  # the initializer of the last one has closed us
             if not self._intake.take_place(self.loop, self):
                 self.loop.rewatch(self._fd, 0)
                 return
             try:
-                sock, remote = accept(bound.sock)
+                sock, remote = accept(self._sock)
             except BlockingIOError:
                 self._intake.give_place_back()
                 self._at_once = max(accepted, 1)
@@ -260,9 +261,8 @@ class ServerChannel(Listener):
 
     def _take_in(self, loop: EventLoop, sock: Any, remote: Any) -> None:
         """Open the channel of a new connection; on the loop where it will live."""
-        sock.setblocking(False)
         options = self._intake.options
-        if not INHERITED:
+        if not _INHERITED:
             apply_options(sock, options)
         channel = StreamChannel(loop, options, sock, remote, self._accepted_name)
         self._intake.keep(channel)

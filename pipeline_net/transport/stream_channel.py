@@ -53,19 +53,13 @@ if TYPE_CHECKING:
 if sys.platform == "win32":
     _read: Final[Callable[[Any, Any], bytes]] = socket.SocketType.recv
     _write: Final[Callable[[Any, Any], int]] = socket.SocketType.send
-
-    def _handle_of(sock: Any) -> Any:
-        return sock
 else:
     _read: Final[Callable[[Any, Any], bytes]] = os.read
     _write: Final[Callable[[Any, Any], int]] = os.write
-
-    def _handle_of(sock: Any) -> Any:
-        return sock.fileno()
+_BY_NUMBER: Final = sys.platform != "win32"
 
 
 _MAX_READS: Final = 16  # recv calls a wake-up, so that one busy peer cannot starve the rest
-_SMALL_SIZE: Final = 479  # bytes asked for while little comes at a time: with its header, the largest block of pymalloc
 _FEW: Final = 240  # bytes; fewer than this is little
 _MAX_PIECE: Final = 1 << 20  # bytes asked for at once, when a decoder knows that so much belongs together
 _MAX_BATCH: Final = 1 << 20  # bytes a wake-up, for the same reason as _MAX_READS
@@ -74,7 +68,6 @@ _MAX_PIECES: Final = 1024  # IOV_MAX on Linux and macOS: pieces a sendmsg may ha
 _LINGER: Final = 1.0  # seconds of silence after which a peer that we have said goodbye to is believed to be done
 _SAFE_REPLY: Final = 14600  # bytes; RFC 6928: the peer's kernel takes 10 segments of 1460 bytes without being asked
 _SOON: Final = 65536  # bytes; more than this is sent at once and not with the answers of others
-_sizes: Final[dict[int, Any]] = {}  # receive sizes, each as the one object that all channels share
 
 
 class StreamChannel(Channel):
@@ -91,17 +84,17 @@ class StreamChannel(Channel):
         super().__init__(loop, options)
         self._event_loop = loop
         self.joins_small = True
-        self._sock: Any = sock
-        self._handle: Any = None if sock is None else _handle_of(sock)
+        self._sock: Any = None
+        self._handle: Any = None  # how the socket is called when it is read and written
         self._fd: i64 = -1
         self._local: Any = local  # None: the socket is asked
         self._remote: Any = remote
         self._interest: i64 = -1  # what the selector knows; -1: not us.  Above READ, it holds WRITE
-        self._edge: i64 = EDGE if isinstance(remote, tuple) else 0  # how a socket is watched that is only read
+        self._edge: i64 = 0  # how a socket is watched that is only read
         # How much to ask the kernel for.  Any keeps the ints as objects, which recv is called with again and again.
-        most = options.receive_size * 17 // 16  # a body of just receive_size bytes has a header, too
-        self._receive_size: Any = _sizes.setdefault(most, most)
-        self._small_size: Any = _sizes.setdefault(min(_SMALL_SIZE, most), min(_SMALL_SIZE, most))
+        facts = loop.facts_of(options)
+        self._receive_size: Any = facts.receive_size
+        self._small_size: Any = facts.little
         self._ask: Any = self._small_size
         self._in_batch = False
         self._reading_is_stale = False  # reading_changed() was called while a batch was read
@@ -117,7 +110,16 @@ class StreamChannel(Channel):
         self._region_sent: i64 = 0  # bytes of the first one; kept here, for the region may be written to many channels
         self._bind_to: Address | None = None
         self._connector: Connector | None = None
+        if sock is not None:
+            self._take_on(sock, remote)
         loop.adopt(self)
+
+    def _take_on(self, sock: Any, remote: Any) -> None:
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._handle = self._fd if _BY_NUMBER else sock
+        self._remote = remote
+        self._edge = EDGE if isinstance(remote, tuple) else 0
 
     # -- addresses ----------------------------------------------------------------------------------
 
@@ -150,10 +152,7 @@ class StreamChannel(Channel):
 
     def connected(self, sock: socket.SocketType, remote: Any, promise: ChannelFuture[Any] | None = None) -> None:
         """Take on a socket that has been connected, keep the promise of that, and tell the stages."""
-        self._sock = sock
-        self._handle = _handle_of(sock)
-        self._remote = remote
-        self._edge = EDGE if isinstance(remote, tuple) else 0
+        self._take_on(sock, remote)
         self.activate(promise)
 
     def release_transport(self) -> None:
@@ -346,7 +345,6 @@ class StreamChannel(Channel):
             return
         try:
             if self._interest < 0:
-                self._fd = self._sock.fileno()
                 self._event_loop.watch(self._fd, self, interest | self._edge if interest == READ else interest)
             elif interest != self._interest:
                 self._event_loop.rewatch(self._fd, interest | self._edge if interest == READ else interest)
