@@ -91,7 +91,7 @@ class Server:
     def drain(self, timeout: float) -> int:
         """Stop accepting, announce ``ServerDraining``, wait for the channels to finish, then close those that have not.
 
-        Returns how many were cut off.
+        Returns how many were cut off.  They are sent what was written already, for 5 seconds more at most.
 
         Raises:
             BlockingOperationError: called on a loop, or for a server on a loop that is driven from outside.

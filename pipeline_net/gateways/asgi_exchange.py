@@ -62,6 +62,7 @@ class AsgiExchange:
         """Whether the client has gone."""
         self.has_raised = False
         """Whether the application has ended with an exception."""
+        self._knows_it_is_gone = False  # the application does
         self._pieces: list[bytes] = []
         self._waiting: i64 = 0  # bytes of them
         self._is_complete = request.body_length == 0  # all of the body has come
@@ -122,6 +123,7 @@ class AsgiExchange:
             return None
         # "Sent to the application if receive is called after a response has been sent or after the HTTP connection has
         # been closed."
+        self._knows_it_is_gone = self.is_gone
         return {"type": "http.disconnect"}
 
     def _request_message(self) -> dict[str, Any]:
@@ -286,7 +288,8 @@ class AsgiExchange:
     def app_ended(self) -> bool:
         """The application has returned, or raised; False when it owes the response, or a part of it.
 
-        Then whoever waits is told as well as HTTP allows: with a 500, or by a connection that breaks off.
+        Whoever waits for more is told as well as HTTP allows: with a 500, or by a connection that breaks off.  An
+        application that was told that the client has gone owes it nothing.
         """
         step = self.step
         if step == OVER or not self._ctx.channel.is_open:
@@ -303,7 +306,7 @@ class AsgiExchange:
             self._ctx.close()
         self._release_reads()
         self.news()
-        return False
+        return self._knows_it_is_gone
 
     def _hold_reads(self) -> None:
         if not self._holds_reads:

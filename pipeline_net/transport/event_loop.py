@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pipeline_net.loop")
 
 _MAX_TASKS: Final = 4096  # tasks a turn, so that descriptors are looked at in between
+_MAX_TIMERS: Final = 1024  # likewise: a peer may have set them all to the same moment
 _LAST_ROUNDS: Final = 64  # turns that a stopping loop gives to tasks which add tasks
 _LARGE_BLOCK: Final = 8 << 20  # bytes; twice as much may stay unused at the end of a heap
 _JOBS_PATIENCE: Final = 2.0  # seconds that a stopping loop waits for the outcome of blocking work, to pass it on
@@ -369,8 +370,10 @@ class EventLoop(Loop):
 
     def _run_timers(self) -> None:
         now = _monotonic()
-        handle = self._timers.pop_due(now)
-        while handle is not None:
+        for _ in range(_MAX_TIMERS):
+            handle = self._timers.pop_due(now)
+            if handle is None:
+                return
             try:
                 handle.run()
             except KeyboardInterrupt:
@@ -382,7 +385,6 @@ class EventLoop(Loop):
                 # in any case: an interval too short for the clock would never let the turn end.
                 following = handle.deadline + handle.interval
                 self._timers.reschedule(handle, following if following > now else math.nextafter(now, math.inf))
-            handle = self._timers.pop_due(now)
 
     def _run_tasks(self) -> None:
         tasks = self._tasks

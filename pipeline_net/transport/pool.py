@@ -13,13 +13,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from concurrent.futures.thread import ThreadPoolExecutor  # not when it is needed: there may be no descriptor to read it
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple
+from typing import Final, TypeVar, TypeVarTuple
 
 from ..errors import BlockingOperationError, PipelineError, PoolFullError
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -122,12 +120,6 @@ class WorkerPool:
         return f"<WorkerPool {self.name!r}: {self.threads} threads, {state}>"
 
     def _start(self) -> ThreadPoolExecutor:
-        try:
-            from concurrent.futures import ThreadPoolExecutor  # here, for most programs never need it
-        except RuntimeError as exc:  # it wants to be told of the exit, and is too late for that
-            if _says_exit(exc):
-                raise self._refused_at_exit() from exc
-            raise
         with self._lock:
             if self._released:
                 raise self._was_released()

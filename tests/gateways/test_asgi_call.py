@@ -80,6 +80,41 @@ def test_what_frameworks_make_of_a_disconnect_is_no_error(run: Run, how: str, ca
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_application_that_stops_because_it_was_told_of_a_disconnect_is_not_blamed(
+    run: Run, told: bool, begun: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone, done = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        await receive()
+        if begun:
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await gone.wait()
+        if told:
+            assert (await receive())["type"] == "http.disconnect"
+        done.set()
+
+    async def main() -> bytes:
+        async with serving(http_only(app)) as asgi:
+            reader, writer = await asgi.open()
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            writer.write_eof()  # a client that closes looks the same
+            gone.set()
+            await done.wait()
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+    with caplog.at_level(logging.WARNING, "pipeline_net.asgi"):
+        answer = run(main())
+    assert ("has returned before" in caplog.text) is not told
+    assert answer.startswith(b"HTTP/1.1 200 " if begun else b"HTTP/1.1 500 ")  # if it is still there
+    assert not answer.endswith(b"0\r\n\r\n")
+
+
 def test_another_error_beside_a_disconnect_is_one(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         raise ExceptionGroup("tasks", [ClientDisconnectedError(), LookupError("a mistake")])

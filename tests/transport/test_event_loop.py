@@ -193,6 +193,34 @@ def test_timers_fire_in_the_order_of_their_deadlines_wherever_they_were_set(loop
     assert fired == sorted(handle.deadline for handle in handles)
 
 
+def test_ten_thousand_timers_that_are_due_together_do_not_keep_a_descriptor_waiting(loop: EventLoop) -> None:
+    readable = Readable()
+    fired: list[int] = []
+    seen_before: list[int] = []
+    done = threading.Event()
+
+    def fill() -> None:
+        loop.watch(readable.near.fileno(), readable, READ)
+        for number in range(10_000):
+            loop.schedule(0.0, note, number)
+
+    def note(number: int) -> None:
+        if number == 0:
+            readable.far.send(b"x")
+        if not readable.seen:
+            seen_before.append(number)
+        fired.append(number)
+        if number == 9_999:
+            loop.unwatch(readable.near.fileno())
+            done.set()
+
+    loop.execute(fill)
+    assert done.wait(_PATIENCE)
+    readable.close()
+    assert fired == list(range(10_000))
+    assert len(seen_before) < 5_000
+
+
 def test_a_cancelled_timer_does_not_fire(loop: EventLoop) -> None:
     fired: list[str] = []
     done = threading.Event()

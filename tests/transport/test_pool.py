@@ -309,3 +309,20 @@ def test_a_program_that_forgets_to_release_its_pool_still_ends() -> None:
     ended = subprocess.run([sys.executable, "-c", _FORGETFUL], capture_output=True, text=True, timeout=30, check=True)
     assert ended.stdout.splitlines() == ["from the pool", "queued at the end"]
     assert ended.stderr == ""
+
+
+_WITHOUT_DESCRIPTORS = """
+import os, resource
+from pipeline_net.transport.pool import WorkerPool
+with WorkerPool(1) as pool:
+    used = os.dup(0)
+    os.close(used)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used, used))
+    print(pool.submit(sum, (1, 2)).result())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are not limited there")
+def test_the_first_job_needs_no_descriptor() -> None:
+    ended = subprocess.run([sys.executable, "-c", _WITHOUT_DESCRIPTORS], capture_output=True, text=True, timeout=30)
+    assert (ended.stdout, ended.stderr) == ("3\n", "")

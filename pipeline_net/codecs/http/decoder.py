@@ -151,13 +151,13 @@ class HttpDecoder(ByteToMessageDecoder[P], Generic[P]):
     def _check_unended(self, size: i64) -> None:
         """Refuse to wait for the end of a line when it would be over its limit."""
         if self.step == START_LINE:
-            if size > self._max_start_line + 1:
+            if size - 1 > self._max_start_line:
                 raise self._start_line_too_long()
         elif self.step == TRAILERS:
             if size > self._max_trailers:
                 raise self.refusal(431, f"trailers are over the limit of {self._max_trailers} bytes")
         elif self.step == CHUNK_SIZE:
-            if size > _MAX_DIGITS + 1 + self._max_extensions - self._extensions:
+            if size - _MAX_DIGITS - 1 + self._extensions > self._max_extensions:  # no sum with a limit: it may be any
                 raise self._extensions_too_long()
         elif size > self._max_head:
             raise self.refusal(431, f"a head is over the limit of {self._max_head} bytes")

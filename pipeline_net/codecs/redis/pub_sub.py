@@ -71,9 +71,9 @@ class LoopBook:
         """Note one more subscriber."""
         subscribers = self.names[kind].get(name)
         if subscribers is None:
-            self.names[kind][name] = {session: None}
             if kind == PATTERN:
-                self._patterns[name] = KeyPattern(name)
+                self._patterns[name] = KeyPattern(name)  # which may refuse it
+            self.names[kind][name] = {session: None}
         else:
             subscribers[session] = None
 

@@ -27,8 +27,8 @@ def _subscribe(session: Session, kind: int, names: Command) -> Reply:
         if name not in mine:
             if sum(len(some) for some in session.subscriptions) >= session.state.max_subscriptions:
                 raise CommandError(f"a client is limited to {session.state.max_subscriptions} subscriptions")
-            mine[name] = None
             session.state.pub_sub.subscribe(kind, name, session)
+            mine[name] = None
         session.special |= SUBSCRIBED
         session.push(_SUBSCRIBED[kind], name, _count(session, kind))
     return NO_REPLY

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from pipeline_net.codecs.http import (
     HttpRequestEncoder,
     HttpResponseDecoder,
     HttpResponseEncoder,
+    Limits,
     RequestAggregator,
     ResponseAggregator,
 )
@@ -110,6 +113,18 @@ def test_a_body_in_tiny_chunks_takes_time_in_proportion() -> None:
     decoder.feed(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     parts = decoder.feed(b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n")
     assert len(parts) == 50_001
+    assert isinstance(parts[-1], End)
+
+
+@pytest.mark.parametrize("limit", [field.name for field in attrs.fields(Limits)])
+@pytest.mark.parametrize(
+    ("kind", "start"), [(HttpRequestDecoder, b"POST / HTTP/1.1"), (HttpResponseDecoder, b"HTTP/1.1 200 OK")]
+)
+def test_the_largest_limit_there_is_limits_nothing(kind: Any, start: bytes, limit: str) -> None:
+    decoder = kind(limits=Limits(**{limit: sys.maxsize}))
+    wire = start + b"\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nxy\r\n0\r\nA: b\r\n\r\n"
+    parts = [part for at in range(len(wire)) for part in decoder.feed(wire[at : at + 1])]
+    assert [bytes(part.data) for part in parts if isinstance(part, Data)] == [b"x", b"y"]  # type: ignore[arg-type]  # what is read is no file
     assert isinstance(parts[-1], End)
 
 

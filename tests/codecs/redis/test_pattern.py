@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -68,10 +69,46 @@ def test_any_bytes_are_a_pattern(pattern: bytes, name: bytes) -> None:
     assert redis.KeyPattern(pattern).matches(name) in (True, False)
 
 
-def test_a_hostile_pattern_costs_little() -> None:
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        (b"a*" * 1000 + b"b", b"a" * 10_000),
+        (b"*" + b"a" * 100_000 + b"b*", b"a" * 200_000),
+        (b"*a" * 100_000 + b"b*", b"a" * 200_000),
+        (b"*?" + b"a" * 200 + b"b*", b"a" * 200_000),
+        (b"*" + b"[^b]" * 200 + b"b*", b"a" * 200_000),
+        (b"*?" * 200 + b"b*", b"a" * 200_000),
+    ],
+)
+def test_a_hostile_pattern_costs_little(pattern: bytes, name: bytes) -> None:
     started = time.process_time()
-    assert not redis.KeyPattern(b"a*" * 1000 + b"b").matches(b"a" * 10_000)
-    assert time.process_time() - started < 10  # seconds; trying every star again would outlast the sun
+    assert not redis.KeyPattern(pattern).matches(name)
+    assert time.process_time() - started < 5  # seconds; trying each place for each byte would take minutes
+
+
+def test_a_hostile_pattern_takes_little_memory() -> None:
+    pattern = b"".join(b"[^%c%c]*" % (a, b) for a in range(0x61, 0x7B) for b in range(0x61, 0x7B))[: 256 * 6]
+    tracemalloc.start()
+    try:
+        kept = redis.KeyPattern(pattern)
+        assert tracemalloc.get_traced_memory()[1] < 100 * len(pattern)  # at its peak
+    finally:
+        tracemalloc.stop()
+    assert kept.matches(b"A" * 256)
+
+
+@pytest.mark.parametrize("pattern", [b"?" * 257, b"*[ab]" + b"x" * 255 + b"?y*", b"?*" * 257])
+def test_a_pattern_that_would_cost_much_is_refused(pattern: bytes) -> None:
+    with pytest.raises(redis.CommandError, match="more than 256 bytes"):
+        redis.KeyPattern(pattern)
+
+
+def test_text_around_the_signs_may_be_of_any_length() -> None:
+    around = b"x" * 10_000
+    pattern = redis.KeyPattern(around + b"?" * 256 + around)
+    assert pattern.matches(around + b"y" * 256 + around)
+    assert not pattern.matches(around + b"y" * 255 + around)
+    assert redis.KeyPattern(b"*" + around + b"*").matches(b"y" + around + b"y")
 
 
 def test_a_pattern_shows_itself() -> None:

@@ -55,6 +55,14 @@ def test_many_patterns_are_subscribed_to_in_time_in_proportion(kit: Connect) -> 
     client.finish()
 
 
+def test_a_pattern_that_is_refused_is_not_subscribed_to(kit: Connect) -> None:
+    client = kit()
+    assert client.ask([b"PSUBSCRIBE", b"?" * 257]).startswith(b"-ERR pattern is too long")
+    assert client.ask("CLIENT GETNAME") == b"$-1\r\n"
+    assert repr(client.session.state.pub_sub) == "<PubSub: 0 channels, 0 patterns, 0 sharded channels>"
+    client.finish()
+
+
 def test_pubsub_tells_what_patterns_let_through(kit: Connect) -> None:
     client, other = kit(), kit()
     client.ask("SUBSCRIBE news weather", "SSUBSCRIBE shard")

@@ -12,6 +12,8 @@ Source: RFC 9110, sections 8.8, 13.1 and 13.2
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_tz  # not by the first request with a date: there may be no descriptor to read it
 from typing import Final
 
 from ..headers import Headers
@@ -66,9 +68,6 @@ def seconds_of(date: str | None) -> int | None:
     """Read one of the three forms of an HTTP date; ``None`` for nothing, and for what is none: it is ignored."""
     if date is None:
         return None
-    from datetime import UTC, datetime  # only requests with a date pay for it
-    from email.utils import parsedate_tz
-
     try:
         parts = parsedate_tz(date)
         return None if parts is None else int(datetime(*parts[:6], tzinfo=UTC).timestamp()) - (parts[9] or 0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from pipeline_net.codecs.http import Headers
@@ -96,3 +99,19 @@ def test_a_date_of_this_very_second_stands_for_no_version() -> None:
 )
 def test_the_three_forms_of_a_date_and_what_is_none(date: str | None, seconds: int | None) -> None:
     assert seconds_of(date) == seconds
+
+
+_WITHOUT_DESCRIPTORS = """
+import os, resource
+from pipeline_net.codecs.http.files.conditions import seconds_of
+used = os.dup(0)
+os.close(used)
+resource.setrlimit(resource.RLIMIT_NOFILE, (used, used))
+print(seconds_of("Sun, 06 Nov 1994 08:49:37 GMT"))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are not limited there")
+def test_the_first_date_needs_no_descriptor() -> None:
+    ended = subprocess.run([sys.executable, "-c", _WITHOUT_DESCRIPTORS], capture_output=True, text=True, timeout=30)
+    assert (ended.stdout, ended.stderr) == (f"{_TIME}\n", "")
