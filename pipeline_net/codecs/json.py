@@ -194,17 +194,20 @@ class JsonObjectDecoder(ByteToMessageDecoder[bytes]):
     def unread_bytes(self) -> int:
         return len(self._begun) + super().unread_bytes
 
+    def take_unread(self) -> bytes:
+        begun = bytes(self._begun)
+        self._begun = bytearray()
+        self._state = _BETWEEN
+        self._depth = 0
+        self._in_array = False
+        self._length = 0
+        self._overlong = False
+        return begun + super().take_unread()
+
     def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
         if self._overlong or (self._state == _BETWEEN and buffer.left == 0):
             return None
         return CorruptedFrameError(f"the input ended in the middle of a JSON text: {self._length} bytes of it are here")
-
-    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        begun = bytes(self._begun)
-        self._begun = bytearray()
-        if begun and ctx.channel.is_open:
-            ctx.fire_channel_read(begun)
-        super().handler_removed(ctx)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
