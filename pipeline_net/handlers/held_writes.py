@@ -131,6 +131,10 @@ class HeldWrites:
             self._stop_timer()
             ctx.close(held.promise)
 
+    def drop_first(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Forget the first operation, which nobody waits for any more."""
+        self.release(ctx, self.queue.popleft().size)
+
     def release(self, ctx: ChannelHandlerContext[Any, Any], size: int) -> None:
         """So many bytes are passed on next, and not held any more."""
         if size:
