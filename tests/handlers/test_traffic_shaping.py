@@ -154,7 +154,8 @@ class TestWriting:
         assert not written.cancel()
         channel.advance(10)
         assert sent(channel) == 25_000
-        assert written.done() and written.exception() is None
+        assert written.done()
+        assert written.exception() is None
 
     def test_a_write_that_is_cancelled_in_time_takes_nothing(self) -> None:
         bucket = TokenBucket(10_000)
