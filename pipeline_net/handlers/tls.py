@@ -88,11 +88,7 @@ class TlsHandler(TlsOutput):
             check_client_context(context, server_hostname)
         elif server_hostname is not None:
             raise ValueError(f"server_hostname={server_hostname!r} is for clients, and this context is a server's")
-        if not handshake_timeout > 0 or not close_notify_timeout >= 0:
-            raise ValueError(
-                "handshake_timeout must be more than 0 and close_notify_timeout not negative,"
-                f" not {handshake_timeout!r} and {close_notify_timeout!r}"
-            )
+        check_tls_timeouts(handshake_timeout, close_notify_timeout)
         if not context.options & ssl.OP_NO_RENEGOTIATION:
             context.options |= ssl.OP_NO_RENEGOTIATION
         self._context: Any = context  # no native class
@@ -448,6 +444,19 @@ class TlsHandler(TlsOutput):
             self.fail(
                 ctx, TlsError(f"the input of {self._peer(ctx)} ended without a close_notify: it may have been cut")
             )
+
+
+def check_tls_timeouts(handshake_timeout: float, close_notify_timeout: float) -> None:
+    """Refuse times that are none.
+
+    Raises:
+        ValueError: they are.
+    """
+    if not handshake_timeout > 0 or not close_notify_timeout >= 0:
+        raise ValueError(
+            "handshake_timeout must be more than 0 and close_notify_timeout not negative,"
+            f" not {handshake_timeout!r} and {close_notify_timeout!r}"
+        )
 
 
 def start_tls(pipeline: ChannelPipeline, handler: TlsHandler, *, after: Which | None = None) -> None:
