@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from .._mypyc import i64, mypyc_attr
+from .._mypyc import i64, mypyc_attr, with_cause
 from ..buffer import ReceiveBuffer
 from ..errors import CorruptedFrameError, DecodeError, EncodeError, FrameTooLongError
 from .base import ByteToMessageDecoder, MessageToByteEncoder, MessageToMessageDecoder
@@ -226,8 +226,7 @@ class JsonDecoder(MessageToMessageDecoder[bytes, Any]):
             return [self._loads(msg)]
         except Exception as exc:  # every parser has errors of its own, and deep nesting is a RecursionError
             error = CorruptedFrameError(f"a frame is no JSON that is wanted here: {exc}")
-            error.__cause__ = exc  # the compiled build forgets what comes after "from"
-            raise error from exc
+            raise with_cause(error, exc) from exc
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -247,8 +246,7 @@ class JsonEncoder(MessageToByteEncoder[Any]):
             return text if isinstance(text, bytes) else text.encode()
         except Exception as exc:  # every serializer has errors of its own
             error = EncodeError(f"{type(msg).__name__} cannot be put into JSON: {exc}")
-            error.__cause__ = exc  # the compiled build forgets what comes after "from"
-            raise error from exc
+            raise with_cause(error, exc) from exc
 
 
 def _compact(value: Any) -> str:
