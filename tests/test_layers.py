@@ -66,8 +66,10 @@ _TABLE = {
     "gateways": "codecs.http codecs.websocket transport bootstrap channel context handler errors options stack"
     " file_region server_draining handlers.tls handlers.tls_context",
     "cli_names": "",
+    "cli_binding": "",
     "cli_check": "cli_names testing __init__ errors",
-    "cli_gateways": "cli_names gateways codecs.http codecs.http.site codecs.websocket errors handlers.tls_context",
+    "cli_gateways": "cli_names cli_binding gateways codecs.http codecs.http.site codecs.websocket errors"
+    " handlers.tls_context",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_life pipeline context handler future errors options loop file_region"
     " ring_buffer",
@@ -80,7 +82,8 @@ _TABLE = {
     " transport.group transport.datagram_channel",
     "testing": f"{_CORE} stack codecs.base transport.timers",
     "__main__": "cli",
-    "cli": f"{_CORE} cli_names cli_check cli_gateways __init__ stack codecs bootstrap server testing transport",
+    "cli": f"{_CORE} cli_names cli_binding cli_check cli_gateways __init__ stack codecs bootstrap server testing"
+    " transport",
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",
