@@ -25,7 +25,8 @@ _TABLE = {
     "_mypyc": "",
     "errors": "",
     "ring_buffer": "errors",
-    "options": "errors",
+    "option_checks": "",
+    "options": "errors option_checks",
     "file_region": "errors",
     "datagram": "",
     "server_draining": "",
@@ -48,18 +49,19 @@ _TABLE = {
     "codecs.base": "codecs.message_to_message buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
-    "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors options loop"
-    " transport.group transport.event_loop transport.address",
+    "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors option_checks options"
+    " loop transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
-    " server_draining",
+    " option_checks server_draining",
     "codecs.http.client": "codecs.http codecs.http.content bootstrap channel future handler context pipeline errors"
-    " options loop file_region transport.group transport.event_loop transport.address handlers.tls_context",
+    " option_checks options loop file_region transport.group transport.event_loop transport.address"
+    " handlers.tls_context",
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
     "codecs.http.site": "codecs.http codecs.http.forms codecs.base buffer handler context channel errors loop future"
     " server_draining",
     "codecs.http.forms": "codecs.http context handler errors",
     "codecs.websocket": "codecs.http codecs.base buffer handler context pipeline channel channel_group errors stack"
-    " options loop future server_draining",
+    " option_checks options loop future server_draining",
     "codecs.websocket.client": "codecs.http codecs.websocket bootstrap channel context future handler errors options"
     " transport.group transport.event_loop",
     "codecs.http.files": "codecs.http codecs.http.content handler context errors future file_region",
