@@ -13,6 +13,7 @@ from ..errors import ChannelClosedError, WriteBufferOverflowError
 from ..file_region import FileRegion
 
 if TYPE_CHECKING:
+    from ..channel import Channel
     from ..context import ChannelHandlerContext
     from ..future import ChannelFuture
     from ..transport.timers import TimerHandle
@@ -32,6 +33,17 @@ def size_of(msg: Any) -> int:
     if isinstance(msg, FileRegion):
         return msg.count
     return 0
+
+
+def refuse_overflow(channel: Channel, promise: ChannelFuture[Any] | None) -> None:
+    """Fail a write that would be too much, and the channel with it."""
+    error = WriteBufferOverflowError(
+        f"{channel.pending_write_bytes} bytes wait to be sent to {channel.remote_address!r},"
+        f" the limit is {channel.options.write_buffer_limit}: the channel is closed"
+    )
+    if promise is not None:
+        promise.fail_if_pending(error)
+    channel.fail(error)
 
 
 class Held:
@@ -74,7 +86,7 @@ class HeldWrites:
                     promise.fail_if_pending(closing if channel.is_open else channel.closed_error())
                 return
             if channel.pending_write_bytes >= channel.options.write_buffer_limit:
-                self._overflow(ctx, promise)
+                refuse_overflow(channel, promise)
                 return
             size = weight or size_of(msg)
         elif operation == FLUSH:
@@ -89,16 +101,6 @@ class HeldWrites:
         if size:
             self.bytes += size
             channel.hold_bytes(size)
-
-    def _overflow(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        channel = ctx.channel
-        error = WriteBufferOverflowError(
-            f"{channel.pending_write_bytes} bytes wait to be sent to {channel.remote_address!r},"
-            f" the limit is {channel.options.write_buffer_limit}: the channel is closed"
-        )
-        if promise is not None:
-            promise.fail_if_pending(error)
-        channel.fail(error)
 
     def hold_first(
         self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None, weight: int = 0
