@@ -6,7 +6,7 @@ that runs the pure files needs something that does nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from mypy_extensions import i64 as i64
@@ -25,4 +25,13 @@ else:
             return cls
 
 
-__all__ = ["i64", "mypyc_attr", "trait"]
+E = TypeVar("E", bound=BaseException)
+
+
+def with_cause(error: E, cause: BaseException) -> E:
+    """Set ``__cause__``: a compiled ``raise … from`` does not."""
+    error.__cause__ = cause
+    return error
+
+
+__all__ = ["i64", "mypyc_attr", "trait", "with_cause"]

@@ -16,7 +16,6 @@ understand what was asked.  Ctrl-C and SIGTERM end a server quietly, with 0.
 from __future__ import annotations
 
 import argparse
-import errno
 import inspect
 import platform
 import runpy
@@ -41,14 +40,11 @@ from . import (
     errors,
     serve,
 )
+from .cli_binding import DEFAULT_ADDRESS, DEFAULT_PLACE, says_why_it_cannot_bind
 from .cli_check import check
 from .cli_gateways import add_gateways
 from .cli_names import UsageError, load
 from .transport.address import parse_address
-
-_DEFAULT_PLACE: Final = "127.0.0.1:9000"  # where a module of the user's listens
-_DEFAULT_ADDRESS: Final = f"tcp://{_DEFAULT_PLACE}"
-_CANNOT_BIND: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 
 @attrs.frozen
@@ -73,7 +69,7 @@ class Place:
 
     @property
     def known_address(self) -> str:
-        return self.address or (_DEFAULT_ADDRESS if self.certificate is None else f"tls://{_DEFAULT_PLACE}")
+        return self.address or (DEFAULT_ADDRESS if self.certificate is None else f"tls://{DEFAULT_PLACE}")
 
     @property
     def options(self) -> list[str]:
@@ -123,13 +119,13 @@ def _parser() -> argparse.ArgumentParser:
         "what", metavar="EXAMPLE|MODULE:NAME", help="redis, echo, chat, …, or for example chat:initializer"
     )
     run.add_argument(
-        "--address", type=_address, help=f"where to listen (yours: {_DEFAULT_ADDRESS}; examples say theirs)"
+        "--address", type=_address, help=f"where to listen (yours: {DEFAULT_ADDRESS}; examples say theirs)"
     )
     run.add_argument("--loops", type=_count, metavar="N", help="event loops, each in a thread of its own (1)")
     run.add_argument("--tls-cert", type=Path, metavar="FILE", help="encrypt with this certificate (PEM); see --tls-key")
     run.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, unless it is in the same file")
     run.set_defaults(do=_run)
-    add_gateways(commands, _address, _count, _quiet_end, another_address)
+    add_gateways(commands, _address, _count, _quiet_end)
 
     check_ = commands.add_parser(
         "check",
@@ -196,10 +192,8 @@ def _run(arguments: argparse.Namespace) -> int:
     except (AddressError, errors.TlsError) as exc:
         raise UsageError(str(exc)) from exc
     except OSError as exc:
-        if exc.errno not in _CANNOT_BIND or "cannot bind" not in str(exc):
+        if not says_why_it_cannot_bind(exc, f"pipeline-net run {what}"):
             raise
-        print(f"pipeline-net: {exc.strerror}", file=sys.stderr)
-        print(f"Choose another address:  pipeline-net run {what} --address {another_address(exc)}", file=sys.stderr)
         return 1
     return 0
 
@@ -216,18 +210,6 @@ def _quiet_end() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def another_address(exc: OSError) -> str:
-    """Suggest an address for the one that the error names."""
-    taken = (exc.strerror or "").removeprefix("cannot bind ").rpartition(": ")[0]
-    if taken.startswith("unix://"):
-        return f"{taken}.2"
-    start, _, port = taken.rpartition(":")
-    if not port.isdigit():
-        return _DEFAULT_ADDRESS
-    number = int(port)
-    return f"{start}:{number + 8000 if number < 1024 else number + 1 if number < 65535 else number - 1}"
 
 
 def _example_folders() -> list[Path]:

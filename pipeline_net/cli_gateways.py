@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import inspect
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .cli_binding import says_why_it_cannot_bind
 from .cli_names import UsageError, load
 from .errors import PipelineNetError, TlsError
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _DEFAULT_PLACE: Final = "127.0.0.1:8000"
 DEFAULT_ADDRESS: Final = f"tcp://{_DEFAULT_PLACE}"
 _DEFAULT_TLS_ADDRESS: Final = f"tls://{_DEFAULT_PLACE}"
-_CANNOT_BIND: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES)
 
 _ASGI: Final = """
 Serve an ASGI 3 application (Starlette, FastAPI, Quart, Django) on an asyncio loop.  MODULE:NAME is the application;
@@ -45,14 +44,12 @@ def add_gateways(
     address: Callable[[str], str],
     count: Callable[[str], int],
     quiet_end: Callable[[], AbstractContextManager[None]],
-    another_address: Callable[[OSError], str],
 ) -> None:
     """Add both commands to a parser, with what the other commands use, too.
 
     Args:
         address, count: turn text into an address, and into a number from 1 on.
         quiet_end: lets SIGTERM end a program as Ctrl-C does.
-        another_address: suggests one for that which an error names.
     """
 
     def run(arguments: argparse.Namespace) -> int:
@@ -75,11 +72,9 @@ def add_gateways(
             print(f"pipeline-net: {what}: {exc}", file=sys.stderr)
             return 1
         except OSError as exc:
-            if exc.errno not in _CANNOT_BIND or "cannot bind" not in str(exc):
-                raise
             again = f"pipeline-net {arguments.serve.__name__.removeprefix('serve_')} {what}"
-            print(f"pipeline-net: {exc.strerror}", file=sys.stderr)
-            print(f"Choose another address:  {again} --address {another_address(exc)}", file=sys.stderr)
+            if not says_why_it_cannot_bind(exc, again):
+                raise
             return 1
 
     asgi = commands.add_parser("asgi", help="serve an ASGI application", description=_ASGI)

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, Final
 
 import attrs
 
-_LARGEST: Final = sys.maxsize  # what the compiled build counts with
-
-
-def _check_number(field: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, int | float):
-        raise ValueError(f"{field.name} must be a number, not {value!r}")
-
-
-def _positive(_: object, field: attrs.Attribute[Any], value: float) -> None:
-    _check_number(field, value)
-    if not value > 0:  # nan, too
-        raise ValueError(f"{field.name} must be more than 0, not {value!r}")
-
-
-def _not_negative(_: object, field: attrs.Attribute[Any], value: float) -> None:
-    _check_number(field, value)
-    if not value >= 0:
-        raise ValueError(f"{field.name} must not be negative, but is {value!r}")
+from .option_checks import LARGEST, not_negative, positive
 
 
 def _whole(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, int) or value > _LARGEST:
-        raise ValueError(f"{field.name} must be a whole number of at most {_LARGEST}, not {value!r}")
+    if not isinstance(value, int) or value > LARGEST:
+        raise ValueError(f"{field.name} must be a whole number of at most {LARGEST}, not {value!r}")
 
 
-_POSITIVE_WHOLE: Final = attrs.validators.and_(_whole, _positive)
-_NOT_NEGATIVE_WHOLE: Final = attrs.validators.and_(_whole, _not_negative)
+_POSITIVE_WHOLE: Final = attrs.validators.and_(_whole, positive)
+_NOT_NEGATIVE_WHOLE: Final = attrs.validators.and_(_whole, not_negative)
 
 
 @attrs.frozen(kw_only=True)
@@ -60,17 +42,17 @@ class ChannelOptions:
     """Whether to read without being asked; otherwise one ``read()`` lets one batch through."""
     auto_flush: bool = True
     """Whether what was written is sent by itself when the current batch of work ends."""
-    connect_timeout: float = attrs.field(default=10.0, validator=_positive)
-    close_timeout: float = attrs.field(default=30.0, validator=_not_negative)
+    connect_timeout: float = attrs.field(default=10.0, validator=positive)
+    close_timeout: float = attrs.field(default=30.0, validator=not_negative)
     """How long ``close()`` may take to send what was written before."""
     receive_size: int = attrs.field(default=65536, validator=_POSITIVE_WHOLE)
     """Bytes asked of the kernel at once: fewer while little comes, else a sixteenth more, for a header before a body of
     just this size.  Above 120 KiB each read costs extra system calls (glibc maps such blocks).
     """
     tcp_nodelay: bool = True
-    keepalive: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    keepalive: float | None = attrs.field(default=None, validator=attrs.validators.optional(positive))
     """Idle seconds before the kernel probes whether the peer is still there; ``None`` for never."""
-    keepalive_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
+    keepalive_interval: float | None = attrs.field(default=None, validator=attrs.validators.optional(positive))
     keepalive_count: int | None = attrs.field(default=None, validator=attrs.validators.optional(_POSITIVE_WHOLE))
     receive_buffer: int | None = attrs.field(default=None, validator=attrs.validators.optional(_POSITIVE_WHOLE))
     """The kernel's buffer (SO_RCVBUF); ``None`` lets the kernel choose and grow it, which is nearly always better."""

@@ -214,20 +214,6 @@ def test_an_address_that_is_taken_is_named_with_a_way_out(module: Path, capsys: 
             assert len(said) == 2
 
 
-@pytest.mark.parametrize(
-    ("taken", "other"),
-    [
-        ("tcp://127.0.0.1:6379", "tcp://127.0.0.1:6380"),
-        ("tcp://[::1]:65535", "tcp://[::1]:65534"),
-        ("udp://0.0.0.0:53", "udp://0.0.0.0:8053"),
-        ("unix://app.sock", "unix://app.sock.2"),
-        ("local://chat", "tcp://127.0.0.1:9000"),
-    ],
-)
-def test_which_address_is_suggested(taken: str, other: str) -> None:
-    assert cli.another_address(OSError(98, f"cannot bind {taken}: Address already in use")) == other
-
-
 def test_other_errors_of_a_program_are_shown_as_they_are(module: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such thing"):
         cli.main(["run", "mine:broken"])

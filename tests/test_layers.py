@@ -25,7 +25,8 @@ _TABLE = {
     "_mypyc": "",
     "errors": "",
     "ring_buffer": "errors",
-    "options": "errors",
+    "option_checks": "",
+    "options": "errors option_checks",
     "file_region": "errors",
     "datagram": "",
     "server_draining": "",
@@ -50,26 +51,29 @@ _TABLE = {
     "codecs.base": "codecs.message_to_message buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
-    "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors options loop"
-    " transport.group transport.event_loop transport.address",
+    "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors option_checks options"
+    " loop transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
-    " server_draining",
+    " option_checks server_draining",
     "codecs.http.client": "codecs.http codecs.http.content bootstrap channel future handler context pipeline errors"
-    " options loop file_region transport.group transport.event_loop transport.address handlers.tls_context",
+    " option_checks options loop file_region transport.group transport.event_loop transport.address"
+    " handlers.tls_context",
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
     "codecs.http.site": "codecs.http codecs.http.forms codecs.base buffer handler context channel errors loop future"
     " server_draining",
     "codecs.http.forms": "codecs.http context handler errors",
     "codecs.websocket": "codecs.http codecs.base buffer handler context pipeline channel channel_group errors stack"
-    " options loop future server_draining",
+    " option_checks options loop future server_draining",
     "codecs.websocket.client": "codecs.http codecs.websocket bootstrap channel context future handler errors options"
     " transport.group transport.event_loop",
     "codecs.http.files": "codecs.http codecs.http.content handler context errors future file_region",
     "gateways": "codecs.http codecs.websocket transport bootstrap channel context handler errors options stack"
     " file_region server_draining handlers.tls handlers.tls_context",
     "cli_names": "",
+    "cli_binding": "",
     "cli_check": "cli_names testing __init__ errors",
-    "cli_gateways": "cli_names gateways codecs.http codecs.http.site codecs.websocket errors handlers.tls_context",
+    "cli_gateways": "cli_names cli_binding gateways codecs.http codecs.http.site codecs.websocket errors"
+    " handlers.tls_context",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
     "transport": "datagram channel channel_group channel_life pipeline stack context handler future errors options loop"
     " file_region ring_buffer",
@@ -82,7 +86,8 @@ _TABLE = {
     " transport.group transport.datagram_channel",
     "testing": f"{_CORE} stack codecs.base transport.timers",
     "__main__": "cli",
-    "cli": f"{_CORE} cli_names cli_check cli_gateways __init__ stack codecs bootstrap server testing transport",
+    "cli": f"{_CORE} cli_names cli_binding cli_check cli_gateways __init__ stack codecs bootstrap server testing"
+    " transport",
     # The doors.  The main one leads to no protocol, so that importing pipeline_net stays quick.
     "__init__": f"{_CORE} stack channel_group codecs.base transport bootstrap server conn event_handler",
     "codecs.__init__": "codecs.base codecs",

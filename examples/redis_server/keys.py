@@ -158,7 +158,7 @@ def swapdb(client: Client, args: redis.Command) -> redis.Reply:
 
 
 def database(client: Client, arg: bytes) -> Database:
-    index = integer(arg)
+    index = in_range(arg, -(2**31), 2**31 - 1)
     if not 0 <= index < len(client.store.databases):
         raise redis.CommandError(_NO_DATABASE)
     return client.store.databases[index]

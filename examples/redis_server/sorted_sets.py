@@ -97,6 +97,8 @@ def zadd(client: Client, args: redis.Command) -> redis.Reply:
 @command("ZINCRBY", arity=4, flags="write denyoom fast", keys=(1, 1, 1), since="1.2.0")
 def zincrby(client: Client, args: redis.Command) -> redis.Reply:
     """Adds to the score of a member."""
+    if args[2].upper() in _RULES:  # then two words are left, and they are no pair
+        raise syntax_error()
     return add(client, args[1], Rules(adds_to_score=True), [floating(args[2])], [args[3]])
 
 

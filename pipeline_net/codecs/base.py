@@ -87,6 +87,9 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         return 0 if self._buffer is None else self._buffer.left
 
     def take_unread(self) -> bytes:
+        """Give away the unread bytes.  A subclass that remembers something about them overrides it, and forgets that:
+        what is decoded next belongs to another stream.
+        """
         return b"" if self._buffer is None else self._buffer.give_away()
 
     # -- in a pipeline ------------------------------------------------------------------------------
@@ -288,10 +291,10 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
 
     def _hand_over(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Give the unread bytes to the next stage: they belong to whoever took over."""
-        buffer = self._buffer
+        unread = self.take_unread()
         self._buffer = None
-        if buffer is not None and buffer.left > 0 and ctx.channel.is_open:
-            ctx.fire_channel_read(buffer.take_all())
+        if unread and ctx.channel.is_open:
+            ctx.fire_channel_read(unread)
             ctx.fire_channel_read_complete()
 
     # -- without a pipeline -------------------------------------------------------------------------

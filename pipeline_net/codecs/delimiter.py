@@ -69,6 +69,12 @@ class DelimiterBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         self._begins: list[int] = [-1] * len(marks)
         self._known: list[int] = [0] * len(marks)
 
+    def take_unread(self) -> bytes:
+        self._overlong = 0
+        self._begins = [-1] * len(self._marks)
+        self._known = [0] * len(self._marks)
+        return super().take_unread()
+
     def decode(self, buffer: ReceiveBuffer) -> bytes | None:
         if self._overlong:
             return self._discard(buffer)

@@ -38,6 +38,10 @@ class FrameCodec(ICodec[bytes]):
     def __init__(self, frames: ByteToMessageDecoder[bytes]) -> None:
         self._frames = frames
 
+    def take_unread(self) -> bytes:
+        self._frames.take_unread()  # it has no bytes, and forgets the frame that it was discarding
+        return super().take_unread()
+
     def decode(self, buffer: ReceiveBuffer) -> bytes | None:
         return self._frames.decode(buffer)
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic
 
 from ..buffer import ReceiveBuffer
 from ..errors import CorruptedFrameError, DecodeError, FrameTooLongError
 from .base import ByteToMessageDecoder, M
-
-if TYPE_CHECKING:
-    from ..context import ChannelHandlerContext
 
 
 class GeneratorDecoder(ByteToMessageDecoder[M], Generic[M]):
@@ -116,15 +113,14 @@ class GeneratorDecoder(ByteToMessageDecoder[M], Generic[M]):
     def unread_bytes(self) -> int:
         return self._told + super().unread_bytes
 
+    def take_unread(self) -> bytes:
+        told = b"".join(self._parts or ())
+        self._forget()
+        self._lost = False
+        return told + super().take_unread()
+
     def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
         if self._story is None and buffer.left == 0:
             return None
         here = self._told + buffer.left
         return CorruptedFrameError(f"the input ended in the middle of a message: {here} bytes of it are here")
-
-    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        told = b"".join(self._parts or ())
-        self._forget()
-        if told and ctx.channel.is_open:
-            ctx.fire_channel_read(told)
-        super().handler_removed(ctx)

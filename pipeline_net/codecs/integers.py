@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .._mypyc import i64, mypyc_attr
+from .._mypyc import i64, mypyc_attr, with_cause
 from ..buffer import ReceiveBuffer
 from ..errors import EncodeError
 from .base import ByteToMessageDecoder, MessageToByteEncoder
@@ -56,8 +56,7 @@ class IntegersToBytes(MessageToByteEncoder[int]):
         except OverflowError as exc:
             kind = "signed" if self._with_sign else "unsigned"
             error = EncodeError(f"{msg} does not fit into {self._width} {kind} bytes")
-            error.__cause__ = exc  # the compiled build forgets what comes after "from"
-            raise error from exc
+            raise with_cause(error, exc) from exc
 
 
 def _check(width: int, byte_order: str) -> None:

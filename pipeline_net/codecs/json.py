@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from .._mypyc import i64, mypyc_attr
+from .._mypyc import i64, mypyc_attr, with_cause
 from ..buffer import ReceiveBuffer
 from ..errors import CorruptedFrameError, DecodeError, EncodeError, FrameTooLongError
 from .base import ByteToMessageDecoder, MessageToByteEncoder, MessageToMessageDecoder
@@ -194,17 +194,20 @@ class JsonObjectDecoder(ByteToMessageDecoder[bytes]):
     def unread_bytes(self) -> int:
         return len(self._begun) + super().unread_bytes
 
+    def take_unread(self) -> bytes:
+        begun = bytes(self._begun)
+        self._begun = bytearray()
+        self._state = _BETWEEN
+        self._depth = 0
+        self._in_array = False
+        self._length = 0
+        self._overlong = False
+        return begun + super().take_unread()
+
     def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
         if self._overlong or (self._state == _BETWEEN and buffer.left == 0):
             return None
         return CorruptedFrameError(f"the input ended in the middle of a JSON text: {self._length} bytes of it are here")
-
-    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        begun = bytes(self._begun)
-        self._begun = bytearray()
-        if begun and ctx.channel.is_open:
-            ctx.fire_channel_read(begun)
-        super().handler_removed(ctx)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -223,8 +226,7 @@ class JsonDecoder(MessageToMessageDecoder[bytes, Any]):
             return [self._loads(msg)]
         except Exception as exc:  # every parser has errors of its own, and deep nesting is a RecursionError
             error = CorruptedFrameError(f"a frame is no JSON that is wanted here: {exc}")
-            error.__cause__ = exc  # the compiled build forgets what comes after "from"
-            raise error from exc
+            raise with_cause(error, exc) from exc
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -244,8 +246,7 @@ class JsonEncoder(MessageToByteEncoder[Any]):
             return text if isinstance(text, bytes) else text.encode()
         except Exception as exc:  # every serializer has errors of its own
             error = EncodeError(f"{type(msg).__name__} cannot be put into JSON: {exc}")
-            error.__cause__ = exc  # the compiled build forgets what comes after "from"
-            raise error from exc
+            raise with_cause(error, exc) from exc
 
 
 def _compact(value: Any) -> str:

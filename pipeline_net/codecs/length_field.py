@@ -106,6 +106,10 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         self._overlong: int = 0  # length of the frame that is being discarded, and how much of it is to come
         self._to_discard: int = 0
 
+    def take_unread(self) -> bytes:
+        self._to_discard = 0
+        return super().take_unread()
+
     def decode(self, buffer: ReceiveBuffer) -> bytes | None:
         if self._to_discard:
             return self._discard(buffer)

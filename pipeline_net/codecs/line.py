@@ -41,6 +41,11 @@ class LineBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         self._overlong: i64 = 0  # bytes of the line that is being discarded
         self._ends_in_cr = False  # and whether that is the last of them
 
+    def take_unread(self) -> bytes:
+        self._overlong = 0
+        self._ends_in_cr = False
+        return super().take_unread()
+
     def decode(self, buffer: ReceiveBuffer) -> bytes | None:
         if self._overlong:
             return self._discard(buffer)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from .._mypyc import mypyc_attr
+from .._mypyc import mypyc_attr, with_cause
 from ..errors import CorruptedFrameError, EncodeError
 from .base import MessageToMessageDecoder, MessageToMessageEncoder
+
+_SHOWN: Final = 80  # characters of a text, in a complaint
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -42,8 +44,9 @@ class StringDecoder(MessageToMessageDecoder[bytes, str]):
             return [msg]
         try:
             return str(msg, self._encoding, self._errors)
-        except UnicodeDecodeError as exc:
-            raise CorruptedFrameError(f"a frame is no {self._encoding} text: {exc.reason} at byte {exc.start}") from exc
+        except UnicodeError as exc:
+            where = f"{exc.reason} at byte {exc.start}" if isinstance(exc, UnicodeDecodeError) else str(exc)
+            raise with_cause(CorruptedFrameError(f"a frame is no {self._encoding} text: {where}"), exc) from exc
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -67,7 +70,10 @@ class StringEncoder(MessageToMessageEncoder[str, bytes]):
         try:
             return msg.encode(self._encoding, self._errors)
         except UnicodeEncodeError as exc:
-            raise EncodeError(f"{self._encoding} has no {msg[exc.start]!r}: {exc.reason}") from exc
+            error = EncodeError(f"{self._encoding} has no {msg[exc.start]!r}: {exc.reason}")
+            raise with_cause(error, exc) from exc
+        except UnicodeError as exc:  # some encodings, such as idna, have no place to point at
+            raise with_cause(EncodeError(f"{self._encoding} cannot hold {msg[:_SHOWN]!r}: {exc}"), exc) from exc
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -91,13 +97,16 @@ class LineEncoder(StringEncoder):
         self._separator = separator
         # After \r\n a peer may well look for \n alone.
         self._forbidden = "\n" if separator == "\r\n" else separator
+        self._ahead = separator.index(self._forbidden)  # characters of the separator
 
     def encode(self, ctx: Any, msg: Any) -> Any:
         if not isinstance(msg, str):
             return [msg]
-        if self._forbidden in msg:
+        line = msg + self._separator
+        # Nor may one begin in the text and end in the separator, as with "a\n" and "\n\n".
+        if line.index(self._forbidden) != len(msg) + self._ahead:
             raise EncodeError(f"a line must not have {self._forbidden!r} inside, but {msg!r} has")
-        return super().encode(ctx, msg + self._separator)
+        return super().encode(ctx, line)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -122,7 +131,7 @@ class Base64Decoder(MessageToMessageDecoder[bytes, bytes]):
         try:
             return base64.b64decode(data, b"-_" if self._urlsafe else None, validate=True)
         except binascii.Error as exc:
-            raise CorruptedFrameError(f"a frame is no Base64: {exc}") from exc
+            raise with_cause(CorruptedFrameError(f"a frame is no Base64: {exc}"), exc) from exc
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -142,9 +151,9 @@ class Base64Encoder(MessageToMessageEncoder[bytes, bytes]):
 
 def _check_encoding(encoding: str, errors: str) -> None:
     try:
-        codecs.lookup(encoding)
+        "".encode(encoding)
     except LookupError:
-        raise ValueError(f"encoding must be one that Python knows, but is {encoding!r}") from None
+        raise ValueError(f"encoding must be one for text that Python knows, but is {encoding!r}") from None
     try:
         codecs.lookup_error(errors)
     except LookupError:

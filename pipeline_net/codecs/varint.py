@@ -46,6 +46,10 @@ class Varint32FrameDecoder(ByteToMessageDecoder[bytes]):
         self._max_frame: i64 = max_frame_length
         self._to_discard: i64 = 0
 
+    def take_unread(self) -> bytes:
+        self._to_discard = 0
+        return super().take_unread()
+
     def decode(self, buffer: ReceiveBuffer) -> bytes | None:
         if self._to_discard:
             self._discard(buffer)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import ChannelClosedError, WriteBufferOverflowError
+from ..errors import ChannelClosedError
 from ..file_region import FileRegion
 
 if TYPE_CHECKING:
+    from ..channel import Channel
     from ..context import ChannelHandlerContext
     from ..future import ChannelFuture
     from ..transport.timers import TimerHandle
@@ -32,6 +33,14 @@ def size_of(msg: Any) -> int:
     if isinstance(msg, FileRegion):
         return msg.count
     return 0
+
+
+def refuse_overflow(channel: Channel, promise: ChannelFuture[Any] | None) -> None:
+    """Fail a write that would be too much, and the channel with it."""
+    error = channel.overflow_error()
+    if promise is not None:
+        promise.fail_if_pending(error)
+    channel.fail(error)
 
 
 class Held:
@@ -73,8 +82,8 @@ class HeldWrites:
                     closing = ChannelClosedError(f"the output of {channel!r} is being closed")
                     promise.fail_if_pending(closing if channel.is_open else channel.closed_error())
                 return
-            if channel.pending_write_bytes >= channel.options.write_buffer_limit:
-                self._overflow(ctx, promise)
+            if channel.taken_write_bytes >= channel.options.write_buffer_limit:
+                refuse_overflow(channel, promise)
                 return
             size = weight or size_of(msg)
         elif operation == FLUSH:
@@ -89,16 +98,6 @@ class HeldWrites:
         if size:
             self.bytes += size
             channel.hold_bytes(size)
-
-    def _overflow(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        channel = ctx.channel
-        error = WriteBufferOverflowError(
-            f"{channel.pending_write_bytes} bytes wait to be sent to {channel.remote_address!r},"
-            f" the limit is {channel.options.write_buffer_limit}: the channel is closed"
-        )
-        if promise is not None:
-            promise.fail_if_pending(error)
-        channel.fail(error)
 
     def hold_first(
         self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None, weight: int = 0
@@ -130,6 +129,10 @@ class HeldWrites:
         else:
             self._stop_timer()
             ctx.close(held.promise)
+
+    def drop_first(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Forget the first operation, which nobody waits for any more."""
+        self.release(ctx, self.queue.popleft().size)
 
     def release(self, ctx: ChannelHandlerContext[Any, Any], size: int) -> None:
         """So many bytes are passed on next, and not held any more."""

@@ -77,7 +77,7 @@ class ServerName(HelloProbe):
     """Yes if a TLS client means one of these hosts: ``"a.example"``, or ``"*.example"`` for any host right below.
 
     Raises:
-        ValueError: there is no name, or an asterisk elsewhere than alone in front.
+        ValueError: there is no name, an asterisk elsewhere than alone in front, or a character beyond ASCII.
     """
 
     def __init__(self, *names: str) -> None:
@@ -90,6 +90,8 @@ class ServerName(HelloProbe):
             host = lower.removeprefix("*.")
             if not host or "*" in host:
                 raise ValueError(f'an asterisk stands for the first label alone, as in "*.example", not as in {name!r}')
+            if not host.isascii():
+                raise ValueError(f"{name!r}: clients ask for names in their ASCII form, xn--…")
             (self._hosts if host == lower else self._domains).add(host)
 
     def accepts(self, hello: ClientHello) -> bool:

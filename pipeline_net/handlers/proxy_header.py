@@ -364,7 +364,7 @@ def _packed(address: Any, header: ProxyHeader) -> tuple[bytes, int]:
         packed = make(host).packed
     except (TypeError, ValueError) as exc:
         raise EncodeError(f"{address!r} is no address of {header.protocol}") from exc
-    if not isinstance(port, int) or not 0 <= port <= _MAX_PORT:
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= _MAX_PORT:
         raise EncodeError(f"{port!r} is no port")
     return packed, port
 

@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import mypyc_attr
 from ..errors import ForeignThreadError, PipelineError, TlsError
+from .flow_control import FlowControlHandler
 from .tls_facts import TlsHandshakeDone
 from .tls_life import CLOSING, DONE, HANDSHAKING, NEW, OPEN, START, next_state
 from .tls_output import TlsOutput, caused_by, scratch_of
@@ -47,6 +48,7 @@ from .tls_verification import check_client_context, is_server_context
 if TYPE_CHECKING:
     from ..context import ChannelHandlerContext
     from ..future import ChannelFuture
+    from ..handler import ChannelHandler
     from ..pipeline import ChannelPipeline, Which
 
 _RECORD: Final = 16384  # bytes of plain text in a record; RFC 8446 5.1
@@ -86,11 +88,7 @@ class TlsHandler(TlsOutput):
             check_client_context(context, server_hostname)
         elif server_hostname is not None:
             raise ValueError(f"server_hostname={server_hostname!r} is for clients, and this context is a server's")
-        if not handshake_timeout > 0 or not close_notify_timeout >= 0:
-            raise ValueError(
-                "handshake_timeout must be more than 0 and close_notify_timeout not negative,"
-                f" not {handshake_timeout!r} and {close_notify_timeout!r}"
-            )
+        check_tls_timeouts(handshake_timeout, close_notify_timeout)
         if not context.options & ssl.OP_NO_RENEGOTIATION:
             context.options |= ssl.OP_NO_RENEGOTIATION
         self._context: Any = context  # no native class
@@ -420,6 +418,14 @@ class TlsHandler(TlsOutput):
         if self.seat is not None and self._unread:
             self.seat.loop.execute(self._take_unread, self.seat)  # not now: it is being read somewhere
 
+    def refuse_to_begin(self, holder: str) -> None:
+        """Fail: something that came in the clear is behind us already, and would pass for encrypted."""
+        ctx = self.seat
+        if ctx is not None:
+            self.fail(
+                ctx, TlsError(f"{self._peer(ctx)} went on in the clear after TLS was agreed upon: {holder} has it")
+            )
+
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._eof_waits = True
         if not self._is_taking and not self._unread:
@@ -440,11 +446,26 @@ class TlsHandler(TlsOutput):
             )
 
 
+def check_tls_timeouts(handshake_timeout: float, close_notify_timeout: float) -> None:
+    """Refuse times that are none.
+
+    Raises:
+        ValueError: they are.
+    """
+    if not handshake_timeout > 0 or not close_notify_timeout >= 0:
+        raise ValueError(
+            "handshake_timeout must be more than 0 and close_notify_timeout not negative,"
+            f" not {handshake_timeout!r} and {close_notify_timeout!r}"
+        )
+
+
 def start_tls(pipeline: ChannelPipeline, handler: TlsHandler, *, after: Which | None = None) -> None:
     """Seat ``handler`` in a pipeline that runs, and give it the bytes that a decoder holds and has not read.
 
     What was written before goes out as it was.  It must not be left to chance whether bytes that came together with the
-    command belong to the plain or to the encrypted part: here they always belong to TLS.
+    command belong to the plain or to the encrypted part: here they always belong to TLS.  What cannot be given to it,
+    because it has been decoded by more than one stage or waits in a ``FlowControlHandler``, fails the connection with a
+    ``TlsError``: somebody in between could have put it there (RFC 3207 section 6 forbids clients to go on so early).
 
     Args:
         after: the stage behind which it is seated, when that is not the first place: such as another TlsHandler.
@@ -458,10 +479,16 @@ def start_tls(pipeline: ChannelPipeline, handler: TlsHandler, *, after: Which | 
         pipeline.add_first(handler)
     else:
         pipeline.add_after(after, handler)
-    behind = False
-    for stage in pipeline:
-        if stage is handler:
-            behind = True
-        elif behind and stage.unread_bytes:
-            handler.take_over(stage.take_unread())
-            break
+    stages = list(pipeline)
+    holders = [stage for stage in stages[stages.index(handler) + 1 :] if _holds(stage)]
+    if holders:
+        handler.take_over(holders[0].take_unread())
+    for stage in holders:
+        if _holds(stage):
+            handler.refuse_to_begin(type(stage).__name__)
+            return
+
+
+def _holds(stage: ChannelHandler) -> bool:
+    """Whether a stage holds something that came before TLS, and would be taken for what was encrypted."""
+    return stage.unread_bytes > 0 or (isinstance(stage, FlowControlHandler) and stage.waiting > 0)

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from ..context import ChannelHandlerContext
     from ..pipeline import Stage
 
-Stages: TypeAlias = "Callable[[Channel], Iterable[Stage]]"
+Stages: TypeAlias = "Callable[[Channel], Iterable[Stage] | None]"  # as a bootstrap's initializer
 
 
 class AlpnHandler(ChannelInboundHandler[bytes, Any, Any]):
     """Replaced by the stages for the protocol that was agreed upon.
 
     Args:
-        stages: by name of the protocol, a function from the channel to its stages, or to a stack.
+        stages: by name of the protocol, a function that makes the stages, as a bootstrap's ``initializer`` does.
         fallback: for peers that agreed upon none of these, such as those that do not know ALPN at all.
 
     Raises:
@@ -41,9 +41,14 @@ class AlpnHandler(ChannelInboundHandler[bytes, Any, Any]):
     def __init__(self, stages: Mapping[str, Stages], fallback: Stages | None = None) -> None:
         self._stages = dict(stages)
         self._fallback = fallback
+        self._keeps_active = False  # channel_active has come, and waits for those who are chosen
 
     def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        """Kept for the stages that will be chosen."""
+        self._keeps_active = True
+
+    def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if not self._keeps_active:  # else nobody behind us knows that the channel was active
+            ctx.fire_channel_inactive()
 
     def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
         if not isinstance(event, TlsHandshakeDone):
@@ -55,6 +60,11 @@ class AlpnHandler(ChannelInboundHandler[bytes, Any, Any]):
                 f"{ctx.channel.remote_address!r} and we have no protocol in common: ALPN says {event.alpn!r},"
                 f" and there are {', '.join(self._stages)}"
             )
-        ctx.pipeline.replace(self, *choose(ctx.channel))
-        ctx.fire_channel_active()
+        given = choose(ctx.channel)
+        if given is None:  # it has seated them itself
+            ctx.pipeline.remove(self)
+        else:
+            ctx.pipeline.replace(self, *given)
+        if self._keeps_active:
+            ctx.fire_channel_active()
         ctx.fire_user_event_triggered(event)

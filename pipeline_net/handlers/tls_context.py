@@ -17,12 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from ..errors import TlsError
-from .tls import TlsHandler
+from .tls import TlsHandler, check_tls_timeouts
 from .tls_verification import ANYBODY_MAY_POSE_AS_THE_SERVER, UnverifiedContext, Verification, is_server_context
 
 StrPath = str | os.PathLike[str]
 Password = str | bytes | Callable[[], str | bytes] | None
 Version = ssl.TLSVersion
+
+_OLDEST: Final = Version.TLSv1_2  # unless somebody says otherwise
 
 _MOST_SESSIONS: Final = 1000  # of a client, one for each server
 
@@ -60,7 +62,9 @@ class ClientTls:
         handshake_timeout, close_notify_timeout: seconds; see ``TlsHandler``.
 
     Raises:
-        TlsError: a file cannot be read, or does not hold what it should.
+        TlsError: a file cannot be used, or does not hold what it should.
+        ValueError: the arguments contradict each other, or one makes no sense; with a ``context``, any would be without
+            effect that the context should have.
     """
 
     def __init__(
@@ -73,12 +77,13 @@ class ClientTls:
         server_hostname: str | None = None,
         alpn: Sequence[str] = (),
         verify: Literal[True] | Verification = True,
-        minimum_version: ssl.TLSVersion = Version.TLSv1_2,
+        minimum_version: ssl.TLSVersion = _OLDEST,
         key_log: StrPath | None = None,
         context: ssl.SSLContext | None = None,
         handshake_timeout: float = 10.0,
         close_notify_timeout: float = 0.0,
     ) -> None:
+        check_tls_timeouts(handshake_timeout, close_notify_timeout)
         if verify is not True and verify is not ANYBODY_MAY_POSE_AS_THE_SERVER:
             raise ValueError(f"verify= is True or ANYBODY_MAY_POSE_AS_THE_SERVER, not {verify!r}")
         if context is None:
@@ -86,10 +91,20 @@ class ClientTls:
             context.minimum_version = minimum_version
             _load_certificate(context, certificate, key, password)
             _set_alpn(context, alpn)
-            if key_log is not None:
-                context.keylog_filename = os.fspath(key_log)
+            _set_key_log(context, key_log)
         elif is_server_context(context):
             raise ValueError(f"{context!r} is for a server, and this is a client")
+        else:
+            _refuse_beside_context(
+                ca=ca is not None,
+                certificate=certificate is not None,
+                key=key is not None,
+                password=password is not None,
+                alpn=bool(alpn),
+                verify=verify is not True,
+                minimum_version=minimum_version != _OLDEST,
+                key_log=key_log is not None,
+            )
         self.context: Final = context
         self.server_hostname: Final = server_hostname
         self.sessions: Final = TlsSessions()
@@ -126,7 +141,9 @@ class ServerTls:
         handshake_timeout, close_notify_timeout: seconds; see ``TlsHandler``.
 
     Raises:
-        TlsError: a file cannot be read, or does not hold what it should.
+        TlsError: a file cannot be used, or does not hold what it should.
+        ValueError: the arguments contradict each other, or one makes no sense; with a ``context``, any would be without
+            effect that the context should have.
     """
 
     def __init__(
@@ -139,7 +156,7 @@ class ServerTls:
         client_ca: StrPath | None = None,
         client_certificate: Literal["required", "optional"] = "required",
         alpn: Sequence[str] = (),
-        minimum_version: ssl.TLSVersion = Version.TLSv1_2,
+        minimum_version: ssl.TLSVersion = _OLDEST,
         key_log: StrPath | None = None,
         context: ssl.SSLContext | None = None,
         handshake_timeout: float = 10.0,
@@ -149,8 +166,20 @@ class ServerTls:
             raise ValueError("ServerTls wants a certificate, or else a context")
         if client_certificate not in ("required", "optional"):
             raise ValueError(f"client_certificate= is 'required' or 'optional', not {client_certificate!r}")
-        if context is not None and not is_server_context(context):
-            raise ValueError(f"{context!r} is for a client, and this is a server")
+        check_tls_timeouts(handshake_timeout, close_notify_timeout)
+        if context is not None:
+            if not is_server_context(context):
+                raise ValueError(f"{context!r} is for a client, and this is a server")
+            _refuse_beside_context(
+                key=key is not None,
+                password=password is not None,
+                names=bool(names),
+                client_ca=client_ca is not None,
+                client_certificate=client_certificate != "required",
+                alpn=bool(alpn),
+                minimum_version=minimum_version != _OLDEST,
+                key_log=key_log is not None,
+            )
         self._certificate = certificate
         self._key = key
         self._password = password
@@ -235,8 +264,7 @@ class ServerTls:
         if self._client_ca is not None:
             context.verify_mode = self._demand
             _load_authorities(context, self._client_ca)
-        if self._key_log is not None:
-            context.keylog_filename = os.fspath(self._key_log)
+        _set_key_log(context, self._key_log)
         return context
 
 
@@ -350,8 +378,27 @@ def _unreadable(what: StrPath, exc: Exception, meaning: str | None = None) -> Tl
 def _set_alpn(context: ssl.SSLContext, protocols: Sequence[str]) -> None:
     if isinstance(protocols, str):
         raise ValueError(f"alpn= is a list of protocols, such as [{protocols!r}]")
-    if protocols:
-        context.set_alpn_protocols(list(protocols))
+    try:
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
+    except (ssl.SSLError, TypeError, UnicodeEncodeError) as exc:
+        raise ValueError(f"alpn= is a list of ASCII names of 1 to 255 characters, not {protocols!r}") from exc
+
+
+def _set_key_log(context: ssl.SSLContext, path: StrPath | None) -> None:
+    if path is None:
+        return
+    try:
+        context.keylog_filename = os.fspath(path)
+    except OSError as exc:
+        raise _unreadable(path, exc) from exc
+
+
+def _refuse_beside_context(**given: bool) -> None:
+    """Refuse what a context of one's own should have: who asks for client certificates must not go without them."""
+    names = [f"{name}=" for name, is_given in given.items() if is_given]
+    if names:
+        raise ValueError(f"context= is used as it is, and {', '.join(names)} would have no effect: set up the context")
 
 
 ServerTlsLike = ServerTls | ssl.SSLContext | StrPath | tuple[StrPath, StrPath]

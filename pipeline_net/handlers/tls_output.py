@@ -22,9 +22,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import i64, mypyc_attr
-from ..errors import ChannelClosedError, PipelineError, TlsError, WriteBufferOverflowError
+from ..errors import ChannelClosedError, PipelineError, TlsError
 from ..file_region import FileRegion
 from ..handler import ChannelDuplexHandler
+from .held_writes import refuse_overflow
 from .tls_life import CLOSE, CLOSED, CLOSING, END, FAIL, FAILED, HANDSHAKING, NEW, OPEN, next_state
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             self.write(ctx, msg, promise)
             return
         if channel.taken_write_bytes >= channel.options.write_buffer_limit:
-            self._overflow(ctx, promise)
+            refuse_overflow(channel, promise)
             return
         if promise is not None and not promise.take_on():
             return
@@ -149,16 +150,6 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
         channel.hold_bytes(size)
         if self.state == OPEN:
             self.let_out(ctx)
-
-    def _overflow(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        channel = ctx.channel
-        error = WriteBufferOverflowError(
-            f"{channel.pending_write_bytes} bytes wait to be sent to {channel.remote_address!r}, the limit is"
-            f" {channel.options.write_buffer_limit}: the channel is closed"
-        )
-        if promise is not None:
-            promise.fail_if_pending(error)
-        channel.fail(error)
 
     def flush(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         if self._plain:

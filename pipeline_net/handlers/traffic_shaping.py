@@ -13,6 +13,7 @@ queue, and a thousand connections on one bucket share it without waking each oth
 from __future__ import annotations
 
 import threading
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from ..file_region import FileRegion
@@ -37,13 +38,13 @@ class TokenBucket:
         burst: bytes; as many as in a second unless said otherwise.
 
     Raises:
-        ValueError: one of them is not more than 0.
+        ValueError: one of them is not more than 0, or infinite.
     """
 
     def __init__(self, rate: float, burst: float | None = None) -> None:
         for name, value in (("rate", rate), ("burst", rate if burst is None else burst)):
-            if not value > 0:
-                raise ValueError(f"{name} must be more than 0 bytes, not {value!r}")
+            if not 0 < value < inf:
+                raise ValueError(f"{name} must be more than 0 bytes, and finite, not {value!r}")
         self.rate = float(rate)
         self.burst = float(rate if burst is None else burst)
         self._lock = threading.Lock()  # taken for each piece, by whatever loop its channel lives on
@@ -87,7 +88,7 @@ class TrafficShapingHandler(TransparentHandler[bytes]):
 
     Raises:
         WriteBufferOverflowError: more is held than ``write_buffer_limit`` allows; the channel closes.
-        ValueError: neither is given, or a rate is not more than 0.
+        ValueError: neither is given, or a rate is not more than 0, or infinite.
     """
 
     def __init__(self, read: float | TokenBucket | None = None, write: float | TokenBucket | None = None) -> None:
@@ -211,6 +212,10 @@ class TrafficShapingHandler(TransparentHandler[bytes]):
         if count == first.size:
             self._held.let_out(ctx)
             return
+        if first.promise is not None and not first.promise.take_on():  # from the first piece on it cannot be cancelled
+            self._give_back_bytes(count)
+            self._held.drop_first(ctx)
+            return
         if isinstance(first.msg, FileRegion):
             file, offset, left = first.msg.file, first.msg.offset, first.msg.count
             piece: Any = FileRegion(file, offset, count)
@@ -251,6 +256,10 @@ class TrafficShapingHandler(TransparentHandler[bytes]):
         self._give_back()
 
     def _give_back(self) -> None:
-        if self._paid and self._write is not None:
-            self._write.give_back(self._paid)
-            self._paid = 0
+        count = self._paid
+        self._paid = 0
+        self._give_back_bytes(count)
+
+    def _give_back_bytes(self, count: int) -> None:
+        if count and self._write is not None:
+            self._write.give_back(count)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pipeline_net.channel")
 
+_MAX_PORT: Final = 65535
 _MAX_READS: Final = 64  # datagrams a wake-up, so that one busy socket cannot starve the rest
 
 # What the network says of some datagram sent earlier, or of its own state: it passes, the socket is as good as before.
@@ -241,7 +242,7 @@ class DatagramChannel(Channel):
                 sock.send(data)
             else:
                 if address is not self._heard:
-                    _check_is_numeric(sock.family, address)
+                    _check_destination(sock.family, address)
                 sock.sendto(data, address)
         except OSError as exc:
             if promise is None and exc.errno in (errno.EAGAIN, errno.ENOBUFS, errno.ECONNREFUSED):
@@ -325,11 +326,14 @@ class _Closing(Keeper):
         self._listener.closed()
 
 
-def _check_is_numeric(family: int, address: Any) -> None:
-    """Refuse a name, which ``sendto`` would look up while the loop stands still."""
+def _check_destination(family: int, address: Any) -> None:
+    """Refuse what is no address; above all a name, which ``sendto`` would look up while the loop stands still."""
     try:
         socket.inet_pton(family, address[0].partition("%")[0])
+        port = address[1]
     except (OSError, TypeError, AttributeError, IndexError) as exc:
         raise AddressError(
             f"bad address {address!r}: a datagram goes to (host, port), with an IP address of the socket's family"
         ) from exc
+    if not isinstance(port, int) or not 0 < port <= _MAX_PORT:
+        raise AddressError(f"bad address {address!r}: a port is a whole number from 1 to {_MAX_PORT}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from .._mypyc import with_cause
 from ..channel import Channel
 from ..channel_life import NEW
 from ..errors import PipelineError
@@ -37,8 +38,7 @@ def seat_stages(channel: Channel, initializer: Initializer) -> None:
             error = PipelineError(
                 f"the initializer {initializer!r} returns a stack, several stages, or None, and not {given!r}{hint}"
             )
-            error.__cause__ = exc
-            raise error from exc
+            raise with_cause(error, exc) from exc
         channel.pipeline.seat_last(stages)
     if channel.state == NEW:  # else a stage has closed it already
         channel.register()

@@ -41,8 +41,11 @@ class TestStrings:
         assert decoded(StringDecoder(), memoryview(b"")) == ""
 
     def test_bytes_that_are_no_text_are_refused_and_the_place_is_named(self) -> None:
-        with pytest.raises(CorruptedFrameError, match="a frame is no utf-8 text: invalid start byte at byte 1"):
+        with pytest.raises(
+            CorruptedFrameError, match="a frame is no utf-8 text: invalid start byte at byte 1"
+        ) as caught:
             decoded(StringDecoder(), b"a\xff")
+        assert isinstance(caught.value.__cause__, UnicodeDecodeError)
 
     def test_an_error_handler_may_do_with_bad_bytes_what_it_likes(self) -> None:
         assert decoded(StringDecoder(errors="replace"), b"a\xff") == "a\N{REPLACEMENT CHARACTER}"
@@ -56,6 +59,14 @@ class TestStrings:
         error = refusal(StringEncoder("ascii"), "nä")
         assert isinstance(error, EncodeError)
         assert str(error).startswith("ascii has no 'ä'")
+        assert isinstance(error.__cause__, UnicodeEncodeError)
+
+    def test_an_encoding_may_refuse_a_text_as_a_whole(self) -> None:
+        error = refusal(StringEncoder("idna"), "a..b")
+        assert isinstance(error, EncodeError)
+        assert "idna cannot hold 'a..b'" in str(error)
+        with pytest.raises(CorruptedFrameError, match="a frame is no idna text: "):
+            decoded(StringDecoder("idna"), b"xn--a..b")
 
     def test_messages_of_another_type_pass_untouched(self) -> None:
         assert decoded(StringDecoder(), 5) == 5
@@ -65,8 +76,10 @@ class TestStrings:
 
     @pytest.mark.parametrize("stage", [StringDecoder, StringEncoder])
     def test_an_unknown_encoding_is_refused_by_name(self, stage: type[StringDecoder | StringEncoder]) -> None:
-        with pytest.raises(ValueError, match="encoding must be one that Python knows, but is 'utf-9'"):
+        with pytest.raises(ValueError, match="encoding must be one for text that Python knows, but is 'utf-9'"):
             stage("utf-9")
+        with pytest.raises(ValueError, match="encoding must be one for text that Python knows, but is 'hex'"):
+            stage("hex")  # bytes to bytes
         with pytest.raises(ValueError, match="errors must name an error handler, but is 'lenient'"):
             stage(errors="lenient")
 
@@ -83,9 +96,21 @@ class TestLines:
         assert isinstance(error, EncodeError)
         assert repr(text) in str(error)
 
+    @pytest.mark.parametrize(
+        ("separator", "text"), [("\n\n", "a\n"), ("\r\n\r\n", "a\r\n"), ("aba", "xab"), ("--", "a-")]
+    )
+    def test_a_separator_may_not_begin_in_the_text(self, separator: str, text: str) -> None:
+        """The peer would cut there, and take the rest of the separator for the begin of the next line."""
+        error = refusal(LineEncoder(separator), text)
+        assert isinstance(error, EncodeError)
+        assert repr(text) in str(error)
+
     def test_a_line_without_end_is_refused(self) -> None:
         with pytest.raises(ValueError, match="separator must not be empty"):
             LineEncoder("")
+
+    def test_what_ends_as_the_separator_begins_is_no_harm(self) -> None:
+        assert encoded(LineEncoder("\r\n"), "a\r") == b"a\r\r\n"
 
     @pytest.mark.parametrize("separator", ["\n", "\r\n"])
     def test_what_is_written_is_read(self, separator: str) -> None:

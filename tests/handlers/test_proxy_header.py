@@ -170,6 +170,7 @@ class TestWriting:
             (ProxyHeader(("::1", 1), ("192.0.2.1", 1), "tcp4"), 2, False, "is no address of tcp4"),
             (ProxyHeader(("192.0.2.1", 65536), ("192.0.2.1", 1), "tcp4"), 2, False, "65536 is no port"),
             (ProxyHeader(("192.0.2.1", "1"), ("192.0.2.1", 1), "tcp4"), 1, False, "'1' is no port"),
+            (ProxyHeader(("192.0.2.1", True), ("192.0.2.1", 1), "tcp4"), 1, False, "True is no port"),
             (ProxyHeader(None, None, "tcp4"), 2, False, "None is no address"),
             (ProxyHeader(None, None, "sctp"), 2, False, "not 'sctp'"),
             (ProxyHeader("x" * 109, "/b", "unix-stream"), 2, False, "no path of a Unix socket"),

@@ -72,3 +72,35 @@ def test_other_events_pass() -> None:
     channel = EmbeddedChannel(AlpnHandler({}), diary)
     channel.fire_user_event(7)
     assert diary.log == ["int"]
+
+
+def test_nobody_behind_hears_of_the_end_of_what_they_have_not_seen_begin(certificates: Certificates) -> None:
+    diary = Diary()
+    channel = EmbeddedChannel(certificates.server().handler(), AlpnHandler({}), diary)
+    channel.close()
+    channel.run_pending()
+    assert "active" not in diary.log
+    assert "inactive" not in diary.log
+
+
+def test_stages_that_were_there_before_hear_of_the_beginning_once(certificates: Certificates) -> None:
+    """TLS that begins later: everybody knows already that the channel is active."""
+    diary = Diary()
+    channel = EmbeddedChannel(diary)
+    channel.pipeline.add_first(certificates.server(alpn=["one"]).handler(), AlpnHandler({"one": lambda channel: []}))
+    context = certificates.client_context()
+    context.set_alpn_protocols(["one"])
+    Peer(channel, context).talk()
+    assert diary.log.count("active") == 1
+    assert diary.log.count("TlsHandshakeDone") == 1
+
+
+def test_the_function_may_seat_the_stages_itself(certificates: Certificates) -> None:
+    diary = Diary()
+
+    def seat(channel: Any) -> None:
+        channel.pipeline.add_last(diary)
+
+    channel = _meet(certificates, AlpnHandler({"one": seat}), "one")
+    assert AlpnHandler not in channel.pipeline
+    assert [entry for entry in diary.log if entry != "complete"] == ["active", "TlsHandshakeDone", "read"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import shutil
 import ssl
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline_net import TlsError
-from pipeline_net.handlers import ClientTls, ServerTls, TlsHandler, TlsSessions
+from pipeline_net.handlers import ANYBODY_MAY_POSE_AS_THE_SERVER, ClientTls, ServerTls, TlsHandler, TlsSessions
 from pipeline_net.handlers.tls_context import as_client_tls, as_server_tls
 from pipeline_net.testing import EmbeddedChannel
 
@@ -103,6 +104,11 @@ def test_files_that_cannot_be_used_are_named(certificates: Certificates, tmp_pat
         ServerTls(certificates["localhost.pem"], tmp_path / "missing.key")
     with pytest.raises(TlsError, match=r"missing\.pem"):
         ClientTls(ca=tmp_path / "missing.pem")
+    nowhere = tmp_path / "missing" / "secrets"
+    with pytest.raises(TlsError, match=r"cannot use .*secrets for TLS: no such file"):
+        ClientTls(key_log=nowhere)
+    with pytest.raises(TlsError, match=r"cannot use .*secrets for TLS: no such file"):
+        certificates.server(key_log=nowhere)
     with pytest.raises(TlsError, match="the key belongs to another certificate"):
         ServerTls(certificates["localhost.pem"], certificates["other.key"])
     with pytest.raises(TlsError, match="a certificate and its private key, in PEM form, are not both in there"):
@@ -210,6 +216,52 @@ def test_contexts_of_the_wrong_side_and_other_mistakes_are_refused(certificates:
     ):
         with pytest.raises(ValueError, match=r".+"):
             wrong()
+
+
+def test_what_a_context_of_ones_own_should_have_is_not_asked_for_beside_it(certificates: Certificates) -> None:
+    """Whoever gives a context and client_ca= believes that nobody comes in without a certificate."""
+    server, client = certificates.server_context(), certificates.client_context()
+    pem, key = certificates["localhost.pem"], certificates["localhost.key"]
+    beside_a_servers: list[dict[str, Any]] = [
+        {"key": key},
+        {"password": "x"},
+        {"names": {"other.example": (pem, key)}},
+        {"client_ca": pem},
+        {"client_certificate": "optional"},
+        {"alpn": ["h2"]},
+        {"minimum_version": ssl.TLSVersion.TLSv1_3},
+        {"key_log": "secrets"},
+    ]
+    for argument in beside_a_servers:
+        with pytest.raises(ValueError, match=f"context= is used as it is, and {next(iter(argument))}= would have no"):
+            ServerTls(context=server, **argument)
+    beside_a_clients: list[dict[str, Any]] = [
+        {"ca": pem},
+        {"certificate": pem},
+        {"key": key},
+        {"password": "x"},
+        {"alpn": ["h2"]},
+        {"verify": ANYBODY_MAY_POSE_AS_THE_SERVER},
+        {"minimum_version": ssl.TLSVersion.TLSv1_3},
+        {"key_log": "secrets"},
+    ]
+    for argument in beside_a_clients:
+        with pytest.raises(ValueError, match=f"context= is used as it is, and {next(iter(argument))}= would have no"):
+            ClientTls(context=client, **argument)
+
+
+@pytest.mark.parametrize("times", [{"handshake_timeout": math.nan}, {"close_notify_timeout": -1}])
+def test_times_that_are_none_are_refused_before_anybody_comes(certificates: Certificates, times: Any) -> None:
+    with pytest.raises(ValueError, match="handshake_timeout must be more than 0"):
+        ServerTls(context=certificates.server_context(), **times)
+    with pytest.raises(ValueError, match="handshake_timeout must be more than 0"):
+        ClientTls(**times)
+
+
+@pytest.mark.parametrize("alpn", [[""], ["x" * 256], [b"h2"], [2], ["ä"]])
+def test_a_protocol_that_has_no_name_is_refused(alpn: Any) -> None:
+    with pytest.raises(ValueError, match="alpn= is a list of ASCII names of 1 to 255 characters"):
+        ClientTls(alpn=alpn)
 
 
 def test_what_tls_may_be_in_a_bootstrap(certificates: Certificates) -> None:

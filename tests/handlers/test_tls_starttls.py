@@ -10,9 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline_net import ChannelInboundHandler, ForeignThreadError, MessageToByteEncoder, TlsError
-from pipeline_net.codecs import LineBasedFrameCodec, LineBasedFrameDecoder
-from pipeline_net.handlers import ServerTls, TlsHandler, start_tls
+from pipeline_net import (
+    ChannelInboundHandler,
+    ChannelOptions,
+    ForeignThreadError,
+    MessageToByteEncoder,
+    TlsError,
+)
+from pipeline_net.codecs import (
+    GeneratorDecoder,
+    JsonObjectDecoder,
+    LengthFieldBasedFrameDecoder,
+    LineBasedFrameCodec,
+    LineBasedFrameDecoder,
+    StringDecoder,
+)
+from pipeline_net.handlers import FlowControlHandler, ServerTls, TlsHandler, start_tls
 from pipeline_net.testing import EmbeddedChannel
 
 from .conftest import Certificates, Diary, Peer
@@ -154,18 +167,63 @@ def test_a_second_tls_is_seated_behind_the_first(certificates: Certificates) -> 
     assert inner.facts is None
 
 
-def test_bytes_of_the_old_protocol_that_were_read_before_stay_there(certificates: Certificates) -> None:
-    """Only the stage next to TLS holds bytes of the wire; what is behind it has been plain text."""
-    outer, inner = LineBasedFrameDecoder(100), LineBasedFrameDecoder(100)
-    channel = EmbeddedChannel(outer, inner, Diary())
-    seat = channel.pipeline.context(inner)
-    assert seat is not None
-    inner.channel_read(seat, b"half a message")
-    channel.write_inbound(b"\x16\x03\x01")
-    start_tls(channel.pipeline, certificates.server().handler())
+def test_half_a_message_behind_another_decoder_cannot_become_the_beginning_of_a_secret_one(
+    certificates: Certificates,
+) -> None:
+    """Its bytes are no bytes of the wire any more, so TLS cannot have them; and they must not be kept either."""
+    tls = certificates.server()
+    session = Session(tls)
+    channel = EmbeddedChannel(LengthFieldBasedFrameDecoder(100, 0, 1, 0, 1), LineBasedFrameDecoder(100), session)
+    with pytest.raises(TlsError, match=r"in the clear .* LineBasedFrameDecoder"):
+        channel.write_inbound(b"\x10STARTTLS\nDELETE \x0ceverything\nSET")
+    assert not channel.is_open
+    assert (session.plain, session.secret) == ([], [])
+
+
+@pytest.mark.parametrize("decoded", ["bytes", "text"])
+def test_a_message_that_waits_to_be_asked_for_is_not_taken_for_a_secret_one(
+    certificates: Certificates, decoded: str
+) -> None:
+    class Slow(ChannelInboundHandler[Any]):
+        seen: list[Any]
+
+        def channel_active(self, ctx: Any) -> None:
+            self.seen = []
+            ctx.read()
+
+        def channel_read(self, ctx: Any, msg: Any) -> None:
+            self.seen.append(msg)
+            if len(self.seen) == 2:
+                start_tls(ctx.pipeline, certificates.server().handler())
+            ctx.loop.execute(ctx.read)  # it has something to do first
+
+    slow = Slow()
+    between = [StringDecoder()] if decoded == "text" else []
+    stages = [LineBasedFrameDecoder(100), *between, FlowControlHandler(), slow]
+    channel = EmbeddedChannel(*stages, options=ChannelOptions(auto_read=False))
+    with pytest.raises(TlsError, match=r"in the clear .* FlowControlHandler"):
+        channel.write_inbound(b"NOOP\nSTARTTLS\nDELETE everything\n")
+    assert not channel.is_open
+    assert len(slow.seen) == 2
+
+
+class Story(GeneratorDecoder[bytes]):
+    def message(self) -> Any:
+        kind = yield 1
+        return kind + (yield b"\n")
+
+
+@pytest.mark.parametrize("decoder", [Story(), JsonObjectDecoder(100)], ids=["generator", "json"])
+def test_what_a_decoder_has_taken_of_half_a_message_belongs_to_tls_too(
+    certificates: Certificates, decoder: Any
+) -> None:
+    channel = EmbeddedChannel(decoder, Diary())
+    channel.write_inbound(b'{"a": [')
+    handler = certificates.server().handler()
+    start_tls(channel.pipeline, handler)
     channel.run_pending()
-    assert (outer.unread_bytes, inner.unread_bytes) == (0, 14)
-    assert channel.pipeline.get(TlsHandler).unread_bytes == 3
+    assert decoder.unread_bytes == 0
+    assert str(handler.failure).startswith("the peer speaks no TLS: it began with b'{\"a\": ['")
 
 
 def test_it_is_begun_on_the_loop(certificates: Certificates) -> None:

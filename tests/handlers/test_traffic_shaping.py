@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -52,7 +53,17 @@ class TestABucket:
         bucket.take(100, 10.0)
         assert bucket.take(1, 5.0) == pytest.approx(0.01)
 
-    @pytest.mark.parametrize("wrong", [{"rate": 0}, {"rate": -1}, {"rate": 1, "burst": 0}, {"rate": float("nan")}])
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"rate": 0},
+            {"rate": -1},
+            {"rate": 1, "burst": 0},
+            {"rate": math.nan},
+            {"rate": math.inf},
+            {"rate": 1, "burst": math.inf},
+        ],
+    )
     def test_with_a_rate_that_makes_no_sense_is_refused(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="must be more than 0 bytes"):
             TokenBucket(**wrong)
@@ -134,6 +145,32 @@ class TestWriting:
         channel.write(b"x" * 6000)
         with pytest.raises(WriteBufferOverflowError):
             channel.write_outbound(b"x")
+
+    def test_a_write_of_which_a_part_has_gone_cannot_be_cancelled(self) -> None:
+        channel = EmbeddedChannel(TrafficShapingHandler(write=10_000))
+        written = channel.write(b"x" * 25_000)
+        channel.advance(0.2)
+        assert 0 < sent(channel) < 25_000
+        assert not written.cancel()
+        channel.advance(10)
+        assert sent(channel) == 25_000
+        assert written.done()
+        assert written.exception() is None
+
+    def test_a_write_that_is_cancelled_in_time_takes_nothing(self) -> None:
+        bucket = TokenBucket(10_000)
+        channel = EmbeddedChannel(TrafficShapingHandler(write=bucket))
+        channel.write(b"x" * 10_000)
+        channel.run_pending()
+        late = channel.write(b"y" * 5_000)
+        after = channel.write(b"z")
+        channel.run_pending()
+        assert late.cancel()
+        channel.advance(1)
+        assert b"".join(channel.outbound) == b"x" * 10_000 + b"z"
+        assert after.done()
+        assert channel.pending_write_bytes == 0
+        assert bucket.take(9_999, channel.clock.time()) == 0
 
     def test_messages_without_bytes_pass_in_their_turn(self) -> None:
         channel = EmbeddedChannel(TrafficShapingHandler(write=1000))

@@ -176,6 +176,10 @@ def test_a_datagram_the_kernel_refuses_fails_its_promise_only(loops: EventLoopGr
         (Datagram(b"x", ("::1", 9)), AddressError),
         (Datagram(b"x", "tcp://127.0.0.1:9"), AddressError),
         (Datagram(b"x", 42), AddressError),
+        (Datagram(b"x", ("127.0.0.1",)), AddressError),
+        (Datagram(b"x", ("127.0.0.1", 0)), AddressError),
+        (Datagram(b"x", ("127.0.0.1", 65536)), AddressError),
+        (Datagram(b"x", ("127.0.0.1", "9")), AddressError),
     ],
 )
 def test_a_message_that_cannot_be_sent_fails_its_promise(

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from ..._mypyc import i64
+from ..._mypyc import i64, with_cause
 from ...errors import EncodeError
 from . import grammar
 
@@ -346,5 +346,4 @@ def _as_bytes(what: str, text: Text) -> bytes:
         return text.encode("latin-1")
     except UnicodeEncodeError as exc:
         error = EncodeError(f"{what} has a character that is no byte in Latin-1: {text!r}")
-        error.__cause__ = exc  # a compiled "raise … from" does not set it
-        raise error from exc
+        raise with_cause(error, exc) from exc

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, Final
 
 import attrs
 
-_LARGEST: Final = sys.maxsize  # what the compiled build counts with
-
-
-def _count(least: int) -> Any:
-    def check(_: object, field: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, int) or not least <= value <= _LARGEST:
-            raise ValueError(f"{field.name} must be a whole number from {least} to {_LARGEST}, not {value!r}")
-
-    return check
+from ...option_checks import count
 
 
 def _seconds(_: object, field: attrs.Attribute[Any], value: float | None) -> None:
@@ -31,21 +22,21 @@ class Limits:
         ValueError: a limit is no whole number, or too small to let anything through.
     """
 
-    max_start_line: int = attrs.field(default=8192, validator=_count(16))
+    max_start_line: int = attrs.field(default=8192, validator=count(16))
     """The request line or the status line, without its CRLF; a longer request line is a 414."""
-    max_head: int = attrs.field(default=32768, validator=_count(32))
+    max_head: int = attrs.field(default=32768, validator=count(32))
     """The start line and all headers together; more is a 431."""
-    max_headers: int = attrs.field(default=128, validator=_count(1))
+    max_headers: int = attrs.field(default=128, validator=count(1))
     """Header lines of one message, and of its trailers; more are a 431."""
-    max_chunk_extensions: int = attrs.field(default=4096, validator=_count(0))
+    max_chunk_extensions: int = attrs.field(default=4096, validator=count(0))
     """What follows the sizes of chunks, in all chunks of a message together."""
-    max_trailers: int = attrs.field(default=8192, validator=_count(2))
+    max_trailers: int = attrs.field(default=8192, validator=count(2))
     """The headers after a chunked body; more is a 431."""
-    max_body: int = attrs.field(default=1024 * 1024, validator=_count(0))
+    max_body: int = attrs.field(default=1024 * 1024, validator=count(0))
     """The content of one message; more is a 413, for an announced length before its first byte."""
-    max_interim: int = attrs.field(default=16, validator=_count(0))
+    max_interim: int = attrs.field(default=16, validator=count(0))
     """Interim responses (1xx) before one final response; a client's limit."""
-    max_pipelined: int = attrs.field(default=1, validator=_count(1))
+    max_pipelined: int = attrs.field(default=1, validator=count(1))
     """Requests that the application has at a time and has not answered.  Further ones wait undecoded, and reading
     pauses.  With more than 1, each part of a response says which request it answers (``to=request``)."""
 
@@ -62,11 +53,11 @@ class Deadlines:
     """From the first byte of a request to the end of its head, and from the connection to its first request."""
     body: float | None = attrs.field(default=30.0, validator=_seconds)
     """From the head to the end of the body, prolonged by a second for each ``min_body_rate`` bytes that came."""
-    min_body_rate: int = attrs.field(default=500, validator=_count(1))
+    min_body_rate: int = attrs.field(default=500, validator=count(1))
     """Bytes per second that prolong ``body``: a large upload takes its time, a trickle does not."""
     idle: float | None = attrs.field(default=75.0, validator=_seconds)
     """Between two requests, and without progress of a peer that does not read its response."""
-    min_read_rate: int = attrs.field(default=500, validator=_count(1))
+    min_read_rate: int = attrs.field(default=500, validator=count(1))
     """Bytes per second that a peer must take of a response that waits for it, on an average of ``idle`` seconds."""
     half_closed: float | None = attrs.field(default=600.0, validator=_seconds)
     """Without a byte of response, to a client that has ended its input.  It may still wait, and it may have gone:

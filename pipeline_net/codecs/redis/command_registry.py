@@ -73,6 +73,9 @@ class CommandError(Exception):
         line = text.encode() if isinstance(text, str) else text
         self.reply = RedisError(code, line.replace(b"\r", b" ").replace(b"\n", b" "))
 
+    def __reduce__(self) -> tuple[type[CommandError], tuple[Any, str]]:
+        return type(self), (self.args[0], self.reply.code)  # a compiled reply is not pickled
+
 
 class CommandEntry:
     """One command, or one subcommand, as the table has it."""

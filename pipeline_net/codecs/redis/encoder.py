@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..._mypyc import i64
+from ..._mypyc import i64, with_cause
 from ...errors import EncodeError
 from ..base import MessageToByteEncoder
 from .messages import Attributed, MapReply, Null, Push, RedisError, Reply, SetReply, SimpleString, Verbatim
@@ -265,8 +265,7 @@ def utf8_of(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as exc:
         error = EncodeError(f"a str goes as UTF-8, which cannot hold {text!r}")
-        error.__cause__ = exc  # a compiled "raise … from" does not set it
-        raise error from exc
+        raise with_cause(error, exc) from exc
 
 
 def digits_of(number: int) -> bytes:
@@ -279,8 +278,7 @@ def digits_of(number: int) -> bytes:
         return str(number).encode()  # a compiled b"%d" % … does not notice that there are too many digits, and crashes
     except ValueError as exc:
         error = EncodeError(f"a number of {number.bit_length()} bits has too many digits")
-        error.__cause__ = exc  # a compiled "raise … from" does not set it
-        raise error from exc
+        raise with_cause(error, exc) from exc
 
 
 def bulk_head(size: i64) -> bytes:

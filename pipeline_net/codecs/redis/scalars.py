@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..._mypyc import i64
+from ..._mypyc import i64, with_cause
 from .messages import OK, PONG, QUEUED, RedisError, SimpleString, Verbatim
 from .rules import BULK_ERROR, DOUBLE, ERROR, MINUS, NINE, PLUS, SIMPLE, VERBATIM, ZERO, refusal
 
@@ -112,8 +112,7 @@ def _big_number(line: bytes) -> int:
         return int(line)
     except ValueError as exc:  # somebody has lowered sys.set_int_max_str_digits()
         error = refusal("too big number", f"Python reads no number of {size - begin} digits here")
-        error.__cause__ = exc  # a compiled "raise … from" does not set it
-        raise error from exc
+        raise with_cause(error, exc) from exc
 
 
 def _after_sign(line: bytes, at: i64) -> i64:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, Final
 
-from ..._mypyc import i64
+from ..._mypyc import i64, with_cause
 from .deflate_parameters import DeflateParameters
 from .errors import WebSocketDecodeError
 
@@ -51,7 +51,8 @@ class Inflater:
         try:
             inflated = self._run(data, limit)
         except zlib.error as exc:
-            raise WebSocketDecodeError(1007, f"a compressed message is no DEFLATE: {exc}") from exc
+            error = WebSocketDecodeError(1007, f"a compressed message is no DEFLATE: {exc}")
+            raise with_cause(error, exc) from exc
         self._given += len(inflated)
         if self._given > _RATIO_FROM and self._given > self._taken * self._max_ratio:
             raise WebSocketDecodeError(1009, f"a message grows to more than {self._max_ratio} times its bytes")

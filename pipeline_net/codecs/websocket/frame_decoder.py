@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._mypyc import i64
+from ..._mypyc import i64, with_cause
 from ...buffer import ReceiveBuffer
 from ...errors import DecodeError
 from ..base import ByteToMessageDecoder
@@ -397,4 +397,4 @@ def _broken(message: str) -> WebSocketDecodeError:
 
 
 def _no_text(exc: UnicodeDecodeError) -> WebSocketDecodeError:
-    return WebSocketDecodeError(1007, f"text is no UTF-8: {exc.reason}")
+    return with_cause(WebSocketDecodeError(1007, f"text is no UTF-8: {exc.reason}"), exc)

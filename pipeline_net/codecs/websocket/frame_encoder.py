@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..._mypyc import i64
+from ..._mypyc import i64, with_cause
 from ...errors import EncodeError
 from .deflate import Deflater, deflater_for
 from .deflate_parameters import DeflateParameters
@@ -159,4 +159,4 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as exc:
-        raise EncodeError(f"this is no text that UTF-8 has bytes for: {exc}") from exc
+        raise with_cause(EncodeError(f"this is no text that UTF-8 has bytes for: {exc}"), exc) from exc

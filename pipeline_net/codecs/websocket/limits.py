@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, Final
 
 import attrs
 
-_LARGEST: Final = sys.maxsize  # what the compiled build counts with
-
-
-def _count(least: int) -> Any:
-    def check(_: object, field: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, int) or not least <= value <= _LARGEST:
-            raise ValueError(f"{field.name} must be a whole number from {least} to {_LARGEST}, not {value!r}")
-
-    return check
+from ...option_checks import count
 
 
 def _seconds(_: object, field: attrs.Attribute[Any], value: float) -> None:
@@ -33,13 +24,13 @@ class Limits:
         ValueError: a limit is no whole number, or lets nothing through.
     """
 
-    max_message: int = attrs.field(default=1024 * 1024, validator=_count(0))
+    max_message: int = attrs.field(default=1024 * 1024, validator=count(0))
     """A whole message, inflated, as bytes; more is a 1009.  Fragments that are read one by one add up to no message."""
-    max_frame: int = attrs.field(default=16 * 1024 * 1024, validator=_count(0))
+    max_frame: int = attrs.field(default=16 * 1024 * 1024, validator=count(0))
     """The payload that one frame announces; more is a 1009 before its first byte is taken."""
-    max_fragments: int = attrs.field(default=16384, validator=_count(1))
+    max_fragments: int = attrs.field(default=16384, validator=count(1))
     """Frames of one message; more are a 1008.  Each costs work, also if it is empty."""
-    max_ratio: int | None = attrs.field(default=None, validator=attrs.validators.optional(_count(1)))
+    max_ratio: int | None = attrs.field(default=None, validator=attrs.validators.optional(count(1)))
     """Bytes that a message of more than 64 KiB may have for each compressed one; more are a 1009.  ``None`` for what
     DEFLATE can do, which is 1032."""
 

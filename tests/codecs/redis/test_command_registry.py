@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -134,3 +135,10 @@ def test_a_mistake_is_told_where_it_is_made(settings: dict[str, Any], complaint:
 def test_an_error_is_one_line_and_keeps_its_code(text: str | bytes) -> None:
     assert redis.CommandError(text).reply == redis.RedisError("ERR", "one  two")
     assert redis.CommandError(text, "WRONGTYPE").reply.wire == b"-WRONGTYPE one  two\r\n"
+
+
+def test_a_command_error_travels_between_processes() -> None:
+    """A function may have another process do its work."""
+    error = redis.CommandError("no such\nthing", "NOTHING")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.args, again.reply) == (redis.CommandError, error.args, error.reply)

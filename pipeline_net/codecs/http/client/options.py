@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from ....option_checks import count, positive, positive_or_none
 from ....options import ChannelOptions
 from ..content import ContentDecompression
 from ..options import STRICT, Leniency
@@ -16,26 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ....pipeline import Stage
-
-_LARGEST: Final = sys.maxsize
-
-
-def _count(least: int) -> Any:
-    def check(_: object, field: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, int) or not least <= value <= _LARGEST:
-            raise ValueError(f"{field.name} must be a whole number from {least} to {_LARGEST}, not {value!r}")
-
-    return check
-
-
-def _positive(_: object, field: attrs.Attribute[Any], value: float) -> None:
-    if not value > 0:  # nan, too
-        raise ValueError(f"{field.name} must be more than 0, not {value!r}")
-
-
-def _positive_or_none(_: object, field: attrs.Attribute[Any], value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise ValueError(f"{field.name} must be more than 0, or None, and not {value!r}")
 
 
 def _without_steering(channel: ChannelOptions) -> ChannelOptions:
@@ -75,39 +55,39 @@ class ClientOptions:
 
     timeouts: Timeouts = attrs.field(factory=Timeouts, validator=attrs.validators.instance_of(Timeouts))
     """How long each part of a request may take; a request may have its own."""
-    max_connections: int = attrs.field(default=64, validator=_count(1))
+    max_connections: int = attrs.field(default=64, validator=count(1))
     """Connections that there may be, in use or not."""
-    max_per_origin: int = attrs.field(default=8, validator=_count(1))
+    max_per_origin: int = attrs.field(default=8, validator=count(1))
     """Connections to one server, or to one proxy for what is not encrypted."""
-    max_waiting: int = attrs.field(default=1024, validator=_count(0))
+    max_waiting: int = attrs.field(default=1024, validator=count(0))
     """Requests that may wait for a connection; one more fails with ``PoolFullError``."""
-    idle_timeout: float = attrs.field(default=15.0, validator=_positive)
+    idle_timeout: float = attrs.field(default=15.0, validator=positive)
     """How long a connection is kept that nobody uses; less if the server says so (``Keep-Alive: timeout=5``)."""
-    max_lifetime: float = attrs.field(default=600.0, validator=_positive)
+    max_lifetime: float = attrs.field(default=600.0, validator=positive)
     """After that a connection is not used again, so that changes of DNS are noticed."""
-    max_head: int = attrs.field(default=65536, validator=_count(256))
+    max_head: int = attrs.field(default=65536, validator=count(256))
     """The head of a response, all of its lines together."""
-    max_headers: int = attrs.field(default=256, validator=_count(1))
+    max_headers: int = attrs.field(default=256, validator=count(1))
     """Header lines of a response."""
-    max_body: int = attrs.field(default=64 * 1024 * 1024, validator=_count(0))
+    max_body: int = attrs.field(default=64 * 1024 * 1024, validator=count(0))
     """The body of a response that is read as a whole, after it was decompressed; streamed ones have no limit."""
-    stream_buffer: int = attrs.field(default=262144, validator=_count(1))
+    stream_buffer: int = attrs.field(default=262144, validator=count(1))
     """What of a streamed body may wait to be read; then reading from the server pauses."""
-    max_redirects: int = attrs.field(default=20, validator=_count(0))
+    max_redirects: int = attrs.field(default=20, validator=count(0))
     """Redirects that are followed for one request."""
     allow_downgrade: bool = False
     """Whether a redirect may lead from https to http."""
     secret_headers: tuple[str, ...] = attrs.field(default=(), converter=_names)
     """Headers besides Authorization and Cookie that must not follow a redirect to another origin: ``["x-api-key"]``."""
-    retries: int = attrs.field(default=0, validator=_count(0))
+    retries: int = attrs.field(default=0, validator=count(0))
     """How often a request is sent again after a connection could not be made, or was lost before any answer came.
 
     The latter only for methods that may be repeated.  A kept connection that turns out to be dead is no attempt: that
     is always made good, if it can be done safely.
     """
-    retry_after: float | None = attrs.field(default=None, validator=_positive_or_none)
+    retry_after: float | None = attrs.field(default=None, validator=positive_or_none)
     """Whether to come back when a 429 or a 503 says when (Retry-After), and how many seconds that may be at most."""
-    retry_pause: float = attrs.field(default=0.1, validator=_positive)
+    retry_pause: float = attrs.field(default=0.1, validator=positive)
     """The pause before the first of the ``retries``; it doubles with each one, and a random half of it is left out."""
     codings: tuple[str, ...] = attrs.field(default=("gzip", "deflate"), converter=_codings)
     """What servers may compress bodies with, of gzip, deflate, br and zstd (see ``ContentDecompression``); an empty
@@ -116,7 +96,7 @@ class ClientOptions:
     """What is forgiven of servers that do not keep to the rules; nothing by default."""
     stages: Callable[[], list[Stage]] = attrs.field(default=_no_stages)
     """Makes stages of your own for each connection, between HTTP and the client; they see all parts of messages."""
-    close_timeout: float = attrs.field(default=5.0, validator=_positive)
+    close_timeout: float = attrs.field(default=5.0, validator=positive)
     """How long ``close()`` waits for requests that are under way."""
     channel: ChannelOptions = attrs.field(factory=ChannelOptions, converter=_without_steering)
     """Of the connections."""

@@ -17,6 +17,8 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from ...._mypyc import with_cause
+
 STR: Final = "str"
 INT: Final = "int"
 PATH: Final = "path"
@@ -104,7 +106,8 @@ def _decoded(segment: str) -> str:
     try:
         text = unquote_to_bytes(segment).decode()
     except UnicodeDecodeError as exc:
-        raise MalformedPathError(f"a path is UTF-8 when it is decoded, which {segment!r} is not") from exc
+        error = MalformedPathError(f"a path is UTF-8 when it is decoded, which {segment!r} is not")
+        raise with_cause(error, exc) from exc
     if "\0" in text:
         raise MalformedPathError(f"no path has a NUL in it, as {segment!r} has")
     return text

@@ -106,6 +106,7 @@ class CommandClient:
         Raises:
             EncodeError: an argument has a type that cannot be sent.
             PipelineError: the command cannot be used like this; the message says what can.
+            ValueError: the timeout is negative, or not a number.
 
         The future fails with ``ReplyError`` when the reply is an error, with ``ReadTimeoutError``,
         ``ChannelBrokenError`` or ``ChannelClosedError`` when there is none, and with ``PoolFullError`` when too many
@@ -113,12 +114,25 @@ class CommandClient:
         """
         name = self.check(command)
         encoded = self._encoder.encode(command)
+        seconds = self._seconds(timeout)
         future: ChannelFuture[Any] = ChannelFuture(self.loop)
-        if timeout is not None and timeout == AS_CONFIGURED:
-            timeout = self._timeout
         data = self._fitting(encoded) if isinstance(encoded, list) else [encoded]
-        self._queue.post(SingleCall(name, data, timeout, future))
+        self._queue.post(SingleCall(name, data, seconds, future))
         return future
+
+    def _seconds(self, timeout: float | None) -> float | None:
+        """Turn the timeout that somebody gave into that of a call.
+
+        Raises:
+            ValueError: it is none.  On the loop it would be too late to say so, and the call would wait for ever.
+        """
+        if timeout is None:
+            return None
+        if timeout == AS_CONFIGURED:
+            return self._timeout
+        if not timeout >= 0:
+            raise ValueError(f"timeout must not be negative, but is {timeout!r}")
+        return timeout
 
     def _fitting(self, pieces: list[bytes]) -> list[bytes]:
         """Join pieces of which the first ones alone would fill the channel's buffer: the last one would be too many."""
@@ -144,17 +158,16 @@ class CommandClient:
         errors are in the list, as ``RedisError``.
 
         Raises:
-            EncodeError, PipelineError: like ``execute``; then none is sent.
+            EncodeError, PipelineError, ValueError: like ``execute``; then none is sent.
         """
         requests = list(commands)
         names = [self.check(command) for command in requests]
         if not names:
             return nothing_to_do(self.loop)
         data = joined(self._encoder, requests)
+        seconds = self._seconds(timeout)
         done: ChannelFuture[list[Any]] = ChannelFuture(self.loop)
-        if timeout is not None and timeout == AS_CONFIGURED:
-            timeout = self._timeout
-        self._queue.post(GroupCall(names, [data], timeout, done, None, keeps_errors))
+        self._queue.post(GroupCall(names, [data], seconds, done, None, keeps_errors))
         return done
 
     def pipeline(self, *, timeout: float | None = AS_CONFIGURED, keeps_errors: bool = False) -> Batch:
@@ -164,7 +177,7 @@ class CommandClient:
             self._queue.post,
             self._encoder,
             self.check,
-            timeout=self._timeout if timeout == AS_CONFIGURED else timeout,
+            timeout=self._seconds(timeout),
             keeps_errors=keeps_errors,
         )
 
@@ -175,7 +188,7 @@ class CommandClient:
             self._queue.post,
             self._encoder,
             self.check,
-            timeout=self._timeout if timeout == AS_CONFIGURED else timeout,
+            timeout=self._seconds(timeout),
             keeps_errors=keeps_errors,
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ....errors import PipelineNetError
 from ..messages import RedisError
 
@@ -19,6 +21,9 @@ class ReplyError(PipelineNetError):
         self.error = error
         self.command = command
 
+    def __reduce__(self) -> tuple[Callable[..., ReplyError], tuple[str, bytes, str]]:
+        return _answered_with, (self.error.code, self.error.text, self.command)  # compiled messages are not pickled
+
     @property
     def code(self) -> str:
         """What programs look at."""
@@ -27,6 +32,10 @@ class ReplyError(PipelineNetError):
     def __str__(self) -> str:
         said = f"{self.error.code} {self.error.text.decode(errors='replace')}"
         return f"{self.command}: {said}" if self.command else said
+
+
+def _answered_with(code: str, text: bytes, command: str) -> ReplyError:
+    return ReplyError(RedisError(code, text), command)
 
 
 class TransactionAbortedError(PipelineNetError):

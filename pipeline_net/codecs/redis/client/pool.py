@@ -151,12 +151,18 @@ class ClientPool:
         """Borrow a client: ``with pool.lease() as client: …``; entering waits for one, at most ``timeout`` seconds.
 
         Entering raises ``ReadTimeoutError`` when none became free in time, ``PoolFullError`` when too many wait
-        already, ``ChannelClosedError`` when the pool is closed.
+        already, ``ChannelClosedError`` when the pool is closed, and ``ValueError`` for a timeout that is none.
         """
         return Lease(self, timeout)
 
     def acquire(self, timeout: float | None = 10.0) -> ChannelFuture[LeasedClient]:
-        """Borrow a client that must be given to ``release()``; ``lease()`` does both."""
+        """Borrow a client that must be given to ``release()``; ``lease()`` does both.
+
+        Raises:
+            ValueError: the timeout is negative, or not a number.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout must not be negative, but is {timeout!r}")
         future: ChannelFuture[LeasedClient] = ChannelFuture(self._loop)
         try:
             self._loop.execute(self._acquire, future, timeout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -51,6 +52,21 @@ def test_a_value_may_hold_any_byte_and_be_large(client: redis.Client) -> None:
     value = bytes(range(256)) * 20_000
     assert client.call("SET", b"\r\n\0", value) == redis.OK
     assert client.call("GET", b"\r\n\0") == value
+
+
+@pytest.mark.parametrize("timeout", [math.nan, -2.0, -0.1])
+def test_a_timeout_that_is_none_is_refused_where_it_is_given(client: redis.Client, timeout: float) -> None:
+    """On the loop nobody could be told any more, and whoever waits would wait for ever."""
+    for ask in (
+        lambda: client.execute("PING", timeout=timeout),
+        lambda: client.execute_many([("PING",)], timeout=timeout),
+        lambda: client.pipeline(timeout=timeout),
+        lambda: client.transaction(timeout=timeout),
+    ):
+        with pytest.raises(ValueError, match="timeout must not be negative, but is"):
+            ask()
+    assert client.call("PING", timeout=math.inf) == redis.PONG
+    assert client.pending == 0
 
 
 def test_an_error_reply_is_raised(client: redis.Client) -> None:

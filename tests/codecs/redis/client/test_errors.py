@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 from pipeline_net import PipelineNetError
 from pipeline_net.codecs import redis
 
@@ -21,3 +23,9 @@ def test_an_error_reply_without_a_command_is_what_the_server_said() -> None:
 def test_an_aborted_transaction_is_no_error_reply() -> None:
     assert not issubclass(redis.TransactionAbortedError, redis.ReplyError)
     assert issubclass(redis.TransactionAbortedError, PipelineNetError)
+
+
+def test_an_error_reply_travels_between_processes() -> None:
+    error = redis.ReplyError(redis.RedisError("WRONGTYPE", b"odd \xff bytes"), "LPUSH")
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.error, again.command, str(again)) == (error.error, error.command, str(error))

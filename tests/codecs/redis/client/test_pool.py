@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -109,6 +110,16 @@ def test_no_more_are_lent_than_there_may_be(pool: redis.ClientPool) -> None:
     again = waiting.result(10)
     assert again is first or again.call("PING") == redis.PONG
     pool.release(again)
+
+
+def test_a_timeout_that_is_none_is_refused_and_nobody_waits(pool: redis.ClientPool) -> None:
+    for timeout in (math.nan, -1.0):
+        with pytest.raises(ValueError, match="timeout must not be negative, but is"):
+            pool.acquire(timeout)
+        with pytest.raises(ValueError, match="timeout must not be negative, but is"), pool.lease(timeout):
+            pass
+    with pool.lease(1.0) as client:
+        assert client.call("PING") == redis.PONG
 
 
 def test_who_gave_up_waiting_is_passed_over(pool: redis.ClientPool) -> None:
