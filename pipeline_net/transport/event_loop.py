@@ -249,6 +249,8 @@ class EventLoop(Loop):
         try:
             while not self._stopping and self._generation == FORKS.generation:  # a task may have forked
                 self._turn(None)
+            if self._generation == FORKS.generation:
+                self._run_tasks()  # who has asked for close() before stop() gets it
         finally:
             _loop_threads.discard(self._thread_id)
             self._shut_down()

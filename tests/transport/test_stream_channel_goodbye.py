@@ -121,6 +121,23 @@ def test_a_loop_that_stops_does_not_take_back_what_the_kernel_has(loop: EventLoo
     assert receive_all(far) == _REPLY
 
 
+def test_who_asks_for_the_close_before_the_stop_of_a_busy_loop_gets_it(loop: EventLoop, connect: Opener) -> None:
+    channel, far = connect(Keeps())
+    leave_no_room(far)
+    channel.write_and_flush(_REPLY).result(_PATIENCE)
+    entered, go_on = threading.Event(), threading.Event()
+    loop.execute(lambda: (entered.set(), go_on.wait(_PATIENCE)))
+    assert entered.wait(_PATIENCE)
+    channel.close()
+    stopping = threading.Thread(target=loop.stop)
+    stopping.start()
+    while not loop.is_stopping:
+        time.sleep(0.001)
+    go_on.set()
+    assert receive_all(far) == _REPLY
+    stopping.join(_PATIENCE)
+
+
 @pytest.mark.parametrize("how", ["close", "shutdown_output"])
 def test_last_words_said_when_there_is_room_again_are_sent(connect: Opener, how: str) -> None:
     class LastWords(Keeps):
