@@ -97,14 +97,14 @@ class LineEncoder(StringEncoder):
         self._separator = separator
         # After \r\n a peer may well look for \n alone.
         self._forbidden = "\n" if separator == "\r\n" else separator
-        self._ahead = separator.index(self._forbidden)  # characters of the separator
+        self._is_one = len(self._forbidden) == 1
 
     def encode(self, ctx: Any, msg: Any) -> Any:
         if not isinstance(msg, str):
             return [msg]
         line = msg + self._separator
-        # Nor may one begin in the text and end in the separator, as with "a\n" and "\n\n".
-        if line.index(self._forbidden) != len(msg) + self._ahead:
+        # Nor may one of several characters begin in the text and end in the separator, as with "a\n" and "\n\n".
+        if self._forbidden in msg if self._is_one else line.index(self._forbidden) < len(msg):
             raise EncodeError(f"a line must not have {self._forbidden!r} inside, but {msg!r} has")
         return super().encode(ctx, line)
 
