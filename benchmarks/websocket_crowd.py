@@ -24,8 +24,8 @@ _HANDSHAKE: Final = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-_HELLO: Final = b"\x81\x85\0\0\0\0hello"
-_REPLY: Final = b"\x81\x05hello"
+HELLO: Final = b"\x81\x85\0\0\0\0hello"
+REPLY: Final = b"\x81\x05hello"
 
 
 def main() -> int:
@@ -40,10 +40,10 @@ def main() -> int:
     python = Python.examine(interpreter_of(chosen.python, HERE.parent / ".venv-compiled"))
     with ServerProcess(Contender("pipeline_net", ("servers/websocket_echo.py",)), python, cores.server) as server:
         descriptors = _descriptors(server.pid)
-        _talk(_shake(server.port, 50))  # what is made once is made
+        _talk(open_websockets(server.port, 50))  # what is made once is made
         _wait_until(server.pid, descriptors)
         before = server.resident_bytes()
-        clients = _shake(server.port, count)
+        clients = open_websockets(server.port, count)
         grown = (server.resident_bytes() - before) / count / 1024
         server.check_alive()
         _talk(clients)
@@ -56,7 +56,8 @@ def main() -> int:
     return 0
 
 
-def _shake(port: int, count: int) -> list[socket.socket]:
+def open_websockets(port: int, count: int) -> list[socket.socket]:
+    """Open so many, a batch at a time, and see that each is a WebSocket."""
     clients: list[socket.socket] = []
     while len(clients) < count:
         batch = [
@@ -77,10 +78,10 @@ def _shake(port: int, count: int) -> list[socket.socket]:
 
 def _talk(clients: list[socket.socket]) -> None:
     for client in clients:
-        client.sendall(_HELLO)
+        client.sendall(HELLO)
     for client in clients:
         reply = client.recv(100)
-        if reply.removeprefix(b"\x89\x00") != _REPLY:  # a ping may have come first
+        if reply.removeprefix(b"\x89\x00") != REPLY:  # a ping may have come first
             raise SystemExit(f"another reply: {reply!r}")
         client.close()
 

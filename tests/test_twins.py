@@ -29,7 +29,6 @@ _BENCHMARKS_WITHOUT_TWIN: dict[str, str] = {
     "run.py": "three lines, which every target of the Makefile runs",
     "size.py": "it measures, for half a minute; tests/benchmarks/test_rows.py looks at its keys",
     "tls_crowd.py": "it measures, by hand",
-    "websocket_crowd.py": "it measures, by hand",
 }
 
 

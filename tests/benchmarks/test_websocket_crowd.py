@@ -6,7 +6,6 @@ The same with ten thousand is ``python -m benchmarks.websocket_crowd``.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,20 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.websocket_crowd import HELLO, REPLY, open_websockets
 from pipeline_net import COMPILED
 
 _SETTLING = 500  # connections that come first: what is made once, and what the allocator keeps ready, is made for them
 _COUNTED = 2000  # connections of which each takes its share
-_BATCH = 100  # handshakes under way at once
 _MOST = 4096 if COMPILED else 6144  # bytes for each
 _WAIT = 10.0  # seconds
-
-_HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-_HELLO = b"\x81\x85\0\0\0\0hello"
-_REPLY = b"\x81\x05hello"
 
 _SERVER = """
 from pipeline_net import ChannelInboundHandler, EventLoopGroup, ServerBootstrap
@@ -61,25 +53,6 @@ def descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _shake(port: int, count: int, clients: ExitStack) -> list[socket.socket]:
-    """Open so many, a batch at a time, and see that each is a WebSocket."""
-    opened: list[socket.socket] = []
-    while len(opened) < count:
-        batch = [
-            clients.enter_context(socket.create_connection(("127.0.0.1", port), timeout=_WAIT))
-            for _ in range(min(_BATCH, count - len(opened)))
-        ]
-        for client in batch:
-            client.sendall(_HANDSHAKE)
-        for client in batch:
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                head += client.recv(4096)
-            assert head.startswith(b"HTTP/1.1 101 ")
-        opened += batch
-    return opened
-
-
 def _resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -93,12 +66,12 @@ def test_an_idle_websocket_costs_few_kilobytes(descriptors: None) -> None:
     ):
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        _shake(port, _SETTLING, clients)
+        settled = [clients.enter_context(client) for client in open_websockets(port, _SETTLING)]
         before = _resident(server.pid)
-        idle = _shake(port, _COUNTED, clients)
+        idle = [clients.enter_context(client) for client in open_websockets(port, _COUNTED)]
         each = (_resident(server.pid) - before) / _COUNTED
-        for client in idle[:: _COUNTED // 20]:
-            client.sendall(_HELLO)
-            assert client.recv(100) == _REPLY
+        for client in settled[:5] + idle[:: _COUNTED // 20]:
+            client.sendall(HELLO)
+            assert client.recv(100) == REPLY
         server.communicate("\n", timeout=_WAIT)
     assert 1024 < each <= _MOST  # less would mean that something was not counted
