@@ -105,7 +105,7 @@ class ChannelOutput(Watched):
         unsent: i64 = self.written - self.sent
         pending: i64 = unsent + self.held
         if pending >= self._limit:
-            self._overflow(promise)
+            self.refuse_overflow(promise)
             return
         if promise is not None and not promise.take_on():
             return  # cancelled in time
@@ -208,7 +208,8 @@ class ChannelOutput(Watched):
             else:
                 promise.fail_if_pending(self.closed_error())
 
-    def _overflow(self, promise: ChannelFuture[Any] | None) -> None:
+    def refuse_overflow(self, promise: ChannelFuture[Any] | None) -> None:
+        """Fail a write that would be too much, and the channel with it."""
         error = self.overflow_error()
         if promise is not None:
             promise.fail_if_pending(error)

@@ -13,7 +13,6 @@ from ..errors import ChannelClosedError
 from ..file_region import FileRegion
 
 if TYPE_CHECKING:
-    from ..channel import Channel
     from ..context import ChannelHandlerContext
     from ..future import ChannelFuture
     from ..transport.timers import TimerHandle
@@ -33,14 +32,6 @@ def size_of(msg: Any) -> int:
     if isinstance(msg, FileRegion):
         return msg.count
     return 0
-
-
-def refuse_overflow(channel: Channel, promise: ChannelFuture[Any] | None) -> None:
-    """Fail a write that would be too much, and the channel with it."""
-    error = channel.overflow_error()
-    if promise is not None:
-        promise.fail_if_pending(error)
-    channel.fail(error)
 
 
 class Held:
@@ -83,7 +74,7 @@ class HeldWrites:
                     promise.fail_if_pending(closing if channel.is_open else channel.closed_error())
                 return
             if channel.taken_write_bytes >= channel.options.write_buffer_limit:
-                refuse_overflow(channel, promise)
+                channel.refuse_overflow(promise)
                 return
             size = weight or size_of(msg)
         elif operation == FLUSH:

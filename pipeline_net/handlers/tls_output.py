@@ -25,7 +25,6 @@ from .._mypyc import i64, mypyc_attr
 from ..errors import ChannelClosedError, PipelineError, TlsError
 from ..file_region import FileRegion
 from ..handler import ChannelDuplexHandler
-from .held_writes import refuse_overflow
 from .tls_life import CLOSE, CLOSED, CLOSING, END, FAIL, FAILED, HANDSHAKING, NEW, OPEN, next_state
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             self.write(ctx, msg, promise)
             return
         if channel.taken_write_bytes >= channel.options.write_buffer_limit:
-            refuse_overflow(channel, promise)
+            channel.refuse_overflow(promise)
             return
         if promise is not None and not promise.take_on():
             return
