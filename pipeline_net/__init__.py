@@ -69,6 +69,7 @@ from .stack import Stack, wire
 from .transport.event_loop import EventLoop
 from .transport.group import EventLoopGroup
 from .transport.pool import WorkerPool
+from .unread_message import UnreadMessage
 
 __version__ = "0.1.0"
 
@@ -125,6 +126,7 @@ __all__ = [
     "Stack",
     "TlsError",
     "TransparentHandler",
+    "UnreadMessage",
     "WorkerPool",
     "WriteBufferOverflowError",
     "WriteTimeoutError",

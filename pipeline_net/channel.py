@@ -21,6 +21,7 @@ from .future import MAKING, ChannelFuture
 from .inbox import ASK_CLOSE, ASK_FLUSH, ASK_SHUTDOWN, ASK_WRITE
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
+from .unread_message import UnreadMessage
 
 if TYPE_CHECKING:
     from .loop import Loop
@@ -352,8 +353,9 @@ class Channel(ChannelPosts):
             self.pipeline.close()
 
     def message_reached_tail(self, msg: Any) -> None:
-        """No stage read ``msg``: log it, with the drawn pipeline, and drop it."""
+        """No stage read ``msg``: log it, with the drawn pipeline, drop it, and tell the stages: ``UnreadMessage``."""
         logger.warning("%s: nobody read %s; it is dropped\n%r", self, reprlib.repr(msg), self.pipeline)
+        self.pipeline.fire_user_event_triggered(UnreadMessage(msg))
 
     # -- reading ------------------------------------------------------------------------------------
 

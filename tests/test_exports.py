@@ -18,7 +18,7 @@ _PROMISED = """
     wire Stack
     ChannelHandler ChannelInboundHandler ChannelOutboundHandler ChannelDuplexHandler TransparentHandler
     ChannelPipeline ChannelHandlerContext Channel ChannelOptions ChannelFuture ChannelGroup Datagram ServerDraining
-    FileRegion
+    FileRegion UnreadMessage
     ByteToMessageDecoder MessageToByteEncoder ICodec
     MessageToMessageDecoder MessageToMessageEncoder MessageToMessageCodec
     ReceiveBuffer RingBuffer
