@@ -95,6 +95,24 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         buffer = self._buffer
         return self._taken if buffer is None else self._taken + buffer.left
 
+    def take_unread(self) -> bytes:
+        rest = super().take_unread()
+        pieces: list[bytes] = []
+        if self._missing > 0 and not self._failed:
+            # Numbers have one form only, so this is what came, to the byte.
+            pieces.append(b"*%d\r\n" % (len(self._args) + self._missing))
+            for arg in self._args:
+                pieces.append(b"$%d\r\n%b\r\n" % (len(arg), arg))
+            if self._awaited >= 0:
+                pieces.append(b"$%d\r\n" % self._awaited)
+        self._args = []
+        self._missing = 0
+        self._awaited = -1
+        self._taken = 0
+        self._in_line = False
+        pieces.append(rest)
+        return b"".join(pieces)
+
     def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
         size: i64 = self._taken + buffer.left
         if size == 0:
