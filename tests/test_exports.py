@@ -43,6 +43,7 @@ _ERRORS: dict[str, tuple[str | type[BaseException], ...]] = {
     "TlsError": ("PipelineNetError",),
     "PipelineError": ("PipelineNetError",),
     "ForeignThreadError": ("PipelineError",),
+    "InterpreterExitError": ("PipelineError",),
     "AddressError": ("PipelineNetError", ValueError),
     "BlockingOperationError": ("PipelineNetError",),
     "PoolFullError": ("PipelineNetError",),
