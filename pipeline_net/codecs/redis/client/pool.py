@@ -99,7 +99,12 @@ class Lease:
         self._client: LeasedClient | None = None
 
     def __enter__(self) -> LeasedClient:
-        self._client = self._pool.acquire(self._timeout).result()
+        future = self._pool.acquire(self._timeout)
+        try:
+            self._client = future.result()
+        except BaseException:  # Ctrl-C, and what acquire() fails with
+            self._give_up(future)
+            raise
         return self._client
 
     def __exit__(
@@ -112,8 +117,7 @@ class Lease:
         try:
             self._client = await future
         except BaseException:  # asyncio's cancellation, and what acquire() fails with
-            if not future.cancel() and future.exception() is None:
-                self._pool.release(future.result())  # it came in the very moment in which it was given up
+            self._give_up(future)
             raise
         return self._client
 
@@ -121,6 +125,10 @@ class Lease:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._give_back()
+
+    def _give_up(self, future: ChannelFuture[LeasedClient]) -> None:
+        if not future.cancel() and future.exception() is None:
+            self._pool.release(future.result())  # it came in the very moment in which it was given up
 
     def _give_back(self) -> None:
         client = self._client

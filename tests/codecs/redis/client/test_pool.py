@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -159,6 +161,26 @@ def test_who_gave_up_waiting_is_passed_over(pool: redis.ClientPool) -> None:
     pool.release(second)  # twice is once
     with pool.lease() as one, pool.lease() as two:
         assert sorted(client.call("CLIENT", "ID") for client in (one, two)) == sorted(identities)
+
+
+def test_who_is_interrupted_while_waiting_keeps_no_client(loops: EventLoopGroup, real_address: str) -> None:
+    class Interrupt(BaseException):
+        pass
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupt
+
+    with redis.ClientPool(loops, real_address, size=1) as pool:
+        with pool.lease():
+            before = signal.signal(signal.SIGALRM, interrupt)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
+                with pytest.raises(Interrupt):
+                    pool.lease().__enter__()
+            finally:
+                signal.signal(signal.SIGALRM, before)
+        with pool.lease() as client:
+            assert client.call("PING") == redis.PONG
 
 
 def test_many_threads_take_turns(loops: EventLoopGroup, real_address: str) -> None:
