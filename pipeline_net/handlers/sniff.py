@@ -195,7 +195,7 @@ class SniffHandler(ChannelInboundHandler[bytes, Any, Any]):
         except BaseException:
             self._held = b""  # the pipeline reports it, and nobody will want the bytes
             raise
-        if given is None:  # it has seated them itself
+        if given is None or given is ctx.pipeline:  # it has seated them itself
             ctx.pipeline.remove(self)
         else:
             ctx.pipeline.replace(self, *given)
