@@ -44,6 +44,8 @@ _X: Final = 120
 _HEX: Final = b"0123456789abcdefABCDEF"
 _ESCAPES: Final = {ord("n"): 10, ord("r"): 13, ord("t"): 9, ord("b"): 8, ord("a"): 7}
 
+_SHOWN: Final = 80  # bytes of a line, in a complaint: anybody can cause one, and logs are not for whole lines
+
 _MAX_NEGATIVE: Final = 2**63  # "*-9223372036854775808" is the least number that the real server takes
 
 
@@ -259,7 +261,7 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         line = buffer.take(size + 1)
         args = split_words(line[: size - 1] if size > 0 and line[size - 1] == CR else line[:size])
         if args is None:
-            raise refusal("unbalanced quotes in request", f"quotes do not end, or end inside a word: {line!r}")
+            raise refusal("unbalanced quotes in request", f"quotes do not end, or end inside a word: {line[:_SHOWN]!r}")
         return args if args else None
 
 

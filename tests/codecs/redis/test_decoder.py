@@ -307,6 +307,13 @@ def test_what_was_taken_of_a_command_that_is_not_whole_is_given_away_too(command
             assert decoder.feed(command + PING)[-1] == [b"PING"]
 
 
+def test_a_complaint_about_a_line_shows_its_begin() -> None:
+    with pytest.raises(DecodeError) as caught:
+        redis.RedisCommandDecoder().feed(b'auth "' + b"s" * 60_000 + b"\n")
+    assert "quotes do not end" in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
 def test_after_an_error_nothing_is_given_away() -> None:
     decoder = redis.RedisCommandDecoder()
     decoder.feed(b"*2\r\n$1\r\na\r\n")
