@@ -1,4 +1,4 @@
-"""FirstBytesHandler: what stages have in common that decide by the first bytes of a connection.
+"""FirstBytes: what stages have in common that decide by the first bytes of a connection.
 
 Until it is decided, those behind hear of nothing.  Then they hear of ``channel_active``, if it is news, and get the
 bytes as one piece; and who has heard of no beginning hears of no end.
@@ -20,7 +20,7 @@ Out = TypeVar("Out", default=Any)
 Writes = TypeVar("Writes", default=Never)
 
 
-class FirstBytesHandler(ChannelInboundHandler[bytes, Out, Writes], Generic[Out, Writes]):
+class FirstBytes(ChannelInboundHandler[bytes, Out, Writes], Generic[Out, Writes]):
     """Holds bytes, and the news that the channel is active; subclasses read, and say when it is decided.
 
     One that is taken out before passes on what it holds.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import CorruptedFrameError, ReadTimeoutError
 from ..handler import ChannelOutboundHandler
 from . import probes
-from .first_bytes import FirstBytesHandler
+from .first_bytes import FirstBytes
 from .networks import Networks, address_of
 from .proxy_header import MAX_HEADER, ProxyHeader, encode_proxy_header, read_proxy_header
 
@@ -35,7 +35,7 @@ def client_of(channel: Channel) -> Any:
     return channel.remote_address if header is None or header.source is None else header.source
 
 
-class ProxyProtocolDecoder(FirstBytesHandler[bytes]):
+class ProxyProtocolDecoder(FirstBytes[bytes]):
     """bytes → bytes, without the PROXY header in front of them.
 
     Seat it first.  What the header says is in ``channel.attrs[ProxyHeader]`` (see ``client_of``) when the stages behind

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from ..errors import DecodeError, ReadTimeoutError
 from ..pipeline import Stage
 from .client_hello import MAX_CLIENT_HELLO
-from .first_bytes import FirstBytesHandler
+from .first_bytes import FirstBytes
 from .probes import Probe
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _DEFAULT_LIMIT: Final = MAX_CLIENT_HELLO + 1024  # bytes; room for the heads of 
 _SHOWN: Final = 32  # bytes, in a complaint
 
 
-class SniffHandler(FirstBytesHandler[Any, Any]):
+class SniffHandler(FirstBytes[Any, Any]):
     """bytes → the same, to the stages that their beginning has chosen.
 
     ::

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, ChannelOptions, ReadTimeoutError
-from pipeline_net.handlers.first_bytes import FirstBytesHandler
+from pipeline_net.handlers.first_bytes import FirstBytes
 from pipeline_net.testing import EmbeddedChannel
 
 Ctx = ChannelHandlerContext[Any, Any]
 
 
-class Greeting(FirstBytesHandler[bytes]):
+class Greeting(FirstBytes[bytes]):
     """Lets everything pass once a line has come, which it takes for a greeting."""
 
     def begin(self, ctx: Ctx) -> None:
