@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..channel import Channel, Keeper
 from ..channel_life import ACTIVE
 from ..datagram import Datagram
-from ..errors import AddressError, ChannelError, FrameTooLongError, PipelineError
+from ..errors import AddressError, ChannelError, FrameTooLongError, InterpreterExitError, PipelineError
 from ..loop import Listener
 from ..options import ChannelOptions
 from .address import Address, parse_address
@@ -146,7 +146,7 @@ class DatagramChannel(Channel):
 
     def exception_reached_tail(self, exc: BaseException) -> None:
         """No stage handled ``exc``: log it, and go on; the other peers have nothing to do with it."""
-        if isinstance(exc, OSError | FrameTooLongError):
+        if isinstance(exc, OSError | FrameTooLongError | InterpreterExitError):
             logger.warning("%s: %s", self, exc)
         else:
             logger.error(
