@@ -23,6 +23,7 @@ from .loop import OptionFacts, Watched
 from .pipeline import ChannelPipeline
 
 if TYPE_CHECKING:
+    from .context import ChannelHandlerContext
     from .future import ChannelFuture
 
 _MANY: Final = 256  # pieces; so many small ones that wait for a slow peer become one …
@@ -42,6 +43,8 @@ class ChannelOutput(Watched):
         self.output_open = True
         self.has_room = True  # no more than the water marks allow waits here
         self.is_said_writable = True  # what the stages were told
+        self._unfinished: i64 = 0  # messages of which some parts are still to be written
+        self._tells_later = False
         self.inbox: Inbox | None = None  # made for the first thread that needs it
         self.room_until: i64 = facts.high  # written may grow up to here without a further thought
         self.unsent: list[Any] = []  # what waits to be sent, oldest first
@@ -133,6 +136,22 @@ class ChannelOutput(Watched):
             if not self.auto_flush:
                 self.reading_changed()  # otherwise the flush that is due decides whether to go on reading
 
+    def write_together(
+        self, ctx: ChannelHandlerContext[Any, Any], messages: list[Any], promise: ChannelFuture[Any] | None
+    ) -> None:
+        """Let ``ctx`` write the parts of one message; stages, which may write, hear of the writability afterwards."""
+        last = len(messages) - 1
+        self._unfinished += 1
+        try:
+            for index, message in enumerate(messages):
+                ctx.write(message, promise if index == last else None)
+        finally:
+            self._unfinished -= 1
+            if self._tells_later and self._unfinished == 0:
+                self._tells_later = False
+                if self.state == ACTIVE:
+                    self._tell_writability()
+
     def hold_bytes(self, count: int) -> None:
         """A stage holds back ``count`` bytes that were written to it: they count at the water marks.  Negative when
         it passes them on, which it does after this call, or drops them.
@@ -157,6 +176,9 @@ class ChannelOutput(Watched):
             self.reading_changed()
 
     def _tell_writability(self) -> None:
+        if self._unfinished > 0:
+            self._tells_later = True
+            return
         is_writable = self.is_writable
         if is_writable != self.is_said_writable:
             self.is_said_writable = is_writable

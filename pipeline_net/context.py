@@ -271,14 +271,11 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
             seat.refuse(exc, promise)
 
     def write_all(self, messages: list[Any], promise: ChannelFuture[Any] | None = None) -> None:
-        """Write several messages in the place of one: the promise is kept when the last of them is sent."""
-        if not messages:
-            if promise is not None:
-                promise.fulfil(None)
-            return
-        last = len(messages) - 1
-        for index, message in enumerate(messages):
-            self.write(message, promise if index == last else None)
+        """Write several messages in the place of one: nobody gets in between, and the promise is kept with the last."""
+        if messages:
+            self.channel.write_together(self, messages, promise)
+        elif promise is not None:
+            promise.fulfil(None)
 
     def write_encoded(self, encoded: Any, promise: ChannelFuture[Any] | None) -> None:
         """Write what ``encode`` of this seat's handler has returned."""

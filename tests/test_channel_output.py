@@ -169,6 +169,42 @@ def test_a_stage_may_write_while_it_hears_that_it_must_not() -> None:
     assert listens.log == [False, False, False, True]
 
 
+class InPieces(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """A message leaves as three pieces."""
+
+    def write(self, ctx: Ctx, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        ctx.write_all([b"<", msg, b">"], promise)
+
+
+class Hasty(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Says something when it hears that it should not."""
+
+    def channel_writability_changed(self, ctx: Ctx) -> None:
+        if not ctx.channel.is_writable:
+            ctx.write(b"stop")
+
+
+@pytest.mark.parametrize("high", [1, 4, 6, 10])
+def test_who_writes_when_it_hears_of_the_writability_gets_in_between_no_pieces(high: int) -> None:
+    channel = EmbeddedChannel(InPieces(), Hasty(), options=ChannelOptions(write_buffer_high=high, write_buffer_low=0))
+    promise = channel.write(b"hello")
+    channel.write(b"world")
+    channel.run_pending()
+    said = taken(channel)
+    assert sorted(said.replace(b">", b"> ").split()) == sorted([b"<hello>", b"<world>", b"<stop>"])
+    assert outcome(promise) is None
+
+
+def test_pieces_of_pieces_are_no_exception() -> None:
+    channel = EmbeddedChannel(
+        InPieces(), InPieces(), Hasty(), options=ChannelOptions(write_buffer_high=2, write_buffer_low=1)
+    )
+    channel.write(b"hello")
+    channel.run_pending()
+    # The outer message is three messages to the inner stage.
+    assert taken(channel) == b"<<><hello><>>" + b"<<><stop><>>"
+
+
 # -- a slow peer, and many small writes -------------------------------------------------------------
 
 
