@@ -31,8 +31,13 @@ from benchmarks.process import Python, interpreter_of
 
 RECORDED: Final = HERE / "guard.json"
 GROWTH: Final = 0.05  # more than this fails
-PATHS: Final = ("raw", "frames", "frames-16", "lines-16", "http", "websocket", "redis-get-16", "churn")
-MESSAGES: Final = {"frames-16": 16, "lines-16": 16, "redis-get-16": 16}  # of one exchange, where it is not one
+PATHS: Final = ("raw", "frames", "frames-16", "lines-16", "http", "websocket", "websocket-16", "redis-get-16", "churn")
+MESSAGES: Final = {  # of one exchange, where it is not one
+    "frames-16": 16,
+    "lines-16": 16,
+    "websocket-16": 16,
+    "redis-get-16": 16,
+}
 CLIENT: Final = "client"  # the path that is nothing but the client
 _FEW: Final = 300  # exchanges; by then the interpreter has specialised its code
 _MANY: Final = 1300

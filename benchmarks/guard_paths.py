@@ -39,6 +39,7 @@ _HANDSHAKE: Final = (
 )
 _KEY: Final = b"\x01\x02\x04\x08"
 _TEXT: Final = b"x" * 1024
+_FRAMED_TEXT: Final = b"\x81\x7e\x04\x00" + _TEXT
 _MASKED_TEXT: Final = b"\x81\xfe\x04\x00" + _KEY + bytes(byte ^ _KEY[at % 4] for at, byte in enumerate(_TEXT))
 
 Initializer = Callable[[Channel], Any]
@@ -155,9 +156,10 @@ PATHS: Final[dict[str, tuple[Callable[[int], None], int]]] = {
     "frames-16": (exchange(lambda loop: framed, _FRAME * 16, (_FRAME * 16).__eq__), 16),
     "lines-16": (exchange(lambda loop: lines, _LINE * 16, (_LINE * 16).__eq__), 16),
     "http": (exchange(lambda loop: hello, _REQUEST, lambda answer: answer.startswith(b"HTTP/1.1 200")), 1),
-    "websocket": (
-        exchange(lambda loop: texts, _MASKED_TEXT, (b"\x81\x7e\x04\x00" + _TEXT).__eq__, before=_HANDSHAKE),
-        1,
+    "websocket": (exchange(lambda loop: texts, _MASKED_TEXT, _FRAMED_TEXT.__eq__, before=_HANDSHAKE), 1),
+    "websocket-16": (
+        exchange(lambda loop: texts, _MASKED_TEXT * 16, (_FRAMED_TEXT * 16).__eq__, before=_HANDSHAKE),
+        16,
     ),
     "redis-get-16": (exchange(redis_example, _GET * 16, (_VALUE * 16).__eq__, before=_SET), 16),
     "churn": (churn, 1),

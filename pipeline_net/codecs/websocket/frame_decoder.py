@@ -161,7 +161,8 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         if is_plain and buffer.left >= end and self._whole:
             if size > self._max_message:
                 raise self._too_big(size)
-            payload = self._cut_payload(buffer, header, end)
+            payload = self._payload(data, pos + header, size)
+            buffer.skip(end)
             if first == _WHOLE_BINARY:
                 return payload
             try:
@@ -172,19 +173,17 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
             if buffer.left < end:
                 buffer.wait_for(end)
                 return None
-            return self._control(first & 0x0F, self._cut_payload(buffer, header, end))
+            payload = self._payload(data, pos + header, size)
+            buffer.skip(end)
+            return self._control(first & 0x0F, payload)
         key = data[pos + header - 4 : pos + header] if self._is_masked else b""
         buffer.skip(header)
         self._begin_frame(first, size, key)
         return self._read_payload(buffer)
 
-    def _cut_payload(self, buffer: ReceiveBuffer, header: i64, end: i64) -> bytes:
-        """Take the frame that ends at ``end``, which is here, and return what it carries."""
-        if not self._is_masked:
-            return buffer.cut(header, end, end)
-        payload = unmask(buffer.data, buffer.pos + header - 4, end - header)
-        buffer.skip(end)
-        return payload
+    def _payload(self, data: bytes, at: i64, size: i64) -> bytes:
+        """Read what a frame carries, all of which is here."""
+        return unmask(data, at - 4, size) if self._is_masked else data[at : at + size]
 
     def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
         if self._has_ended or (buffer.left == 0 and not self._in_frame and self._opcode == CONTINUATION):

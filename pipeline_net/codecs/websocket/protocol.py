@@ -52,7 +52,6 @@ _NO_STATUS: Final = 1005
 _ABNORMAL: Final = 1006
 _GOING_AWAY: Final = 1001
 _INTERNAL_ERROR: Final = 1011
-_MESSAGES: Final[Any] = (str, bytes, Fragment)  # Any keeps it an object, which else is made anew for each message
 
 
 class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment", OutMessage, bytes]):
@@ -114,7 +113,7 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
     # -- messages -----------------------------------------------------------------------------------
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        if isinstance(msg, _MESSAGES):
+        if isinstance(msg, str) or isinstance(msg, bytes) or isinstance(msg, Fragment):  # noqa: SIM101 - a tuple is a call
             if self.state == OPEN:  # otherwise we have closed, and want no more
                 ctx.fire_channel_read(msg)
         elif isinstance(msg, Ping):

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelClosedError, ChannelHandlerContext, ChannelInboundHandler, ChannelOptions
+from pipeline_net import (
+    ChannelClosedError,
+    ChannelHandlerContext,
+    ChannelInboundHandler,
+    ChannelOptions,
+    EventLoopGroup,
+    ServerBootstrap,
+)
 from pipeline_net.codecs.websocket import (
     Close,
     Closed,
@@ -428,6 +436,27 @@ def test_both_ends_of_ours_understand_each_other() -> None:
     client.receive(*map(bytes, server.channel.outbound))
     assert client.diary.seen == ["text " * 100, b"\x00" * 70_000, "", Pong(b"?"), "ab"]
     server.channel.outbound.clear()
+
+
+@pytest.mark.parametrize("high", [65536, 3000])  # with the low one, many are written while there is no room
+def test_messages_of_all_sizes_that_came_together_are_answered_in_order(high: int) -> None:
+    """Over TCP, where what is written together is joined when it leaves."""
+    sizes = [1, 600, 0, 511, 512, 8192, 125, 1024, 9000, 126, 1024, 2000]
+    frames = [(opcode, bytes([65 + at]) * size) for at, size in enumerate(sizes) for opcode in (1, 2)]
+    answer = b"".join(make_frame(opcode, payload, key=None) for opcode, payload in frames)
+    initializer = lambda channel: [  # noqa: E731 - as in a program
+        *protocol_stages("server").handlers,
+        Diary(lambda ctx, msg: ctx.write(msg)),
+    ]
+    options = ChannelOptions(write_buffer_high=high, write_buffer_low=high // 2)
+    with (
+        EventLoopGroup(1) as loops,
+        ServerBootstrap(loops, initializer=initializer, options=options).bind("tcp://127.0.0.1:0") as server,
+        socket.create_connection(("127.0.0.1", int(server.addresses[0].rpartition(":")[2])), timeout=20) as peer,
+        peer.makefile("rb") as answers,
+    ):
+        peer.sendall(b"".join(make_frame(opcode, payload) for opcode, payload in frames))
+        assert answers.read(len(answer)) == answer
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
