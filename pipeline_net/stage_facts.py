@@ -32,7 +32,10 @@ def learn_facts(cls: type) -> StageFacts:
 
 def is_taken(name: str, seats: list[ChannelHandlerContext[Any, Any]]) -> bool:
     """Whether one of ``seats`` is called ``name``."""
-    return any(seat.name == name for seat in seats)  # few: a set of their names would take longer to make
+    for seat in seats:  # noqa: SIM110 - they are few: a set of names, or a generator, would take longer to make
+        if seat.name == name:
+            return True
+    return False
 
 
 def free_name(base: str, seats: list[ChannelHandlerContext[Any, Any]]) -> str:
