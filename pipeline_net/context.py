@@ -31,7 +31,7 @@ from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, Outbou
 if TYPE_CHECKING:
     from .channel import Channel
     from .future import ChannelFuture
-    from .loop import Loop, StageFacts
+    from .loop import Loop
     from .pipeline import ChannelPipeline
 
 MayFire = TypeVar("MayFire", contravariant=True, default=Any)
@@ -63,7 +63,6 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     to_shutdown_output: ChannelHandlerContext[Any, Any]
     to_close: ChannelHandlerContext[Any, Any]
 
-    facts: StageFacts  # what the pipeline knows of the handler's class; its ends have none
     runs_on_pool: bool = False  # then what it fires does not reach the next seat at once
 
     def __init__(self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> None:

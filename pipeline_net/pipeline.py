@@ -164,13 +164,13 @@ class ChannelPipeline:
             if isinstance(seat, PooledContext) and seat.is_busy:
                 seat.when_idle(self.remove_all)  # those behind it have yet to hear what it passes on
                 return
-            if _notices_leaving(seat):
+            if self._notices_leaving(seat):
                 to_tell += 1
             seat = seat.next
         self._is_emptying = True  # or who seats a stage when it leaves would never let this end
         seat = self._tail.prev
         while to_tell > 0 and seat is not self.head:
-            if _notices_leaving(seat):
+            if self._notices_leaving(seat):
                 to_tell -= 1
             self._unseat(seat, seat.prev, seat.next)
             if not isinstance(seat, PooledContext):
@@ -299,6 +299,9 @@ class ChannelPipeline:
         self.head.point_inbound_at(self._tail)
         self._tail.point_outbound_at(self.head)
 
+    def _notices_leaving(self, seat: Seat) -> bool:
+        return isinstance(seat, PooledContext) or self._facts_of(seat.handler).is_bid_farewell
+
     def _on_loop(self, change: Callable[..., Any], *args: Any) -> Any:
         """Make a change on the loop's thread; a caller on another thread waits for it, and gets its error."""
         loop = self.channel.loop
@@ -363,7 +366,6 @@ class ChannelPipeline:
             if not name:
                 name = free_name(facts.name, seats)
             seat = _seat(self, name, handler) if executor is None else PooledContext(self, name, handler, executor)
-            seat.facts = facts
             seats.append(seat)
         return seats[here:] if here else seats
 
@@ -379,7 +381,7 @@ class ChannelPipeline:
 
     def _admit(self, seat: Seat) -> None:
         """Let ``handler_added`` run, then let events in; a handler that fails it is shown out again."""
-        facts = seat.facts
+        facts = self._facts_of(seat.handler)
         if facts.is_greeted or isinstance(seat, PooledContext):
             try:
                 seat.events.handler_added(seat)
@@ -443,7 +445,7 @@ class ChannelPipeline:
         """Take a seat out, and tell its handler."""
         events = seat.events
         self.unlink(seat, prev, next_)
-        if not _notices_leaving(seat):
+        if not self._notices_leaving(seat):
             return
         try:
             events.handler_removed(seat)
@@ -478,10 +480,6 @@ def _seat(pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> Seat
 
         return GuardedContext(pipeline, name, handler)
     return ChannelHandlerContext(pipeline, name, handler)
-
-
-def _notices_leaving(seat: Seat) -> bool:
-    return seat.facts.is_bid_farewell or isinstance(seat, PooledContext)
 
 
 def _settle(promise: ChannelFuture[Any], change: Callable[..., Any], args: tuple[Any, ...]) -> None:
