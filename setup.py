@@ -35,6 +35,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/context.py",
     "pipeline_net/pooled.py",
     "pipeline_net/ends.py",
+    "pipeline_net/stage_facts.py",
     "pipeline_net/pipeline.py",
     "pipeline_net/channel_life.py",
     "pipeline_net/inbox.py",

@@ -13,6 +13,10 @@
  *   line    the last byte is \n (and no other)
  *   churn   like raw, but each message has a connection of its own: connect, send, await the reply, close
  *
+ * Churn has no use for epoll.  Connections are awaited in the order in which they were made, which is the order in which a
+ * server comes to them; to register each for its one reply would cost the kernel more than to look at the oldest.  Where
+ * a server answers out of order, a reply that has overtaken others counts as late as they do.
+ *
  * Output: one line of JSON.  Exit: 0 done, 1 a wrong reply, 2 usage, 3 the connection or the system failed.
  */
 #define _GNU_SOURCE
@@ -24,6 +28,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -34,6 +39,8 @@ enum mode { RAW, FRAME, LINE, CHURN };
 
 #define STAMP 16                 /* bytes: 5 digits of connection, 11 of message number, 6 bits each */
 #define PREFIX 4                 /* bytes of the length field */
+#define CHURN_SIZE 16384         /* bytes; so many a fresh connection takes at once, and sends in one go */
+#define PATIENCE 100             /* ms without news, after which we look at the clock */
 #define SOURCES 200              /* 127.0.0.1 … .200 take turns, so that churn does not run out of ports in TIME_WAIT */
 
 struct connection {
@@ -106,7 +113,7 @@ static void open_connection(struct connection *c) {
     int on = 1, family = options.address.ss_family;
     if ((c->fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0)
         fail(TROUBLE, "socket: %s", strerror(errno));
-    if (family != AF_UNIX)
+    if (family != AF_UNIX && options.mode != CHURN) /* there, nothing is unacknowledged that the message could wait for */
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (options.mode == CHURN && family == AF_INET) {
         struct sockaddr_in source = {.sin_family = AF_INET};
@@ -121,10 +128,13 @@ static void open_connection(struct connection *c) {
     /* Blocking: a local handshake is done by the kernel, without the server's help, while its backlog has room. */
     if (connect(c->fd, (struct sockaddr *)&options.address, options.address_length) < 0)
         fail(TROUBLE, "connect: %s", strerror(errno));
-    c->wants_out = false;
+}
+
+static void watch(struct connection *c) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event) < 0)
         fail(TROUBLE, "epoll_ctl: %s", strerror(errno));
+    c->wants_out = false;
 }
 
 static void watch_output(struct connection *c, bool wanted) {
@@ -184,11 +194,12 @@ static void count_answers(struct connection *c, uint64_t now) {
     }
 }
 
-static void receive(struct connection *c) {
+/* Take what has come; says whether that completes a message. */
+static bool receive(struct connection *c) {
     ssize_t length = recv(c->fd, read_buffer, READ_SIZE, MSG_DONTWAIT);
     if (length < 0) {
         if (errno == EAGAIN || errno == EINTR)
-            return;
+            return false;
         fail(TROUBLE, "recv on connection %u: %s", c->id, strerror(errno));
     }
     if (length == 0)
@@ -198,16 +209,64 @@ static void receive(struct connection *c) {
     reads++;
     check(c, read_buffer, (size_t)length);
     count_answers(c, now);
-    if (c->answered == before || !issuing)
+    return c->answered > before;
+}
+
+static void converse(struct connection *c) {
+    if (!receive(c) || !issuing)
         return;
-    if (options.mode == CHURN) {
-        close(c->fd);
-        issue(c, now_ns());
-        open_connection(c);
-    } else
-        while (c->issued - c->answered < options.in_flight)
-            issue(c, now);
+    uint64_t now = last_progress;
+    while (c->issued - c->answered < options.in_flight)
+        issue(c, now);
     send_issued(c);
+}
+
+/* --- what keeps the server busy --------------------------------------------------------------------------------------- */
+
+static void converse_until_the_end(void) {
+    while (issuing || in_air > 0) {
+        struct epoll_event events[EVENTS];
+        int ready = epoll_wait(poller, events, EVENTS, PATIENCE);
+        if (ready < 0 && errno != EINTR)
+            fail(TROUBLE, "epoll_wait: %s", strerror(errno));
+        for (int at = 0; at < ready; at++) {
+            struct connection *c = events[at].data.ptr;
+            if (events[at].events & EPOLLOUT)
+                send_issued(c);
+            if (events[at].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+                converse(c);
+        }
+        go_on_or_give_up();
+    }
+}
+
+static void send_whole(struct connection *c) {
+    if (send(c->fd, c->ring, wire, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)wire)
+        fail(TROUBLE, "send on connection %u: %s", c->id, strerror(errno));
+    c->sent += wire;
+}
+
+static void await_reply(struct connection *c) {
+    while (!receive(c)) {
+        struct pollfd oldest = {.fd = c->fd, .events = POLLIN};
+        if (poll(&oldest, 1, PATIENCE) < 0 && errno != EINTR)
+            fail(TROUBLE, "poll: %s", strerror(errno));
+        go_on_or_give_up();
+    }
+}
+
+static void churn_until_the_end(struct connection *connections) {
+    for (uint32_t oldest = 0; issuing || in_air > 0; oldest = (oldest + 1) % options.connections) {
+        struct connection *c = &connections[oldest];
+        await_reply(c);
+        close(c->fd);
+        go_on_or_give_up();
+        if (issuing) {
+            issue(c, now_ns());
+            open_connection(c);
+            send_whole(c);
+        }
+    }
 }
 
 /* --- the command line ------------------------------------------------------------------------------------------------- */
@@ -270,6 +329,8 @@ static void parse(int argc, char **argv) {
         fail(USAGE, "size must be at least %d (lines: one more), connections and in-flight above 0", STAMP);
     if (options.mode == CHURN && options.in_flight != 1)
         fail(USAGE, "churn has one message in flight");
+    if (options.mode == CHURN && options.size > CHURN_SIZE)
+        fail(USAGE, "churn has messages of at most %d bytes", CHURN_SIZE);
     wire = options.size + (options.mode == FRAME ? PREFIX : 0);
     ring_size = wire * options.in_flight;
 }
@@ -284,27 +345,22 @@ int main(int argc, char **argv) {
         connections[id].id = id;
         prepare_ring(&connections[id]);
         open_connection(&connections[id]);
+        if (options.mode != CHURN)
+            watch(&connections[id]);
     }
     uint64_t now = start_counting(options.warm_up, options.seconds);
     for (uint32_t id = 0; id < options.connections; id++) {
         for (uint32_t slot = 0; slot < options.in_flight; slot++)
             issue(&connections[id], now);
-        send_issued(&connections[id]);
+        if (options.mode == CHURN)
+            send_whole(&connections[id]);
+        else
+            send_issued(&connections[id]);
     }
-    while (issuing || in_air > 0) {
-        struct epoll_event events[EVENTS];
-        int ready = epoll_wait(poller, events, EVENTS, 100);
-        if (ready < 0 && errno != EINTR)
-            fail(TROUBLE, "epoll_wait: %s", strerror(errno));
-        for (int at = 0; at < ready; at++) {
-            struct connection *c = events[at].data.ptr;
-            if (events[at].events & EPOLLOUT)
-                send_issued(c);
-            if (events[at].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-                receive(c);
-        }
-        go_on_or_give_up();
-    }
+    if (options.mode == CHURN)
+        churn_until_the_end(connections);
+    else
+        converse_until_the_end();
     print_figures(options.size, options.seconds);
     return 0;
 }

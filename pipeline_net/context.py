@@ -79,8 +79,8 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
         self.next: ChannelHandlerContext[Any, Any] = self
         self.prev: ChannelHandlerContext[Any, Any] = self
-        self._point_inbound_at(self)  # also those that are linked next: the interpreter wants all objects made alike
-        self._point_outbound_at(self)
+        self.point_inbound_at(self)  # also those that are linked next: the interpreter wants all objects made alike
+        self.point_outbound_at(self)
 
     @property
     def pipeline(self) -> ChannelPipeline:
@@ -364,7 +364,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.to_shutdown_output = seat if mask & event_bits.SHUTDOWN else seat.to_shutdown_output
         self.to_close = seat if mask & event_bits.CLOSE else seat.to_close
 
-    def _point_inbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+    def point_inbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
         self.to_channel_registered = seat
         self.to_channel_active = seat
         self.to_channel_read = seat
@@ -376,7 +376,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.to_channel_unregistered = seat
         self.to_exception_caught = seat
 
-    def _point_outbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+    def point_outbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
         self.to_bind = seat
         self.to_connect = seat
         self.to_read = seat
@@ -387,6 +387,22 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
 
     def vacate(self) -> None:
         """Leave the pipeline: from now on this seat only forwards, to whoever lives next door at that moment."""
+        self._only_forward()
+        self.point_inbound_at(self)
+        self.point_outbound_at(self)
+
+    def retire(self, head: ChannelHandlerContext[Any, Any], tail: ChannelHandlerContext[Any, Any]) -> None:
+        """Leave the pipeline and forward to its ends: the channel is closed, and nobody is left in between.
+
+        A seat that refers to itself would have to wait for the garbage collector, and many of them call it.
+        """
+        self._only_forward()
+        self.next = tail
+        self.prev = head
+        self.point_inbound_at(tail)
+        self.point_outbound_at(head)
+
+    def _only_forward(self) -> None:
         self.is_removed = True
         self.reads = None
         self.encodes = None
@@ -394,30 +410,6 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.events = FORWARDS
         self.inbound = FORWARDS
         self.outbound = FORWARDS
-        self._point_inbound_at(self)
-        self._point_outbound_at(self)
-
-    def retire(self, head: ChannelHandlerContext[Any, Any], tail: ChannelHandlerContext[Any, Any]) -> None:
-        """Forward to the ends of the pipeline: the channel is closed, and nobody is left in between.
-
-        A seat that refers to itself would have to wait for the garbage collector, and many of them call it.
-        """
-        self.next = tail
-        self.prev = head
-        self._point_inbound_at(tail)
-        self._point_outbound_at(head)
-
-    def lead_to(self, seat: ChannelHandlerContext[Any, Any]) -> None:
-        """As the head of a pipeline that is no more, refer to its tail no longer, nor to itself."""
-        self.next = seat
-        self.prev = seat
-        self._point_inbound_at(seat)
-        self._point_outbound_at(seat)
-
-    def end_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
-        """As the tail of a pipeline that is no more, refer to its head only: there, operations are refused."""
-        self.next = seat
-        self._point_inbound_at(seat)
 
     def before_successor(self) -> ChannelHandlerContext[Any, Any]:
         """Find, for a removed seat, the living seat from which to fire so that its living successor comes next."""

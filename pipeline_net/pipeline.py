@@ -14,7 +14,6 @@ The stages may change at any moment, also in the middle of an event.  A newcomer
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -23,17 +22,10 @@ from . import event_bits
 from .context import ChannelHandlerContext
 from .ends import HEAD, NOWHERE, TAIL
 from .errors import PipelineError
-from .event_bits import mask_of
-from .handler import (
-    ChannelHandler,
-    has_its_own,
-    interpreted_encode,
-    interpreted_read,
-    overridden_events,
-    refuse_coroutines,
-)
+from .handler import ChannelHandler
 from .loop import StageFacts
 from .pooled import Executor, PooledContext
+from .stage_facts import free_name, is_taken, learn_facts
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -44,7 +36,6 @@ Stage: TypeAlias = ChannelHandler | tuple[str, ChannelHandler]
 Which: TypeAlias = str | ChannelHandler | type[Any]
 Seat: TypeAlias = ChannelHandlerContext[Any, Any]
 
-_WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _GUARDS: Final[bool] = sys.flags.dev_mode  # whether seats look who uses them
 
 
@@ -58,10 +49,8 @@ class ChannelPipeline:
         self.head.encodes = False
         self.head.mask = event_bits.EVERY_OUTBOUND
         self._tail.mask = event_bits.EVERY_INBOUND
-        self.head.next = self._tail
-        self._tail.prev = self.head
         self._is_emptying = False  # the channel is closed, and its stages are leaving
-        self._relink(self.head, self._tail)
+        self._join_ends()
 
     # -- looking ------------------------------------------------------------------------------------
 
@@ -167,24 +156,45 @@ class ChannelPipeline:
         seat = self.head.next
         if seat is NOWHERE:
             return
+        to_tell = 0
         while seat is not self._tail:
             if isinstance(seat, PooledContext) and seat.is_busy:
                 seat.when_idle(self.remove_all)  # those behind it have yet to hear what it passes on
                 return
+            if self._notices_leaving(seat):
+                to_tell += 1
             seat = seat.next
         self._is_emptying = True  # or who seats a stage when it leaves would never let this end
         seat = self._tail.prev
-        while seat is not self.head:
+        while to_tell > 0 and seat is not self.head:
+            if self._notices_leaving(seat):
+                to_tell -= 1
             self._unseat(seat, seat.prev, seat.next)
             if not isinstance(seat, PooledContext):
                 seat.retire(self.head, self._tail)
             seat = self._tail.prev
+        self._clear_out()
         self.channel.stages_have_left()
+
+    def _clear_out(self) -> None:
+        """Take out those who are left.  None of them notices, so nobody can fire or write in between, and no links
+        need to be right before the end.
+        """
+        seat = self._tail.prev
+        while seat is not self.head:
+            before = seat.prev
+            seat.retire(self.head, self._tail)
+            seat.handler.seats -= 1
+            seat = before
+        self._join_ends()
 
     def fall_apart(self) -> None:
         """The channel is closed, and its last stage has left: let go of what refers to itself."""
-        self.head.lead_to(NOWHERE)
-        self._tail.end_at(NOWHERE)
+        self.head.next = self.head.prev = NOWHERE
+        self.head.point_inbound_at(NOWHERE)
+        self.head.point_outbound_at(NOWHERE)
+        self._tail.next = NOWHERE
+        self._tail.point_inbound_at(NOWHERE)  # outbound it leads to the head, where operations are refused
 
     # -- inbound events start at the head, outbound operations at the tail --------------------------
 
@@ -276,17 +286,18 @@ class ChannelPipeline:
         known = self.channel.loop.stage_facts
         facts = known.get(cls)
         if facts is None:
-            refuse_coroutines(cls)
-            name = _WORD_START.sub("-", cls.__name__.strip("_")).lower()
-            facts = known[cls] = StageFacts(
-                mask_of(overridden_events(cls)),
-                name,
-                interpreted_read(cls),
-                interpreted_encode(cls),
-                is_greeted=has_its_own(cls, "handler_added"),
-                is_bid_farewell=has_its_own(cls, "handler_removed"),
-            )
+            facts = known[cls] = learn_facts(cls)
         return facts
+
+    def _join_ends(self) -> None:
+        """Link head and tail: there is nobody between them."""
+        self.head.next = self._tail
+        self._tail.prev = self.head
+        self.head.point_inbound_at(self._tail)
+        self._tail.point_outbound_at(self.head)
+
+    def _notices_leaving(self, seat: Seat) -> bool:
+        return isinstance(seat, PooledContext) or self._facts_of(seat.handler).is_bid_farewell
 
     def _on_loop(self, change: Callable[..., Any], *args: Any) -> Any:
         """Make a change on the loop's thread; a caller on another thread waits for it, and gets its error."""
@@ -327,8 +338,10 @@ class ChannelPipeline:
         """
         if self._is_emptying:
             raise PipelineError(f"{self.channel} is closed, and its pipeline takes no stages any more")
-        taken = [seat.name for seat in self._seats() if seat is not leaving]  # few: a set would take longer to make
-        seats: list[Seat] = []
+        seats = self._seats()  # those that are here, and then the new ones
+        if leaving is not None:
+            seats.remove(leaving)
+        here = len(seats)
         for stage in stages:
             name = ""
             handler: Any = stage
@@ -339,30 +352,19 @@ class ChannelPipeline:
             if not isinstance(handler, ChannelHandler):
                 hint = f": did you mean {handler.__name__}()?" if isinstance(handler, type) else ""
                 raise PipelineError(f"a stage is a ChannelHandler, not {handler!r}{hint}; in\n{self!r}")
-            if not handler.shareable and (handler.seats > 0 or any(seat.handler is handler for seat in seats)):
+            if (handler.seats > 0 or any(seat.handler is handler for seat in seats)) and not handler.shareable:
                 raise PipelineError(
                     f"{handler!r} has a seat already, and is not shareable: make a new one for each channel,"
                     f" or set shareable = True on a handler that keeps no state; in\n{self!r}"
                 )
-            if name in taken:
+            if name and is_taken(name, seats):
                 raise PipelineError(f"the name {name!r} is taken in\n{self!r}")
             facts = self._facts_of(handler)  # which refuses a class whose events are coroutines
             if not name:
-                name = self._free_name(facts.name, taken)
-            taken.append(name)
-            if executor is None:
-                seats.append(_seat(self, name, handler))
-            else:
-                seats.append(PooledContext(self, name, handler, executor))
-        return seats
-
-    def _free_name(self, base: str, taken: list[str]) -> str:
-        if base not in taken:
-            return base
-        number = 2
-        while f"{base}-{number}" in taken:
-            number += 1
-        return f"{base}-{number}"
+                name = free_name(facts.name, seats)
+            seat = _seat(self, name, handler) if executor is None else PooledContext(self, name, handler, executor)
+            seats.append(seat)
+        return seats[here:] if here else seats
 
     def _insert(self, seat: Seat, after: Seat) -> None:
         """Give the seat neighbours; as its mask is still 0, no event stops there."""
@@ -440,7 +442,7 @@ class ChannelPipeline:
         """Take a seat out, and tell its handler."""
         events = seat.events
         self.unlink(seat, prev, next_)
-        if not self._facts_of(seat.handler).is_bid_farewell and not isinstance(seat, PooledContext):
+        if not self._notices_leaving(seat):
             return
         try:
             events.handler_removed(seat)

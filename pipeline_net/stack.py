@@ -85,7 +85,7 @@ class Stack(Generic[A, B, C, D]):
         if not isinstance(stage, ChannelHandler):
             hint = f": did you mean {stage.__name__}()?" if isinstance(stage, type) else ""
             raise PipelineError(f"a stage is a ChannelHandler, not {stage!r}{hint}; after {self!r}")
-        return _stack_of((*self._stages, stage))
+        return _stack_of(self._stages + (stage,))  # noqa: RUF005 - with a star, compiled code makes a list in between
 
 
 def _stack_of(stages: tuple[Stage, ...]) -> Stack[Any, Any, Any, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline_net import (
     ChannelClosedError,
+    ChannelDuplexHandler,
     ChannelFuture,
     ChannelHandlerContext,
     ChannelInboundHandler,
@@ -115,6 +116,43 @@ def test_a_closed_channel_has_a_pipeline_without_stages() -> None:
         assert each.first is None
         assert repr(each).endswith("  (no stages)\n>")
     pipeline.remove_all()  # again, which changes nothing
+
+
+class Quiet(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Does not notice when it leaves, and writes down what it hears before that."""
+
+    def __init__(self, name: str, heard: list[str]) -> None:
+        self.name = name
+        self.heard = heard
+
+    def user_event_triggered(self, ctx: ChannelHandlerContext, event: Any) -> None:
+        self.heard.append(f"{self.name}: {event}")
+        ctx.fire_user_event_triggered(event)
+
+    def flush(self, ctx: ChannelHandlerContext) -> None:
+        self.heard.append(f"{self.name}: flush")
+        ctx.flush()
+
+
+class Loud(Quiet):
+    """Makes itself heard on both sides when it leaves."""
+
+    def handler_removed(self, ctx: ChannelHandlerContext) -> None:
+        self.heard.append(f"{self.name} leaves")
+        ctx.fire_user_event_triggered(self.name)
+        ctx.flush()
+
+
+def test_who_leaves_a_closed_channel_is_heard_by_those_only_who_are_still_there() -> None:
+    heard: list[str] = []
+    stages = [Quiet("a", heard), Loud("b", heard), Quiet("c", heard), Loud("d", heard), Quiet("e", heard)]
+    channel = EmbeddedChannel(*stages)
+    seats = [channel.pipeline.context(stage) for stage in stages]
+    channel.close()
+    channel.run_pending()
+    assert heard == ["d leaves", "c: flush", "b: flush", "a: flush", "b leaves", "a: flush"]
+    assert [stage.seats for stage in stages] == [0] * 5
+    assert all(seat is not None and seat.is_removed for seat in seats)
 
 
 def test_a_stage_that_leaves_a_closed_channel_cannot_seat_another() -> None:

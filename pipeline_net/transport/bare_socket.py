@@ -1,7 +1,9 @@
 """BareSocket: a connected socket of which no more is needed, as a rule, than its number.
 
 Python's socket object asks the kernel for the socket's name when it is made, and most connections are only read,
-written and closed.  So one is made when somebody wants what only it can do.
+written and closed.  So one is made when somebody wants what only it can do.  Where there is one from the start, because
+we have connected it, it is wrapped: then a channel has sockets of one class, which compiled code calls without looking
+anything up.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ class BareSocket:
 
     Args:
         fd: the descriptor, owned from now on.
+        whole: the socket object that it belongs to, if there is one.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, whole: socket.SocketType | None = None) -> None:
         self._fd = fd
-        self._sock: socket.SocketType | None = None
+        self._sock = whole
 
     def __repr__(self) -> str:
         return f"<BareSocket {self._fd}>"
@@ -45,10 +48,10 @@ class BareSocket:
         _set_blocking(self._fd, flag)
 
     def recv(self, size: int) -> bytes:
-        return os.read(self._fd, size)
+        return os.read(self._fd, size) if self._sock is None else self._sock.recv(size)
 
     def sendmsg(self, pieces: Iterable[Any]) -> int:
-        return os.writev(self._fd, list(pieces))
+        return os.writev(self._fd, list(pieces)) if self._sock is None else self._sock.sendmsg(pieces)
 
     def close(self) -> None:
         """Let it go; again is allowed."""

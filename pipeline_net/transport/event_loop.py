@@ -79,6 +79,8 @@ class EventLoop(Loop):
         self._poller.register(self._wake_fd, READ)
         self._jobs = BlockingJobs(self, pool)
         self._tasks: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._add_task: Callable[[Any], None] = self._tasks.append  # looked up once, like the clock
+        self._next_task: Callable[[], tuple[Callable[..., object], tuple[Any, ...]]] = self._tasks.popleft
         self._timers = TimerQueue()
         self._watched: dict[int, Watched] = {}
         self._members: set[Channel] = set()
@@ -139,7 +141,7 @@ class EventLoop(Loop):
         if self._stopping or self._generation != FORKS.generation:
             self._refuse_unless_inside()
         task: Any = (fn, args)  # one object also where it is compiled, which _take_back() finds again
-        self._tasks.append(task)
+        self._add_task(task)
         if not self._busy:
             if self._stopped:
                 self._take_back(task)  # it has stopped since we looked
@@ -385,9 +387,8 @@ class EventLoop(Loop):
                 self._timers.reschedule(handle, following if following > now else math.nextafter(now, math.inf))
 
     def _run_tasks(self) -> None:
-        tasks = self._tasks
-        for _ in range(min(len(tasks), _MAX_TASKS)):
-            fn, args = tasks.popleft()
+        for _ in range(min(len(self._tasks), _MAX_TASKS)):
+            fn, args = self._next_task()
             try:
                 fn(*args)
             except KeyboardInterrupt:
@@ -443,8 +444,10 @@ class EventLoop(Loop):
 
     def unwatch(self, fd: int, edge_and_closed: bool = False) -> None:
         """Forget a descriptor; before it is closed.  ``edge_and_closed``: see ``Poller.forgets_closed``."""
-        if self._watched.pop(fd, None) is not None and not (edge_and_closed and self._poller.forgets_closed):
-            self._poller.unregister(fd)
+        if fd in self._watched:
+            del self._watched[fd]
+            if not (edge_and_closed and self._poller.forgets_closed):
+                self._poller.unregister(fd)
 
     def expect(self) -> None:
         """A channel is on its way here: count it already, so that balancers see a burst."""

@@ -165,9 +165,10 @@ class EpollPoller(Poller):
 
     def __init__(self, epoll: Epoll) -> None:
         self._epoll: Epoll = epoll
+        self._register: Callable[[int, int], None] = epoll.register  # each connection needs it
 
     def register(self, fd: int, interest: int) -> None:
-        self._epoll.register(fd, interest)
+        self._register(fd, interest)
 
     def modify(self, fd: int, interest: int) -> None:
         self._epoll.modify(fd, interest)

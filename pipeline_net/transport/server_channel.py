@@ -70,7 +70,8 @@ class Intake(Keeper):
         self.options = options
         self.channels = channels
         self._limit = max_connections
-        self._keepers: tuple[Keeper, ...] = ()  # of the last channel, and as a rule of all
+        # Who hears of it when a channel closes.  We are last, so that its place is free only when it has left.
+        self._keepers: tuple[Keeper, ...] = (channels,) if max_connections is None else (channels, self)
         self._taken = 0
         self._waiting: set[tuple[EventLoop, Listener]] = set()
         self._lock = threading.Lock()  # only where there is a limit: loops share nothing otherwise
@@ -104,15 +105,9 @@ class Intake(Keeper):
         self.give_place_back()
 
     def keep(self, channel: Channel) -> None:
-        """Count ``channel`` among those that are open until it closes; on its loop."""
-        self.channels.add(channel)
-        if self._limit is not None:
-            channel.keepers += (self,)  # last, so that its place is free only when it has left
-        shared = self._keepers
-        if channel.keepers == shared:
-            channel.keepers = shared
-        else:
-            self._keepers = channel.keepers
+        """Count ``channel``, which is new, among those that are open until it closes; on its loop."""
+        self.channels.expect_end_of(channel)
+        channel.keepers = self._keepers
 
     def seat(self, channel: Channel) -> bool:
         """Give ``channel`` its stages; if that fails, log it with the pipeline so far, and close the channel."""

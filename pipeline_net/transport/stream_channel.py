@@ -114,9 +114,11 @@ class StreamChannel(Channel):
         loop.adopt(self)
 
     def _take_on(self, sock: Any, remote: Any) -> None:
-        self._sock = sock
-        self._fd = sock.fileno()
-        self._handle = self._fd if _BY_NUMBER else sock
+        bare = sock if isinstance(sock, BareSocket) else BareSocket(sock.fileno(), sock)
+        fd = bare.fileno()
+        self._sock = bare
+        self._fd = fd
+        self._handle = fd if _BY_NUMBER else sock
         self._remote = remote
         self._edge = EDGE if isinstance(remote, tuple) else 0
 
@@ -159,7 +161,7 @@ class StreamChannel(Channel):
         if self._connector is not None:
             self._connector.cancel()
             self._connector = None
-        sock = self._sock
+        sock: BareSocket | None = self._sock
         if sock is None:
             return
         self.local_address  # noqa: B018 - asked for the last time, so that it stays readable

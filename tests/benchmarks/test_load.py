@@ -76,6 +76,24 @@ def test_a_wrong_byte_is_seen(driver: Driver) -> None:
         driver.load(Load("raw", connections=1), port, _SECONDS)
 
 
+def test_a_wrong_byte_on_a_connection_of_its_own_is_seen(driver: Driver) -> None:
+    with serving(lambda data: data[:-1] + b"!") as port, pytest.raises(BenchmarkError, match="connection 0, message 0"):
+        driver.load(Load("churn", connections=1), port, _SECONDS)
+
+
+def test_a_server_that_closes_instead_of_answering_is_told_of(driver: Driver) -> None:
+    def hang_up(data: bytes) -> bytes:
+        raise ConnectionError
+
+    with serving(hang_up) as port, pytest.raises(BenchmarkError, match="closed by the server after 0 messages"):
+        driver.load(Load("churn", connections=1), port, _SECONDS)
+
+
+def test_churn_refuses_what_a_fresh_connection_may_not_take_at_once(driver: Driver) -> None:
+    with pytest.raises(BenchmarkError, match="at most 16384 bytes"):
+        driver.load(Load("churn", size=16385), 1, _SECONDS)
+
+
 def test_an_older_reply_is_seen(driver: Driver) -> None:
     first: list[bytes] = []
 

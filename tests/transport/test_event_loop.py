@@ -381,7 +381,8 @@ class HeldUp(deque[Any]):
 
 
 def test_a_task_that_is_added_in_the_moment_in_which_the_loop_stops_is_refused(loop: EventLoop) -> None:
-    loop._tasks = HeldUp(loop.stop)
+    loop._tasks = tasks = HeldUp(loop.stop)
+    loop._add_task = tasks.append
     with pytest.raises(ChannelClosedError, match=loop.name):
         loop.execute(str)
 

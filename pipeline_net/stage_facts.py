@@ -1,0 +1,48 @@
+"""What a pipeline finds out about a stage before it seats it: the facts of its class, and a name that is free."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from .context import ChannelHandlerContext
+from .event_bits import mask_of
+from .handler import has_its_own, interpreted_encode, interpreted_read, overridden_events, refuse_coroutines
+from .loop import StageFacts
+
+_WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def learn_facts(cls: type) -> StageFacts:
+    """Look at a handler class, which takes long, and is done once for each loop.
+
+    Raises:
+        PipelineError: one of its events is a coroutine or a generator.
+    """
+    refuse_coroutines(cls)
+    return StageFacts(
+        mask_of(overridden_events(cls)),
+        _WORD_START.sub("-", cls.__name__.strip("_")).lower(),
+        interpreted_read(cls),
+        interpreted_encode(cls),
+        is_greeted=has_its_own(cls, "handler_added"),
+        is_bid_farewell=has_its_own(cls, "handler_removed"),
+    )
+
+
+def is_taken(name: str, seats: list[ChannelHandlerContext[Any, Any]]) -> bool:
+    """Whether one of ``seats`` is called ``name``."""
+    for seat in seats:  # noqa: SIM110 - they are few: a set of names, or a generator, would take longer to make
+        if seat.name == name:
+            return True
+    return False
+
+
+def free_name(base: str, seats: list[ChannelHandlerContext[Any, Any]]) -> str:
+    """Find a name for one more: ``base``, or ``base-2`` and so on."""
+    name = base
+    number = 2
+    while is_taken(name, seats):
+        name = f"{base}-{number}"
+        number += 1
+    return name

@@ -1,0 +1,49 @@
+"""What is found out about a stage before it is seated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, PipelineError
+from pipeline_net.event_bits import EOF, READ
+from pipeline_net.stage_facts import free_name, is_taken, learn_facts
+from pipeline_net.testing import EmbeddedChannel
+
+
+class _HTTPEcho2Handler(ChannelInboundHandler[Any]):
+    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
+        ctx.write(msg)
+
+    def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.close()
+
+    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        pass
+
+
+class Late(ChannelInboundHandler[Any]):
+    async def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:  # type: ignore[override]  # the mistake
+        pass
+
+
+def test_the_facts_of_a_class() -> None:
+    facts = learn_facts(_HTTPEcho2Handler)
+    assert facts.mask == READ | EOF
+    assert facts.name == "http-echo2-handler"
+    assert facts.reads is _HTTPEcho2Handler.channel_read
+    assert facts.encodes is None
+    assert (facts.is_greeted, facts.is_bid_farewell) == (False, True)
+
+
+def test_a_class_whose_events_are_coroutines_is_refused() -> None:
+    with pytest.raises(PipelineError, match=r"Late\.channel_active is a coroutine"):
+        learn_facts(Late)
+
+
+def test_names_are_counted_up_until_one_is_free() -> None:
+    channel = EmbeddedChannel(("echo", _HTTPEcho2Handler()), ("echo-2", _HTTPEcho2Handler()))
+    seats = [seat for name in channel.pipeline.names if (seat := channel.pipeline.context(name)) is not None]
+    assert [is_taken(name, seats) for name in ("echo", "echo-2", "echo-3")] == [True, True, False]
+    assert (free_name("echo", seats), free_name("other", seats)) == ("echo-3", "other")
