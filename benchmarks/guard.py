@@ -31,7 +31,7 @@ from benchmarks.process import Python, interpreter_of
 
 RECORDED: Final = HERE / "guard.json"
 GROWTH: Final = 0.05  # more than this fails
-PATHS: Final = ("raw", "frames", "frames-16", "lines-16", "http", "websocket", "redis-get-16", "churn")
+PATHS: Final = ("raw", "frames", "frames-16", "lines-16", "http", "asgi", "websocket", "redis-get-16", "churn")
 MESSAGES: Final = {"frames-16": 16, "lines-16": 16, "redis-get-16": 16}  # of one exchange, where it is not one
 CLIENT: Final = "client"  # the path that is nothing but the client
 _FEW: Final = 300  # exchanges; by then the interpreter has specialised its code
