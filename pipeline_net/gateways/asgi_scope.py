@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import unquote
 
-from ..codecs.http.grammar import SLASH, UNDERSCORE
+from ..codecs.http.grammar import QUESTION_MARK, SLASH, UNDERSCORE
 from ..codecs.http.messages import Request
 from ..codecs.http.proxies import TrustedProxies
 from .connection import Connection, forwarded, path_of
 
+_IN_CAPITALS: Final = frozenset(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])  # nearly all methods
 _VERSIONS: Final[dict[str, str]] = {"version": "3.0", "spec_version": "2.5"}
 _NO_EXTENSIONS: Final[dict[str, Any]] = {
     "http.response.trailers": None,
@@ -57,7 +58,9 @@ class AsgiScopes:
     def scope(self, request: Request, connection: Connection) -> dict[str, Any]:
         """Make the scope of a request."""
         target = request.raw_target
-        path, _, query = target.partition(b"?")
+        path, query = target, b""
+        if QUESTION_MARK in target:
+            path, _, query = target.partition(b"?")
         if not path or path[0] != SLASH:
             path = path_of(path)
         text = path.decode("ascii")
@@ -76,7 +79,7 @@ class AsgiScopes:
         scope = self._common.copy()
         scope["asgi"] = _VERSIONS.copy()
         scope["http_version"] = request.version
-        scope["method"] = request.method.upper()
+        scope["method"] = request.method if request.method in _IN_CAPITALS else request.method.upper()
         scope["scheme"] = scheme
         scope["path"] = self._root_path + text
         scope["raw_path"] = path

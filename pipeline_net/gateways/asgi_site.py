@@ -1,4 +1,4 @@
-"""AsgiSite: an ASGI application on one asyncio loop: its lifespan, its state, its tasks, the scopes of its requests.
+"""AsgiSite: an ASGI application on one asyncio loop: its lifespan, its state, its tasks, its calls.
 
 Source: ASGI 3.0, HTTP & WebSocket message format 2.5
 """

@@ -20,8 +20,7 @@ TRANSFER_ENCODING: Final = 17
 LONGEST: Final = 17
 
 _ALL: Final = {
-    len(name): name
-    for name in (b"host", b"expect", b"upgrade", b"connection", b"content-length", b"transfer-encoding")
+    len(name): name for name in (b"host", b"expect", b"upgrade", b"connection", b"content-length", b"transfer-encoding")
 }
 
 # Indexed by the length of a name; nothing where there is none of that length.

@@ -51,6 +51,7 @@ NINE: Final = 57
 COLON: Final = 58
 SEMICOLON: Final = 59
 EQUALS: Final = 61
+QUESTION_MARK: Final = 63
 LEFT_BRACKET: Final = 91
 BACKSLASH: Final = 92
 RIGHT_BRACKET: Final = 93
