@@ -58,6 +58,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/handlers/tls_output.py",
     "pipeline_net/handlers/tls.py",
     "pipeline_net/codecs/http/grammar.py",
+    "pipeline_net/codecs/http/decisive_names.py",
     "pipeline_net/codecs/http/headers.py",
     "pipeline_net/codecs/http/messages.py",
     "pipeline_net/codecs/http/chunk_line.py",
@@ -137,6 +138,9 @@ COMPILED_MODULES: Final = (
     "pipeline_net/transport/group.py",
     "pipeline_net/stack.py",
     "pipeline_net/gateways/gateway_stack.py",
+    "pipeline_net/gateways/connection.py",
+    "pipeline_net/gateways/response_head.py",
+    "pipeline_net/gateways/asgi_scope.py",
     "pipeline_net/gateways/asgi.py",
     "pipeline_net/gateways/asgi_exchange.py",
 )

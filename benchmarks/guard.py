@@ -31,7 +31,10 @@ from benchmarks.process import Python, interpreter_of
 
 RECORDED: Final = HERE / "guard.json"
 GROWTH: Final = 0.05  # more than this fails
-PATHS: Final = ("raw", "frames", "frames-16", "lines-16", "http", "websocket", "websocket-16", "redis-get-16", "churn")
+PATHS: Final = (
+    *("raw", "frames", "frames-16", "lines-16"),
+    *("http", "asgi", "websocket", "websocket-16", "redis-get-16", "churn"),
+)
 MESSAGES: Final = {  # of one exchange, where it is not one
     "frames-16": 16,
     "lines-16": 16,

@@ -6,6 +6,7 @@ so everything happens in one order.  The collector of cycles is off, because a c
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import socket
@@ -25,6 +26,8 @@ from pipeline_net.codecs import (
     http,
     websocket,
 )
+from pipeline_net.gateways.asgi import asgi_stack
+from pipeline_net.gateways.asgi_site import AsgiSite
 
 _TIMEOUT: Final = 20.0  # seconds; under valgrind everything takes fifty times as long
 _FRAME: Final = b"\0\0\0\x40" + b"x" * 64
@@ -69,6 +72,21 @@ def hello(channel: Channel) -> Any:
 
 def texts(channel: Channel) -> Any:
     return websocket.server_stack() >> Echo()
+
+
+async def hello_app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """What `peers/asgi_hello.py` answers, too."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b"Hello, world\n"})
+
+
+def asgi_site(loop: EventLoop) -> Initializer:
+    site = AsgiSite(hello_app)
+    return lambda channel: asgi_stack(site)
+
+
+def _is_ok(answer: bytes) -> bool:
+    return answer.startswith(b"HTTP/1.1 200")
 
 
 def redis_example(loop: EventLoop) -> Initializer:
@@ -128,6 +146,21 @@ def exchange(
     return run
 
 
+def asgi(times: int) -> None:
+    """Requests for an ASGI application; inside asyncio, where it runs, but in no task, for nor does a host."""
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        try:
+            exchange(asgi_site, _REQUEST, _is_ok)(times)
+        finally:
+            loop.stop()
+
+    with closing(loop):
+        loop.call_soon(run)
+        loop.run_forever()
+
+
 def churn(times: int) -> None:
     """Connect, 64 bytes, close."""
     with closing(Bench(lambda loop: lambda channel: wire() >> Echo())) as bench:
@@ -155,7 +188,8 @@ PATHS: Final[dict[str, tuple[Callable[[int], None], int]]] = {
     "frames": (exchange(lambda loop: framed, _FRAME, _FRAME.__eq__), 1),
     "frames-16": (exchange(lambda loop: framed, _FRAME * 16, (_FRAME * 16).__eq__), 16),
     "lines-16": (exchange(lambda loop: lines, _LINE * 16, (_LINE * 16).__eq__), 16),
-    "http": (exchange(lambda loop: hello, _REQUEST, lambda answer: answer.startswith(b"HTTP/1.1 200")), 1),
+    "http": (exchange(lambda loop: hello, _REQUEST, _is_ok), 1),
+    "asgi": (asgi, 1),
     "websocket": (exchange(lambda loop: texts, _MASKED_TEXT, _FRAMED_TEXT.__eq__, before=_HANDSHAKE), 1),
     "websocket-16": (
         exchange(lambda loop: texts, _MASKED_TEXT * 16, (_FRAMED_TEXT * 16).__eq__, before=_HANDSHAKE),

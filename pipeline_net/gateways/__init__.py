@@ -11,8 +11,9 @@
     asgi_exchange  one request and its response: HTTP ⇄ messages of ASGI, without waiting
     asgi_call      receive() and send(), which wait; what becomes of exceptions
     asgi_websocket one WebSocket: the same for connections that stay
+    asgi_scope     what an application is told of a request
     asgi_tasks     the coroutine begins at once, as a real task
-    asgi_site      the application on one loop: scopes, state, tasks
+    asgi_site      the application on one loop: its state, its tasks, its calls
     lifespan       startup and shutdown
     asgi_server    serve_asgi(), run_asgi(): the whole server
     wsgi           WsgiHandler, wsgi_stack(): a request becomes a call on a thread of a pool

@@ -27,6 +27,8 @@ _LONGEST_CHAIN: Final = 32  # exceptions that were raised while another one was 
 class AsgiCall(AsgiExchange):
     """One call of the application."""
 
+    __slots__ = ("_app", "_readers", "_scope", "_writers")  # a dictionary would have to be made for each
+
     def __init__(
         self,
         app: Application,
@@ -37,12 +39,15 @@ class AsgiCall(AsgiExchange):
         super().__init__(ctx, request)
         self._app = app
         self._scope = scope
-        self._readers: list[asyncio.Future[None]] = []  # receive(), wherever it waits
-        self._writers: list[asyncio.Future[None]] = []  # send(), likewise
+        self._readers: list[asyncio.Future[None]] | None = None  # receive(), wherever it waits
+        self._writers: list[asyncio.Future[None]] | None = None  # send(), likewise
 
     async def receive(self) -> dict[str, Any]:
         message: dict[str, Any] | None = self.next_message()
         while message is None:
+            if self._readers is None:
+                self._readers = []
+                self.has_readers = True
             await _wait_among(self._readers)
             message = self.next_message()
         return message
@@ -51,6 +56,8 @@ class AsgiCall(AsgiExchange):
         if self.respond(message):
             return
         while not self.has_room():
+            if self._writers is None:
+                self._writers = []
             await _wait_among(self._writers)
 
     async def run(self) -> None:

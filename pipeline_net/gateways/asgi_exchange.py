@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, final
 
 from .._mypyc import i64, mypyc_attr
 from ..codecs.http.headers import HAS_LENGTH, Headers
@@ -75,6 +75,8 @@ class AsgiExchange:
         self._trailers: list[Any] | None = None
         self._is_writing = False
         self._write_error: BaseException | None = None
+        self.has_readers = False
+        """Whether anybody has ever waited for ``news()``; a subclass sets it."""
         if self._owes_continue:
             self._hold_reads()  # until the application wants the body
 
@@ -126,6 +128,7 @@ class AsgiExchange:
         self._knows_it_is_gone = self.is_gone
         return {"type": "http.disconnect"}
 
+    @final
     def _request_message(self) -> dict[str, Any]:
         pieces = self._pieces
         body = b""
@@ -140,6 +143,7 @@ class AsgiExchange:
             self._is_delivered = True
         return {"type": "http.request", "body": body, "more_body": more}
 
+    @final
     def _ask_for_more(self) -> None:
         if self._owes_continue:
             self._owes_continue = False
@@ -160,6 +164,12 @@ class AsgiExchange:
             return True  # "… and any further messages on the channel will be ignored"
         if not self._ctx.channel.is_open:
             raise self._nobody_reads()
+        if not isinstance(message, dict):
+            message = dict(message)
+        return self._respond(step, message)
+
+    @final
+    def _respond(self, step: i64, message: dict[str, Any]) -> bool:
         kind = message["type"]
         if kind == _BODY and step != IDLE and step != BODY_DONE:
             body: Any = message.get("body", b"")
@@ -180,7 +190,8 @@ class AsgiExchange:
             return True
         raise PipelineError(f"the application sent {kind!r}, and {_EXPECTED[step]} was expected")
 
-    def _take_start(self, message: Any) -> None:
+    @final
+    def _take_start(self, message: dict[str, Any]) -> None:
         status = message["status"]
         headers = tidy_head(status, message.get("headers", ()))  # which looks at the status, too
         self._headers = headers
@@ -188,6 +199,7 @@ class AsgiExchange:
         self._has_trailers = bool(message.get("trailers", False))
         self.step = STARTED
 
+    @final
     def _send_body(self, body: bytes, more: bool) -> bool:
         if self.step == STARTED:
             if self._status in BODYLESS:
@@ -209,6 +221,7 @@ class AsgiExchange:
             self._write_over(End())
         return True
 
+    @final
     def _send_file(self, path: Any) -> bool:
         """Let the kernel send a file as the whole body; ``OSError`` when it cannot be opened."""
         headers = self._headers
@@ -238,7 +251,8 @@ class AsgiExchange:
         self._is_writing = False
         return self._send_body(b"", False)
 
-    def _take_trailers(self, message: Any) -> None:
+    @final
+    def _take_trailers(self, message: dict[str, Any]) -> None:
         if self._trailers is None:
             self._trailers = []
         self._trailers.extend(message.get("headers", ()))
@@ -256,10 +270,12 @@ class AsgiExchange:
             raise self._nobody_reads()
         return channel.is_writable
 
+    @final
     def _nobody_reads(self) -> ClientDisconnectedError:
         # "If send() is called on a closed connection the server should raise a server-specific subclass of OSError."
         return ClientDisconnectedError(f"{self.request!r}: the client has gone, and nobody reads the response")
 
+    @final
     def _write(self, part: Any) -> None:
         self._is_writing = True
         self._ctx.write(part)
@@ -269,6 +285,7 @@ class AsgiExchange:
             self._write_error = None
             raise error
 
+    @final
     def _write_over(self, part: Any) -> None:
         """Write the last part.  What follows on this connection may begin before this returns."""
         before = self.step
@@ -278,10 +295,12 @@ class AsgiExchange:
         except EncodeError:
             self.step = before
             raise
-        self._pieces = []
-        self._waiting = 0
+        if self._pieces:
+            self._pieces = []
+            self._waiting = 0
         self._release_reads()
-        self.news()
+        if self.has_readers:  # nearly never, and a method of a subclass costs more than all of this
+            self.news()
 
     # -- when the application is done ---------------------------------------------------------------
 
@@ -308,11 +327,13 @@ class AsgiExchange:
         self.news()
         return self._knows_it_is_gone
 
+    @final
     def _hold_reads(self) -> None:
         if not self._holds_reads:
             self._holds_reads = True
             self._ctx.channel.hold_reads()
 
+    @final
     def _release_reads(self) -> None:
         if self._holds_reads:
             self._holds_reads = False

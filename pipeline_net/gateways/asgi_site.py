@@ -1,4 +1,4 @@
-"""AsgiSite: an ASGI application on one asyncio loop: its lifespan, its state, its tasks, the scopes of its requests.
+"""AsgiSite: an ASGI application on one asyncio loop: its lifespan, its state, its tasks, its calls.
 
 Source: ASGI 3.0, HTTP & WebSocket message format 2.5
 """
@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-from urllib.parse import unquote
 
 from ..codecs.http.messages import Request
 from ..codecs.http.proxies import TrustedProxies
 from ..codecs.websocket.handshake import check_request
 from ..context import ChannelHandlerContext
 from .asgi_call import AsgiCall
+from .asgi_scope import AsgiScopes
 from .asgi_tasks import AppTasks
 from .asgi_websocket import WEBSOCKET_OPTIONS, AsgiWebSocket, WebSocketOptions
-from .connection import Connection, check_root_path, forwarded, path_of
+from .connection import Connection, check_root_path
 from .lifespan import Lifespan
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class AsgiSite:
             raise TypeError(f"an ASGI application is called with scope, receive and send, which {app!r} cannot be")
         check_root_path(root_path)
         self._app = app
-        self._root_path = root_path
         self._proxies = proxies
         self._websocket = websocket
         self._loop = asyncio.get_running_loop()
         self.state: dict[str, Any] = {}
+        self._scopes = AsgiScopes(root_path, proxies, self.state)
         self._lifespan = Lifespan(app, self.state)
         self.tasks = AppTasks()
 
@@ -99,7 +99,7 @@ class AsgiSite:
 
     def call(self, ctx: ChannelHandlerContext[Any, Any], request: Request, connection: Connection) -> AsgiCall:
         """Prepare the call of the application for one request."""
-        return AsgiCall(self._app, self._scope(request, connection), ctx, request)
+        return AsgiCall(self._app, self._scopes.scope(request, connection), ctx, request)
 
     def websocket_call(
         self, ctx: ChannelHandlerContext[Any, Any], request: Request, connection: Connection
@@ -110,7 +110,7 @@ class AsgiSite:
             HandshakeError: the request is no proper handshake.
         """
         offer = check_request(request)
-        scope = self._scope(request, connection)
+        scope = self._scopes.scope(request, connection)
         del scope["method"]
         scope["type"] = "websocket"
         scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
@@ -121,43 +121,3 @@ class AsgiSite:
     def start(self, call: AsgiCall) -> None:
         """Run it, at once as far as it goes."""
         self.tasks.start(call.run())
-
-    def _scope(self, request: Request, connection: Connection) -> dict[str, Any]:
-        target = request.raw_target
-        path, _, query = target.partition(b"?")
-        if path[:1] != b"/":
-            path = path_of(path)
-        text = path.decode("ascii")
-        if "%" in text:
-            # "HTTP request target excluding any query string, with percent-encoded sequences and UTF-8 byte sequences
-            # decoded into characters."
-            text = unquote(text, "utf-8", "replace")
-        headers = request.headers.raw
-        if b"_" in request.headers.block:
-            # Frameworks that keep headers in an environment, such as Django, take X_Forwarded_For for X-Forwarded-For.
-            headers = [pair for pair in headers if b"_" not in pair[0]]
-        client, scheme = connection.client, connection.scheme
-        if connection.trusted:
-            client, scheme = forwarded(request, client, scheme, self._proxies)
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.5"},
-            "http_version": request.version,
-            "method": request.method.upper(),
-            "scheme": scheme,
-            "path": self._root_path + text,
-            "raw_path": path,
-            "query_string": query,
-            "root_path": self._root_path,
-            "headers": headers,
-            "client": client,
-            "server": connection.server,
-            # "The server will ensure that a shallow copy of the namespace is passed into each subsequent
-            # request/response call into the application."
-            "state": self.state.copy(),
-            "extensions": {
-                "http.response.trailers": {},
-                "http.response.early_hint": {},
-                "http.response.pathsend": {},
-            },
-        }

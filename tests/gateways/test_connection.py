@@ -9,11 +9,7 @@ import pytest
 from pipeline_net.codecs.http import Request
 from pipeline_net.codecs.http.proxies import TrustedProxies
 from pipeline_net.gateways.connection import Connection, check_root_path, forwarded, path_of
-
-
-class _Channel:
-    def __init__(self, local: Any, remote: Any) -> None:
-        self.local_address, self.remote_address = local, remote
+from pipeline_net.testing import EmbeddedChannel
 
 
 @pytest.mark.parametrize(
@@ -27,7 +23,7 @@ class _Channel:
     ],
 )
 def test_who_talks_to_whom(local: Any, remote: Any, server: Any, client: Any) -> None:
-    channel: Any = _Channel(local, remote)
+    channel = EmbeddedChannel(local_address=local, remote_address=remote)
     connection = Connection(channel, "http", TrustedProxies())
     assert (connection.server, connection.client, connection.trusted) == (server, client, False)
     assert Connection(channel, "http", TrustedProxies("*")).trusted

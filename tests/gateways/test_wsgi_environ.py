@@ -12,20 +12,23 @@ from pipeline_net.codecs.http import HttpRequestDecoder, Request
 from pipeline_net.codecs.http.proxies import TrustedProxies
 from pipeline_net.gateways.connection import Connection
 from pipeline_net.gateways.wsgi_environ import make_environ
-
-
-class _Channel:
-    local_address: Any = ("127.0.0.1", 8000)
-    remote_address: Any = ("10.0.0.1", 5)
+from pipeline_net.testing import EmbeddedChannel
 
 
 def _environ(
-    head: str, *, root_path: str = "", trusted: str = "", scheme: str = "http", channel: Any = None
+    head: str,
+    *,
+    root_path: str = "",
+    trusted: str = "",
+    scheme: str = "http",
+    local: Any = ("127.0.0.1", 8000),
+    remote: Any = ("10.0.0.1", 5),
 ) -> dict[str, Any]:
     request, *_ = HttpRequestDecoder().feed(head.replace("\n", "\r\n").encode("latin-1") + b"\r\n\r\n")
     assert isinstance(request, Request)
     proxies = TrustedProxies(trusted)
-    connection = Connection(channel or _Channel(), scheme, proxies)  # type: ignore[arg-type]  # addresses are all it asks for
+    channel = EmbeddedChannel(local_address=local, remote_address=remote)
+    connection = Connection(channel, scheme, proxies)
     return make_environ(request, connection, root_path, proxies, io.BytesIO(), list)
 
 
@@ -94,10 +97,6 @@ def test_a_trusted_proxy_speaks_for_its_client() -> None:
 
 
 def test_a_unix_socket_has_no_port() -> None:
-    class Channel:
-        local_address = "/run/app.sock"
-        remote_address = ""
-
-    environ = _environ("GET / HTTP/1.1\nHost: x", channel=Channel(), scheme="https")
+    environ = _environ("GET / HTTP/1.1\nHost: x", local="/run/app.sock", remote="", scheme="https")
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == ("localhost", "443")
     assert "REMOTE_ADDR" not in environ

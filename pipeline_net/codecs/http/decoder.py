@@ -29,9 +29,10 @@ from ..._mypyc import i64, mypyc_attr
 from ...buffer import ReceiveBuffer
 from ...errors import DecodeError
 from ..base import ByteToMessageDecoder
+from . import decisive_names as names
 from .chunk_line import extensions_are_well_formed
 from .errors import HttpDecodeError
-from .grammar import COLON, CR, FIELD, HEX, LF, MAX_NUMBER, SEMICOLON, SPACE, TAB, TOKEN, decimal
+from .grammar import COLON, CR, DELETE, FIELD, HEX, LF, MAX_NUMBER, SEMICOLON, SPACE, TAB, TOKEN, decimal
 from .headers import from_block
 from .messages import END, Data, End
 from .options import LIMITS, STRICT, Leniency, Limits
@@ -201,7 +202,7 @@ class HttpDecoder(ByteToMessageDecoder[P], Generic[P]):
         at: i64 = base + self.line_at
         stop: i64 = base + limit
         token = TOKEN
-        field = FIELD
+        letters = names.FIRST_LETTERS
         byte: i64
         self._in_line = False
         while at < end:
@@ -224,7 +225,10 @@ class HttpDecoder(ByteToMessageDecoder[P], Generic[P]):
             if data[colon] != COLON or colon == at:
                 return self.line_is_bad(data, base, colon, end, _wrong_name(data[colon], colon == at))
             last: i64 = colon + 1
-            while last < end and field[data[last]]:
+            while last < end:
+                byte = data[last]
+                if (byte < SPACE and byte != TAB) or byte == DELETE:
+                    break  # what FIELD says, but one look instead of two
                 last += 1
             if last + 1 >= end:
                 return self.line_is_unfinished(end - base)
@@ -236,17 +240,16 @@ class HttpDecoder(ByteToMessageDecoder[P], Generic[P]):
             if self._count > self._max_headers:
                 raise self.refusal(431, f"there are more than {self._max_headers} header lines")
             size: i64 = colon - at
-            if size in (4, 6, 7, 10, 14, 17):
-                byte = data[at] | 0x20
-                if byte in (99, 101, 104, 116, 117) and data[colon - 1] | 0x20 in (101, 103, 104, 110, 116):
-                    self._note(data, at, colon, last)  # c e h t u … e g h n t: seven of ten others are left out
+            if size <= names.LONGEST and data[at] | 0x20 == letters[size]:
+                name = data[at:colon]
+                if name == names.TITLES[size] or name.lower() == names.NAMES[size]:
+                    self._note(size, data, colon, last)
             at = last + 2
         self.line_at = at - base
         return self.line_is_unfinished(end - base)
 
-    def _note(self, data: bytes, at: i64, colon: i64, last: i64) -> None:
-        """Keep what a header says, if it is one of those that decide about framing or the connection."""
-        name = data[at:colon].lower()
+    def _note(self, name: i64, data: bytes, colon: i64, last: i64) -> None:
+        """Keep what one of the headers says that decide about framing or the connection."""
         first: i64 = colon + 1
         while first < last and (data[first] == SPACE or data[first] == TAB):
             first += 1
@@ -256,29 +259,29 @@ class HttpDecoder(ByteToMessageDecoder[P], Generic[P]):
         if self.step == TRAILERS:
             # RFC 9110 6.5.1: "A sender MUST NOT generate a trailer field" that is "necessary for message framing,
             # routing …"; whoever merges trailers into headers would be led astray.
-            if name in (b"host", b"content-length", b"transfer-encoding"):
-                raise self.refusal(400, f"{name.decode('ascii')} must not be a trailer")
-        elif name == b"host":
+            if name in (names.HOST, names.CONTENT_LENGTH, names.TRANSFER_ENCODING):
+                raise self.refusal(400, f"{names.NAMES[name].decode('ascii')} must not be a trailer")
+        elif name == names.HOST:
             if self.host is not None:
                 # RFC 9112 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
                 # message that lacks a Host header field and to any request message that contains more than one Host
                 # header field line"
                 raise self.refusal(400, "there is more than one Host")
             self.host = value
-        elif name == b"content-length":
+        elif name == names.CONTENT_LENGTH:
             length = decimal(value)
             if length < 0:
                 raise self.refusal(400, f"Content-Length is one decimal number, not {value[:40]!r}")
             if self.length >= 0 and (length != self.length or not self._forgives_repeated_length):
                 raise self.refusal(400, f"there is more than one Content-Length: {self.length} and {length}")
             self.length = length
-        elif name == b"transfer-encoding":
+        elif name == names.TRANSFER_ENCODING:
             self.coding = value if self.coding is None else self.coding + b"," + value
-        elif name == b"connection":
+        elif name == names.CONNECTION:
             self.connection = value if self.connection is None else self.connection + b"," + value
-        elif name == b"expect":
+        elif name == names.EXPECT:
             self.expectation = value if self.expectation is None else self.expectation + b"," + value
-        elif name == b"upgrade":
+        elif name == names.UPGRADE:
             self.has_upgrade = True
 
     def forget_notes(self) -> None:

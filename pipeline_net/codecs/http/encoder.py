@@ -45,9 +45,7 @@ from .status import PHRASES
 if TYPE_CHECKING:
     from ...context import ChannelHandlerContext
 
-_STATUS_LINES: Final[dict[int, bytes]] = {
-    status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in PHRASES.items()
-}
+_STATUS_LINES: Final = [f"HTTP/1.1 {status} {PHRASES.get(status, '')}\r\n".encode() for status in range(1000)]
 _COPIED: Final = 32768  # bytes; a larger body is a piece of its own, because copying it costs more than that
 _LENGTHS: Final = [b"content-length: %d\r\n" % length for length in range(1024)]
 _EMPTY: Final = Headers()
@@ -265,10 +263,10 @@ class HttpResponseEncoder(BodyEncoder):
         return super()._encode_data(data)
 
     def _first_line(self, msg: Response) -> bytes:
-        if msg.reason is None:
-            line = _STATUS_LINES.get(msg.status)
-            return b"HTTP/1.1 %d \r\n" % msg.status if line is None else line
-        return b"HTTP/1.1 %d %b\r\n" % (msg.status, phrase_in_bytes(msg.reason))
+        status: i64 = msg.status
+        if msg.reason is None and 0 <= status < 1000:
+            return _STATUS_LINES[status]
+        return b"HTTP/1.1 %d %b\r\n" % (msg.status, phrase_in_bytes(msg.phrase))
 
     def _added(self, facts: i64) -> bytes:
         """Make the headers that an application need not think of, and the empty line."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
-from ..._mypyc import i64, with_cause
+from ..._mypyc import i64, mypyc_attr, with_cause
 from ...errors import EncodeError
 from . import grammar
 
@@ -36,7 +36,6 @@ SAYS_UPGRADE: Final = 128
 IS_CHUNKED: Final = 256  # the one transfer coding that we can make
 HAS_EXPECT: Final = 512
 
-_BLANKS: Final = b" \t"
 _SHORT: Final = 4096  # bytes; a longer block is not copied for each line that is added
 _NOT_SPLIT: Final[list[bytes]] = []  # stands for the lists of headers that are a block still; stays empty
 _SECRET: Final = frozenset(["authorization", "proxy-authorization", "cookie", "set-cookie"])
@@ -51,9 +50,23 @@ _FAMILIAR: Final = (
     " transfer-encoding upgrade vary via www-authenticate x-content-type-options x-frame-options x-request-id"
     " access-control-allow-origin access-control-allow-methods access-control-allow-headers"
 )
-_COMMON: Final[dict[Any, bytes]] = {name: name.encode() for name in _FAMILIAR.split()}
 
 
+class _Name:
+    """The name of a header, as far as it is known before anybody writes a value behind it."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.start = key + b": "  # of its line
+        self.is_decisive: bool = key in _DECISIVE
+
+
+# By what programs write.  Two tables, because text and bytes in one would be compared with each other.
+_BY_TEXT: Final[dict[Any, _Name]] = {name: _Name(name.encode()) for name in _FAMILIAR.split()}
+_BY_BYTES: Final[dict[Any, _Name]] = {name.key: name for name in _BY_TEXT.values()}
+
+
+@mypyc_attr(free_list_len=1, acyclic=True)
 class Headers:
     """An ordered multi-dict whose keys have no case.
 
@@ -81,6 +94,9 @@ class Headers:
             self._facts = -1
         elif isinstance(items, dict):
             for name, value in items.items():
+                self.add(name, value)
+        elif isinstance(items, list):  # before an abstract class is asked, which takes long
+            for name, value in items:
                 self.add(name, value)
         elif items:
             pairs: Any = items.items() if isinstance(items, Mapping) else items
@@ -141,7 +157,11 @@ class Headers:
     def raw(self) -> list[tuple[bytes, bytes]]:
         """Every line, the names in lower case: the form that ASGI wants."""
         self._split()
-        return list(zip(self._keys, self._values, strict=True))
+        values = self._values
+        pairs: list[tuple[bytes, bytes]] = []
+        for index, key in enumerate(self._keys):
+            pairs.append((key, values[index]))
+        return pairs
 
     @property
     def block(self) -> bytes:
@@ -167,25 +187,30 @@ class Headers:
         Raises:
             EncodeError: the name is no token, or the value has a control character.
         """
-        key = _COMMON.get(name)
-        if key is not None:
-            spelled = key
+        known = _BY_TEXT.get(name) if isinstance(name, str) else _BY_BYTES.get(name)
+        if known is not None:
+            key = spelled = known.key
+            start = known.start
+            is_decisive = known.is_decisive
         else:
             spelled = _as_bytes("the name of a header", name)
             if not grammar.is_token(spelled):
                 raise EncodeError(f"the name of a header is a token, not {spelled!r}")
             key = spelled.lower()
+            start = spelled + b": "
+            is_decisive = key in _DECISIVE
         content = _as_bytes("the value of a header", value)
         if not grammar.is_field_value(content):
             raise EncodeError(f"the value of {spelled.decode('latin-1')} has a control character: {content!r}")
-        if content and (content[0] in _BLANKS or content[-1] in _BLANKS):
+        size: i64 = len(content)
+        if size > 0 and (content[0] <= grammar.SPACE or content[size - 1] <= grammar.SPACE):
             content = content.strip(b" \t")
-        if key in _DECISIVE:
-            self._facts = -1
-            self._length = -1
+        if is_decisive and self._facts >= 0:
+            self._facts = self._facts_with(self._facts, key, content)
         block = self._block
         if block is not None and not self._is_split and len(block) < _SHORT:
-            self._block = block + spelled + b": " + content + b"\r\n"
+            line = start + content + b"\r\n"
+            self._block = block + line if block else line
             return
         self._split()
         self._block = None
@@ -255,32 +280,39 @@ class Headers:
         self._split()
         facts: i64 = 0
         for index, key in enumerate(self._keys):
-            value = self._values[index]
-            if key == b"content-length":
-                length = grammar.decimal(value)
-                if facts & HAS_LENGTH or length < 0:
-                    raise EncodeError(f"Content-Length is one decimal number, not {self.get('content-length')!r}")
-                self._length = length
-                facts |= HAS_LENGTH
-            elif key == b"transfer-encoding":
-                facts |= HAS_CODING
-                if value.lower() == b"chunked":
-                    facts |= IS_CHUNKED
-            elif key == b"date":
-                facts |= HAS_DATE
-            elif key == b"host":
-                facts |= HAS_HOST
-            elif key == b"expect":
-                facts |= HAS_EXPECT
-            elif key == b"connection":
-                facts |= HAS_CONNECTION
-                if grammar.has_token(value, b"close"):
-                    facts |= SAYS_CLOSE
-                if grammar.has_token(value, b"keep-alive"):
-                    facts |= SAYS_KEEP_ALIVE
-                if grammar.has_token(value, b"upgrade"):
-                    facts |= SAYS_UPGRADE
+            facts = self._facts_with(facts, key, self._values[index])
+            if facts < 0:
+                raise EncodeError(f"Content-Length is one decimal number, not {self.get('content-length')!r}")
         self._facts = facts
+        return facts
+
+    def _facts_with(self, facts: i64, key: bytes, value: bytes) -> i64:
+        """Tell what is known with one line more; -1 for a length that is none, which ``facts()`` will refuse."""
+        if key == b"content-length":
+            length: i64 = grammar.decimal(value)
+            if facts & HAS_LENGTH or length < 0:
+                self._length = -1
+                return -1
+            self._length = length
+            facts |= HAS_LENGTH
+        elif key == b"transfer-encoding":
+            facts |= HAS_CODING
+            if value.lower() == b"chunked":
+                facts |= IS_CHUNKED
+        elif key == b"date":
+            facts |= HAS_DATE
+        elif key == b"host":
+            facts |= HAS_HOST
+        elif key == b"expect":
+            facts |= HAS_EXPECT
+        elif key == b"connection":
+            facts |= HAS_CONNECTION
+            if grammar.has_token(value, b"close"):
+                facts |= SAYS_CLOSE
+            if grammar.has_token(value, b"keep-alive"):
+                facts |= SAYS_KEEP_ALIVE
+            if grammar.has_token(value, b"upgrade"):
+                facts |= SAYS_UPGRADE
         return facts
 
     @property

@@ -13,6 +13,8 @@ r"""What HTTP peers say to each other: in parts, as they arrive, or whole.
 Every message is a head, then any number of ``Data``, then ``End``, also when it has no body.  Whoever writes may write
 a ``FullRequest`` or a ``FullResponse`` in their place.
 
+Of messages that every exchange makes and drops, one is kept for the next (``free_list_len``).
+
 ``to`` says which request a part of a response answers.  It may be left out while only one request is unanswered, which
 is always so unless ``max_pipelined`` allows more.
 """
@@ -21,7 +23,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from ..._mypyc import i64
+from ..._mypyc import i64, mypyc_attr
 from ...errors import EncodeError
 from ...file_region import FileRegion
 from . import grammar
@@ -35,6 +37,7 @@ HTTP_1_1: Final = "1.1"
 HTTP_1_0: Final = "1.0"
 
 
+@mypyc_attr(free_list_len=1)
 class Request:
     """The head of a request.
 
@@ -153,6 +156,7 @@ class Request:
         return f"<{type(self).__name__} {self.method} {self.raw_target.decode('latin-1')} {self.headers.shown()!r}>"
 
 
+@mypyc_attr(free_list_len=1)
 class FullRequest(Request):
     """A whole request: head, body, trailers.
 
@@ -280,6 +284,7 @@ class Response:
         return f"<{type(self).__name__} {self.status} {self.phrase} {self.headers.shown()!r}>"
 
 
+@mypyc_attr(free_list_len=1)
 class FullResponse(Response):
     """A whole response: head, body, trailers.
 

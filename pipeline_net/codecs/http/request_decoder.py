@@ -49,7 +49,8 @@ class HttpRequestDecoder(HttpDecoder[RequestPart]):
         super().__init__(limits=limits, leniency=leniency)
         self._forgives_host: bool = leniency.missing_host
         self._empty_lines: i64 = 0
-        self._method = ""
+        self._method = "GET"
+        self._method_name = b"GET"  # the same as it came; most clients ask as they have asked before
         self._target = b""
         self._is_1_1 = True
 
@@ -93,8 +94,10 @@ class HttpRequestDecoder(HttpDecoder[RequestPart]):
         else:
             raise self.refusal(400, f"a version is HTTP/1.1, not {version!r}")
         name = data[base:at]
-        method = _METHODS.get(name)
-        self._method = name.decode("ascii") if method is None else method
+        if name != self._method_name:
+            method = _METHODS.get(name)
+            self._method = name.decode("ascii") if method is None else method
+            self._method_name = name
         self._target = data[first:last]
         self._empty_lines = 0
         self.line_at = stop + 2 - base

@@ -293,7 +293,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
 
     def _response_ended(self, ctx: ChannelHandlerContext[Any, Any], request: Request, status: i64) -> None:
         unanswered = self._unanswered
-        del unanswered[0]
+        unanswered.pop(0)
         self._has_begun = False
         if status == 101 or (status < 300 and request.method == "CONNECT"):
             self._switch(ctx)

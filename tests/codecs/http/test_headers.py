@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline_net import EncodeError
 from pipeline_net.codecs.http import Headers, HttpRequestDecoder, InterimResponse, Request, Response
+from pipeline_net.codecs.http.headers import HAS_CONNECTION, HAS_LENGTH, SAYS_CLOSE
 
 PAIRS = [("Host", "a"), ("Accept", "x"), ("Set-Cookie", "1"), ("accept", "y")]
 
@@ -198,3 +199,38 @@ def test_what_lets_somebody_in_is_in_no_log(name: str) -> None:
         assert "('accept', 'a'), " in repr(shown)
         assert name in repr(shown)
         assert "s3cret" not in repr(shown)
+
+
+def test_headers_that_are_made_after_others_have_nothing_of_them() -> None:
+    for _ in range(3):  # the object of the first is used again
+        headers = Headers({"content-length": "5", "connection": "close"})
+        assert headers.facts() == HAS_LENGTH | HAS_CONNECTION | SAYS_CLOSE
+        assert len(headers) == 2
+        del headers
+        assert not Headers().raw
+        assert Headers().facts() == 0
+        assert Headers().length == -1
+
+
+@pytest.mark.parametrize("second", ["3", "x", "", "+3"])
+def test_a_length_that_is_none_is_refused_when_it_is_asked_for(second: str) -> None:
+    for headers in (Headers([("content-length", "3"), ("Content-Length", second)]), Headers({"a": "b"})):
+        headers.add(b"content-length", second)
+        if "a" in headers:
+            headers.add("content-length", "3")
+        with pytest.raises(EncodeError, match="one decimal number"):
+            headers.facts()
+        with pytest.raises(EncodeError, match="one decimal number"):
+            headers.facts()
+        headers["content-length"] = "7"
+        assert headers.facts() == HAS_LENGTH
+        assert headers.length == 7
+
+
+@pytest.mark.parametrize("name", ["content-type", b"content-type", "Content-Type", b"CONTENT-TYPE"])
+@pytest.mark.parametrize("value", ["text/plain", b" text/plain\t", "\ttext/plain"])
+def test_text_and_bytes_are_one(name: str | bytes, value: str | bytes) -> None:
+    headers = Headers()
+    headers.add(name, value)
+    assert headers.raw == [(b"content-type", b"text/plain")]
+    assert headers.block.lower() == b"content-type: text/plain\r\n"
