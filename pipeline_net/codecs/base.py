@@ -217,10 +217,10 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         if not self._rests or ctx.is_removed:
             return
         self._rests = False
-        if not self.is_paused:
-            self._release_reads(ctx)
         if ctx.channel.is_open:
             self._decode_what_waited(ctx)
+        if not self._rests and not self.is_paused:
+            self._release_reads(ctx)
 
     def _pass_on_expectation(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> None:
         """Tell the transport what should come as one piece: it can only help whoever reads straight from it."""
