@@ -10,7 +10,7 @@ owns the buffer, the loop, and everything that is easy to get wrong:
 * bytes that arrive while a message is being handled wait for their turn;
 * while the peer does not read our answers, its further messages stay undecoded: a few bytes may ask for megabytes,
   and one batch holds many such questions (``pause_reads_when_unwritable=False`` lets them through);
-* after some hundred messages other connections of the loop get their turn: one read holds thousands of small ones;
+* after some hundred or thousand messages other connections of the loop get their turn: one read holds thousands of small ones;
 * bytes left over when the input ends are a truncated frame, and reported as such;
 * with ``auto_read`` off, bytes that made no message ask for more.
 
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", covariant=True, default=Any)
 T = TypeVar("T", default=Any)
 
-TURN: Final = 256  # messages, after which other connections of the loop get theirs; a read of 64 KiB may hold 64 Ki
+TURN: Final = 2048  # steps, after which other connections of the loop get their turn; a read may hold 64 Ki messages
+COSTLY_TURN: Final = 256  # the same where a message is a request or a command, which takes some microseconds
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -64,6 +65,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     """
     _holds_reads: bool = False
     _rests: bool = False  # until the next turn of the loop, for the sake of other connections
+    turn: int = TURN  # steps; a subclass sets another number in __init__
     has_plain_loop: bool = False  # see deliver_plain()
     author: str = ""  # whose decode() it is, for messages about mistakes; "" when it is this class's own
 
@@ -147,6 +149,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         """Deliver all the messages that are there; whether there were any."""
         made = False
         steps: i64 = 0
+        turn: i64 = self.turn
         channel = ctx.channel
         self._decoding = True
         self._waits_for_room = False
@@ -164,7 +167,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                     self._waits_for_room = True
                     made = True  # reading on would only add to what waits
                     break
-                if steps >= TURN and channel.is_open and not ctx.runs_on_pool:
+                if steps >= turn and channel.is_open and not ctx.runs_on_pool:
                     self._rest(ctx)
                     made = True
                     break

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..._mypyc import i64, with_cause
 from ...buffer import ReceiveBuffer
 from ...errors import DecodeError
-from ..base import ByteToMessageDecoder
+from ..base import COSTLY_TURN, ByteToMessageDecoder
 from .close_codes import may_travel
 from .deflate import Inflater, inflater_for
 from .deflate_parameters import DeflateParameters
@@ -78,6 +78,7 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         messages: bool = True,
     ) -> None:
         check_role(role)
+        self.turn = COSTLY_TURN
         self._is_masked = role == "server"
         self._key_size: i64 = 4 if role == "server" else 0
         self._max_message: i64 = min(limits.max_message, _MOST)
