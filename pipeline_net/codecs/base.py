@@ -10,7 +10,7 @@ owns the buffer, the loop, and everything that is easy to get wrong:
 * bytes that arrive while a message is being handled wait for their turn;
 * while the peer does not read our answers, its further messages stay undecoded: a few bytes may ask for megabytes,
   and one batch holds many such questions (``pause_reads_when_unwritable=False`` lets them through);
-* after some hundred or thousand messages other connections of the loop get their turn: one read holds thousands of small ones;
+* after many messages other connections of the loop get their turn, for one read may hold thousands of small ones;
 * bytes left over when the input ends are a truncated frame, and reported as such;
 * with ``auto_read`` off, bytes that made no message ask for more.
 
