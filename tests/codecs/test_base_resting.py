@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelInboundHandler, EventLoop, ICodec, ReceiveBuffer, ServerBootstrap
+from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, EventLoop, ICodec, ReceiveBuffer, ServerBootstrap
 from pipeline_net.codecs import FixedLengthFrameDecoder, LengthFieldBasedFrameDecoder, LineBasedFrameDecoder, http
 from pipeline_net.codecs.base import COSTLY_TURN, TURN, ByteToMessageDecoder
 from pipeline_net.options import ChannelOptions
@@ -29,7 +29,8 @@ class TakesSilently(ByteToMessageDecoder[bytes]):
     """Consumes bytes and makes no message of them, but for the full stop."""
 
     def decode(self, buffer: ReceiveBuffer) -> bytes | None:
-        return buffer.take(1) if buffer.peek(1) == b"." else buffer.skip(1)
+        byte = buffer.take(1)
+        return byte if byte == b"." else None
 
 
 class Counter(ChannelInboundHandler[Any, Any, Any]):
@@ -140,6 +141,12 @@ def test_without_auto_read_one_read_brings_one_batch_however_many_messages_it_ha
     assert channel.reads_requested == 0
 
 
+def _seat(channel: EmbeddedChannel, decoder: ByteToMessageDecoder[Any]) -> ChannelHandlerContext[Any, Any]:
+    seat = channel.pipeline.context(decoder)
+    assert seat is not None
+    return seat
+
+
 def test_who_is_paused_while_it_rests_stays_paused() -> None:
     counter = Counter()
     decoder = FixedLengthFrameDecoder(1)
@@ -152,7 +159,7 @@ def test_who_is_paused_while_it_rests_stays_paused() -> None:
     channel.write_inbound(b"x" * _MANY)
     assert counter.count == TURN
     assert not channel.wants_to_read
-    decoder.resume(channel.pipeline.context(decoder))
+    decoder.resume(_seat(channel, decoder))
     channel.run_pending()
     assert counter.count == _MANY
     assert channel.wants_to_read
@@ -165,7 +172,7 @@ def test_resuming_who_rests_does_not_wake_it() -> None:
     counts: list[int] = []
 
     def resume() -> None:
-        decoder.resume(channel.pipeline.context(decoder))
+        decoder.resume(_seat(channel, decoder))
         counts.append(counter.count)
 
     channel.loop.execute(resume)
