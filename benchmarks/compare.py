@@ -126,7 +126,7 @@ class Contest:
                     server = running.enter_context(self._start(contender))
                     rates[contender.name] = self._driver.prime(row, server.port, contender.warm_up)
                     servers.append(server)
-                except BenchmarkError as exc:
+                except (BenchmarkError, OSError) as exc:
                     outcome.problems[contender.name] = str(exc)
             for _ in range(self._rounds):
                 for server in servers:
@@ -137,7 +137,7 @@ class Contest:
                         sample = self._sample(row, server, rates[name])
                         outcome.samples.setdefault(name, []).append(sample)
                         rates[name] = sample.rate
-                    except BenchmarkError as exc:
+                    except (BenchmarkError, OSError) as exc:  # what it left in /proc may be gone with it
                         outcome.problems[name] = str(exc)
         return outcome
 

@@ -82,6 +82,7 @@ def is_chosen(key: str, pattern: str) -> bool:
 
 _IN_ASYNCIO: Final = f"{OURS} in asyncio"
 _IN_UVLOOP: Final = f"{OURS} in uvloop"
+_AWAKE: Final = f"{OURS}, busy poll"
 
 ROWS: Final = (
     Row(
@@ -100,6 +101,21 @@ ROWS: Final = (
             FLOOR,
         ),
         (Target("bare epoll", 0.93, 1.0), Target("uvloop", 1.0, 1.1)),
+    ),
+    Row(
+        "lone",
+        "raw echo, 64 B x 1, 1 in flight",
+        Load("raw", connections=1),
+        (
+            ours("raw"),
+            ours("raw", _AWAKE, "compiled", "--busy-poll", "0.0001"),
+            on_asyncio("uvloop", "raw"),
+            on_asyncio("asyncio", "raw", "asyncio"),
+            netty("raw"),
+            go("raw"),
+            FLOOR,
+        ),
+        (),  # it is the latencies that this row is for
     ),
     Row(
         "frames",

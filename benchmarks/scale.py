@@ -118,7 +118,7 @@ class Scale:
                     continue
                 try:
                     found.setdefault(name, []).append(self._sample(curve, point, server))
-                except BenchmarkError as exc:
+                except (BenchmarkError, OSError) as exc:
                     outcome.problems[name] = f"at {point} {curve.grows}: {exc}"
         for name, samples in found.items():
             if name not in outcome.problems:

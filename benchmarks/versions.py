@@ -43,8 +43,8 @@ def versions(python: Python) -> dict[str, str]:
     for name, command in _PROGRAMS.items():
         try:
             said = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
-        except FileNotFoundError:
-            continue  # the rows that need it say so
+        except (FileNotFoundError, subprocess.TimeoutExpired):
+            continue  # the rows that need it say so; and all figures are there already, and must be written
         number = first_version(said.stdout + said.stderr)
         if number is not None:
             found[name] = number

@@ -26,6 +26,7 @@ _HANDSHAKE: Final = (
 )
 HELLO: Final = b"\x81\x85\0\0\0\0hello"
 REPLY: Final = b"\x81\x05hello"
+_PING: Final = b"\x89\x00"
 
 
 def main() -> int:
@@ -40,13 +41,13 @@ def main() -> int:
     python = Python.examine(interpreter_of(chosen.python, HERE.parent / ".venv-compiled"))
     with ServerProcess(Contender("pipeline_net", ("servers/websocket_echo.py",)), python, cores.server) as server:
         descriptors = _descriptors(server.pid)
-        _talk(open_websockets(server.port, 50))  # what is made once is made
+        talk(open_websockets(server.port, 50))  # what is made once is made
         _wait_until(server.pid, descriptors)
         before = server.resident_bytes()
         clients = open_websockets(server.port, count)
         grown = (server.resident_bytes() - before) / count / 1024
         server.check_alive()
-        _talk(clients)
+        talk(clients)
         left = _wait_until(server.pid, descriptors)
     print(f"{count} idle WebSockets, {python.build} server: {grown:.1f} KiB of memory each")
     if left:
@@ -67,23 +68,38 @@ def open_websockets(port: int, count: int) -> list[socket.socket]:
         for client in batch:
             client.sendall(_HANDSHAKE)
         for client in batch:
-            head = b""
-            while not head.endswith(b"\r\n\r\n"):
-                head += client.recv(4096)
-            if not head.startswith(b"HTTP/1.1 101 "):
-                raise SystemExit(f"no handshake: {head!r}")
+            see_handshake(client)
         clients += batch
     return clients
 
 
-def _talk(clients: list[socket.socket]) -> None:
+def see_handshake(client: socket.socket) -> None:
+    """Read what the server answers to a handshake."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += _receive(client, 4096)
+    if not head.startswith(b"HTTP/1.1 101 "):
+        raise SystemExit(f"no handshake: {head!r}")
+
+
+def talk(clients: list[socket.socket]) -> None:
+    """Send a message on each, get it back, and close."""
     for client in clients:
         client.sendall(HELLO)
     for client in clients:
-        reply = client.recv(100)
-        if reply.removeprefix(b"\x89\x00") != REPLY:  # a ping may have come first
+        reply = b""
+        while len(reply := reply.removeprefix(_PING)) < len(REPLY):  # a ping may have come first
+            reply += _receive(client, 100)
+        if reply != REPLY:
             raise SystemExit(f"another reply: {reply!r}")
         client.close()
+
+
+def _receive(client: socket.socket, most: int) -> bytes:
+    data = client.recv(most)
+    if not data:
+        raise SystemExit("the server has closed a connection")
+    return data
 
 
 def _wait_until(pid: int, descriptors: int) -> int:

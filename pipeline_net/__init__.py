@@ -42,6 +42,7 @@ from .errors import (
     EncodeError,
     ForeignThreadError,
     FrameTooLongError,
+    InterpreterExitError,
     PipelineError,
     PipelineNetError,
     PoolFullError,
@@ -69,6 +70,7 @@ from .stack import Stack, wire
 from .transport.event_loop import EventLoop
 from .transport.group import EventLoopGroup
 from .transport.pool import WorkerPool
+from .unread_message import UnreadMessage
 
 __version__ = "0.1.0"
 
@@ -108,6 +110,7 @@ __all__ = [
     "ForeignThreadError",
     "FrameTooLongError",
     "ICodec",
+    "InterpreterExitError",
     "MessageToByteEncoder",
     "MessageToMessageCodec",
     "MessageToMessageDecoder",
@@ -125,6 +128,7 @@ __all__ = [
     "Stack",
     "TlsError",
     "TransparentHandler",
+    "UnreadMessage",
     "WorkerPool",
     "WriteBufferOverflowError",
     "WriteTimeoutError",

@@ -16,11 +16,19 @@ from typing import TYPE_CHECKING, Any
 from ._mypyc import i64, mypyc_attr
 from .channel_life import ACTIVATE, ACTIVE, CLOSE, CLOSED, CLOSING, END, REGISTER, STATE_NAMES, next_state
 from .channel_posts import ChannelPosts
-from .errors import ChannelBrokenError, ChannelClosedError, PipelineError, TlsError, WriteBufferOverflowError
+from .errors import (
+    ChannelBrokenError,
+    ChannelClosedError,
+    InterpreterExitError,
+    PipelineError,
+    TlsError,
+    WriteBufferOverflowError,
+)
 from .future import MAKING, ChannelFuture
 from .inbox import ASK_CLOSE, ASK_FLUSH, ASK_SHUTDOWN, ASK_WRITE
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
+from .unread_message import UnreadMessage
 
 if TYPE_CHECKING:
     from .loop import Loop
@@ -338,11 +346,12 @@ class Channel(ChannelPosts):
 
     def exception_reached_tail(self, exc: BaseException) -> None:
         """No stage handled ``exc``: log it, with the drawn pipeline, and close.  A peer that went away is no news; and
-        one with whom TLS does not work out is a line of news, for anybody may call with anything.
+        one with whom TLS does not work out is a line of news, for anybody may call with anything.  So is a stage that
+        can run on its pool no more because the interpreter exits.
         """
         if isinstance(exc, ChannelBrokenError):
             logger.debug("%s", exc)
-        elif isinstance(exc, TlsError):
+        elif isinstance(exc, (TlsError, InterpreterExitError)) or isinstance(exc.__cause__, InterpreterExitError):
             logger.info("%s: %s", self, exc)
         else:
             what = "%s: an exception reached the end of the pipeline, so the channel is closed\n%r"
@@ -352,8 +361,9 @@ class Channel(ChannelPosts):
             self.pipeline.close()
 
     def message_reached_tail(self, msg: Any) -> None:
-        """No stage read ``msg``: log it, with the drawn pipeline, and drop it."""
+        """No stage read ``msg``: log it, with the drawn pipeline, drop it, and tell the stages: ``UnreadMessage``."""
         logger.warning("%s: nobody read %s; it is dropped\n%r", self, reprlib.repr(msg), self.pipeline)
+        self.pipeline.fire_user_event_triggered(UnreadMessage(msg))
 
     # -- reading ------------------------------------------------------------------------------------
 

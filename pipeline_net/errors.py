@@ -16,6 +16,7 @@
         TlsError                         handshake or record failure; __cause__ is the ssl.SSLError
         PipelineError                    the pipeline was assembled or used wrongly: the programmer's fault
             ForeignThreadError               from a thread that is not its loop's
+            InterpreterExitError             a pool of threads, when it was too late for another job
         AddressError                     also a ValueError
         BlockingOperationError           waiting on the loop for something that only the loop can do
         PoolFullError                    a bounded pool has no room
@@ -105,6 +106,10 @@ class PipelineError(PipelineNetError):
 
 class ForeignThreadError(PipelineError):
     """What belongs to a loop was used from another thread; raised to whoever did that, and offered to no handler."""
+
+
+class InterpreterExitError(PipelineError):
+    """A pool takes no more jobs, because the interpreter exits: nobody's mistake, where it is the loops that go on."""
 
 
 class AddressError(PipelineNetError, ValueError):

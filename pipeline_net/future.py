@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Final, Generic
@@ -255,6 +256,16 @@ def failed(loop: Loop, exc: BaseException) -> ChannelFuture[Any]:
     future: ChannelFuture[Any] = ChannelFuture(loop)
     future.set_exception(exc)
     return future
+
+
+def wait_in_line(line: deque[ChannelFuture[Any]], future: ChannelFuture[Any]) -> None:
+    """Put ``future`` behind those that wait for something, and forget the last ones if they have given up.
+
+    Who asks every second and does not wait longer may do so for days before anything comes.
+    """
+    while line and line[-1].done():
+        line.pop()
+    line.append(future)
 
 
 def _asyncio_future(source: ChannelFuture[Any]) -> Any:

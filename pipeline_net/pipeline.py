@@ -74,13 +74,10 @@ class ChannelPipeline:
             mask = self._facts_of(handler).mask
             reads = "↓" if mask & event_bits.EVERY_INBOUND else " "
             writes = "↑" if mask & event_bits.EVERY_OUTBOUND else " "
-            unread = handler.unread_bytes
             line = f"  {reads}{writes} {seat.name:{wide}}  {type(handler).__name__}"
             if isinstance(seat, PooledContext):
                 line += "  on a pool"
-            if unread:
-                line += f"  {unread} bytes unread"
-            lines.append(line)
+            lines.append(line + _unread_of(handler))
         if not seats:
             lines.append("  (no stages)")
         return "\n".join(lines) + "\n>"
@@ -470,6 +467,15 @@ class ChannelPipeline:
         while seat is not self._tail:
             seat.next.link_to_prev(seat)
             seat = seat.next
+
+
+def _unread_of(handler: ChannelHandler) -> str:
+    """What a drawing says of the bytes that a handler holds.  It is drawn to report a mistake, so it makes none."""
+    try:
+        unread = handler.unread_bytes
+    except Exception as exc:  # noqa: BLE001 - which is what there is to see
+        return f"  unread_bytes raised {type(exc).__name__}"
+    return f"  {unread} bytes unread" if unread else ""
 
 
 def _seat(pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> Seat:

@@ -235,6 +235,7 @@ def serve(
     codec: CodecFactory | None = None,
     reuse_port: bool = False,
     load_balancing: Any = "round-robin",
+    busy_poll: float = 0.0,
     ticker: bool = False,
     tcp_keepalive: float | None = None,
     tcp_nodelay: bool = True,
@@ -260,6 +261,7 @@ def serve(
             a datagram is a frame.
         reuse_port: let each loop listen for itself, and the kernel choose among them.
         load_balancing: the name of a balancer, or one of your own; not asked with ``reuse_port``.
+        busy_poll: seconds that a loop goes on asking before it sleeps; see ``EventLoopGroup``.
         ticker: call ``handler.tick()``.
         tcp_keepalive: idle seconds before the kernel probes whether a peer is still there.
         receive_size: bytes asked of the kernel at once; see ``ChannelOptions``.
@@ -291,7 +293,7 @@ def serve(
     server = RunningServer(handler, codec)
     with _Signals(server.shutdown):
         try:
-            workers = EventLoopGroup(count, balancer=load_balancing)
+            workers = EventLoopGroup(count, balancer=load_balancing, busy_poll=busy_poll)
             with workers, _masters_for(workers, reuse_port) as masters:
                 bootstrap = ServerBootstrap(
                     masters,

@@ -28,6 +28,7 @@ _TREE: dict[str, set[str]] = {
     "TlsError": {"PipelineNetError"},
     "PipelineError": {"PipelineNetError"},
     "ForeignThreadError": {"PipelineError"},
+    "InterpreterExitError": {"PipelineError"},
     "AddressError": {"PipelineNetError", "ValueError"},
     "BlockingOperationError": {"PipelineNetError"},
     "PoolFullError": {"PipelineNetError"},

@@ -18,7 +18,7 @@ _PROMISED = """
     wire Stack
     ChannelHandler ChannelInboundHandler ChannelOutboundHandler ChannelDuplexHandler TransparentHandler
     ChannelPipeline ChannelHandlerContext Channel ChannelOptions ChannelFuture ChannelGroup Datagram ServerDraining
-    FileRegion
+    FileRegion UnreadMessage
     ByteToMessageDecoder MessageToByteEncoder ICodec
     MessageToMessageDecoder MessageToMessageEncoder MessageToMessageCodec
     ReceiveBuffer RingBuffer
@@ -43,6 +43,7 @@ _ERRORS: dict[str, tuple[str | type[BaseException], ...]] = {
     "TlsError": ("PipelineNetError",),
     "PipelineError": ("PipelineNetError",),
     "ForeignThreadError": ("PipelineError",),
+    "InterpreterExitError": ("PipelineError",),
     "AddressError": ("PipelineNetError", ValueError),
     "BlockingOperationError": ("PipelineNetError",),
     "PoolFullError": ("PipelineNetError",),

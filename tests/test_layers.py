@@ -19,7 +19,7 @@ _PACKAGE = Path(__file__).parent.parent / "pipeline_net"
 # Room: the rooms that it may import.  "transport" means all of transport/.  Each may import itself, and _mypyc.
 _CORE = (
     "channel_life channel_output channel_posts inbox errors buffer ring_buffer future handler event_bits context ends"
-    " pipeline channel options loop file_region datagram"
+    " pipeline channel options loop file_region datagram unread_message"
 )
 _TABLE = {
     "_mypyc": "",
@@ -30,6 +30,7 @@ _TABLE = {
     "file_region": "errors",
     "datagram": "",
     "server_draining": "",
+    "unread_message": "",
     "loop": "errors",
     "buffer": "errors",
     "future": "errors",
@@ -44,7 +45,7 @@ _TABLE = {
     "inbox": "file_region",
     "channel_output": "channel_life inbox pipeline errors options loop file_region",
     "channel_posts": "channel_output inbox future errors options loop",
-    "channel": "channel_life channel_posts inbox pipeline context future errors options loop",
+    "channel": "channel_life channel_posts inbox pipeline context future errors options loop unread_message",
     "channel_group": "channel channel_life errors",
     "stack": "handler pipeline errors",
     "codecs.message_to_byte": "handler context future",
@@ -55,14 +56,14 @@ _TABLE = {
     "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors option_checks options"
     " loop transport.group transport.event_loop transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
-    " option_checks server_draining",
+    " option_checks server_draining unread_message",
     "codecs.http.client": "codecs.http codecs.http.content bootstrap channel future handler context pipeline errors"
     " option_checks options loop file_region transport.group transport.event_loop transport.address"
     " handlers.tls_context",
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
     "codecs.http.site": "codecs.http codecs.http.forms codecs.base buffer handler context channel errors loop future"
     " server_draining",
-    "codecs.http.forms": "codecs.http context handler errors",
+    "codecs.http.forms": "codecs.http context handler errors unread_message",
     "codecs.websocket": "codecs.http codecs.base buffer handler context pipeline channel channel_group errors stack"
     " option_checks options loop future server_draining",
     "codecs.websocket.client": "codecs.http codecs.websocket bootstrap channel context future handler errors options"

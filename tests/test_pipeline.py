@@ -230,6 +230,23 @@ def test_an_empty_pipeline_is_drawn() -> None:
     assert repr(channel.pipeline) == f"<ChannelPipeline of {channel!r}\n  (no stages)\n>"
 
 
+def test_a_stage_that_does_not_know_its_unread_bytes_is_drawn_all_the_same() -> None:
+    class Broken(ChannelInboundHandler[Any]):
+        @property
+        def unread_bytes(self) -> int:
+            raise LookupError("for a test")
+
+        def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+            raise ValueError("which the report draws")
+
+    channel = EmbeddedChannel(Broken())
+    assert "broken  Broken  unread_bytes raised LookupError" in repr(channel.pipeline)
+    with pytest.raises(PipelineError, match="handler_removed of 'broken' raised"):
+        channel.finish()
+    assert channel.close_future.done()
+    assert len(channel.pipeline) == 0
+
+
 def test_a_pipeline_is_drawn_one_line_a_stage() -> None:
     channel = EmbeddedChannel(Reader(), ("w", Writer()), Both(), Plain(), Words())
     channel.write_inbound(b"some wor")

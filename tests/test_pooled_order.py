@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -222,3 +224,41 @@ def test_random_changes_neither_lose_nor_repeat_nor_reorder_anything(steps: list
     channel.finish()
     pool.finish(channel)
     assert pipeline.names == []
+
+
+# Loops are daemons and go on when the interpreter has begun to exit, and then a pool takes no more jobs.
+_UNTIL_THE_END = """
+import atexit, logging, socket
+from pipeline_net import ChannelInboundHandler, EventLoopGroup, ServerBootstrap, WorkerPool
+
+class Echo(ChannelInboundHandler):
+    def channel_read(self, ctx, msg):
+        ctx.write(msg)
+
+logging.basicConfig(format="%(levelname)s %(message)s")
+pool = WorkerPool(1)
+loops = EventLoopGroup(1)
+
+def stages(channel):
+    channel.pipeline.add_last(Echo(), executor=pool)
+
+server = ServerBootstrap(loops, initializer=stages)
+port = int(server.bind("tcp://127.0.0.1:0").addresses[0].rpartition(":")[2])
+client = socket.create_connection(("127.0.0.1", port), 10)
+client.sendall(b"hello")
+assert client.recv(5) == b"hello"
+
+def late():
+    client.sendall(b"hello")
+    assert client.recv(5) == b""
+    with socket.create_connection(("127.0.0.1", port), 10) as another:
+        assert another.recv(5) == b""
+
+atexit.register(late)
+"""
+
+
+def test_stages_on_a_pool_end_quietly_while_the_interpreter_exits() -> None:
+    program = [sys.executable, "-X", "dev", "-W", "error::DeprecationWarning", "-c", _UNTIL_THE_END]
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stderr == ""

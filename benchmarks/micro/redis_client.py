@@ -160,6 +160,8 @@ def main() -> None:
         server = subprocess.Popen(["redis-server", *arguments], cwd=folder, stdout=subprocess.DEVNULL)
         try:
             while not Path(path).exists():
+                if server.poll() is not None:
+                    raise SystemExit(f"redis-server ended with status {server.returncode}")
                 time.sleep(0.01)
             with redis.Client(loops, f"unix://{path}") as client:
                 client.call("SET", "key", "xxx")

@@ -86,6 +86,7 @@ def main() -> None:
     options.add_argument("--work", choices=sorted(STACKS), required=True)
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--loops", type=int, default=1)
+    options.add_argument("--busy-poll", type=float, default=0.0, help="seconds to stay awake after an event")
     options.add_argument("--host", choices=("asyncio", "uvloop"), help="drive our loop from this one's")
     chosen = options.parse_args()
     is_tls = chosen.work.startswith("tls")
@@ -95,7 +96,7 @@ def main() -> None:
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(serve_hosted(chosen.work, address))
         return
-    with EventLoopGroup(chosen.loops) as loops:
+    with EventLoopGroup(chosen.loops, busy_poll=chosen.busy_poll) as loops:
         serve(
             ServerBootstrap(loops, initializer=STACKS[chosen.work], tls=_CERTIFICATE if is_tls else None),
             address,

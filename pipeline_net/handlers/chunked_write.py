@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 from ..errors import PipelineError
 from ..file_region import FileRegion
 from ..handler import ChannelOutboundHandler
-from .held_writes import CLOSE, FLUSH, SHUTDOWN, WRITE, Held, HeldWrites
+from .held_writes import FLUSH, WRITE, Held, HeldWrites
 
 if TYPE_CHECKING:
     from ..context import ChannelHandlerContext
@@ -94,16 +94,10 @@ class ChunkedWriteHandler(ChannelOutboundHandler[Chunked, bytes | bytearray | me
         ctx.flush()  # and what was passed on already need not wait
 
     def shutdown_output(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        if self._held.queue:
-            self._held.hold(ctx, SHUTDOWN, None, promise)
-        else:
-            ctx.shutdown_output(promise)
+        self._held.shutdown_output(ctx, promise)
 
     def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        if self._held.queue and ctx.channel.is_active:
-            self._held.hold(ctx, CLOSE, None, promise)
-        else:
-            ctx.close(promise)
+        self._held.close(ctx, promise)
 
     # -- how it is done -----------------------------------------------------------------------------
 

@@ -90,6 +90,20 @@ class HeldWrites:
             self.bytes += size
             channel.hold_bytes(size)
 
+    def shutdown_output(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
+        """End the output, behind all that is held."""
+        if self.queue:
+            self.hold(ctx, SHUTDOWN, None, promise)
+        else:
+            ctx.shutdown_output(promise)
+
+    def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
+        """Close, behind all that is held, as long as that may still be sent."""
+        if self.queue and ctx.channel.is_active:
+            self.hold(ctx, CLOSE, None, promise)
+        else:
+            ctx.close(promise)
+
     def hold_first(
         self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None, weight: int = 0
     ) -> None:

@@ -12,11 +12,12 @@ trust, and takes anybody else's first bytes for what they are.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, Never
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import CorruptedFrameError, ReadTimeoutError
-from ..handler import ChannelInboundHandler, ChannelOutboundHandler
+from ..handler import ChannelOutboundHandler
 from . import probes
+from .first_bytes import FirstBytes
 from .networks import Networks, address_of
 from .proxy_header import MAX_HEADER, ProxyHeader, encode_proxy_header, read_proxy_header
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..channel import Channel
     from ..context import ChannelHandlerContext
     from ..future import ChannelFuture
-    from ..transport.timers import TimerHandle
 
 _SHOWN: Final = 32  # bytes, in a complaint
 
@@ -35,7 +35,7 @@ def client_of(channel: Channel) -> Any:
     return channel.remote_address if header is None or header.source is None else header.source
 
 
-class ProxyProtocolDecoder(ChannelInboundHandler[bytes, bytes, Never]):
+class ProxyProtocolDecoder(FirstBytes[bytes]):
     """bytes → bytes, without the PROXY header in front of them.
 
     Seat it first.  What the header says is in ``channel.attrs[ProxyHeader]`` (see ``client_of``) when the stages behind
@@ -66,6 +66,7 @@ class ProxyProtocolDecoder(ChannelInboundHandler[bytes, bytes, Never]):
         timeout: float = 10.0,
         max_length: int = MAX_HEADER,
     ) -> None:
+        super().__init__()
         if not versions or not set(versions) <= {1, 2}:
             raise ValueError(f"versions are 1, 2 or both, not {versions!r}")
         if not timeout > 0:
@@ -75,85 +76,44 @@ class ProxyProtocolDecoder(ChannelInboundHandler[bytes, bytes, Never]):
         self._required = required
         self._timeout = timeout
         self._max_length = max_length
-        self._held = b""
-        self._is_done = False
-        self._keeps_active = False
-        self._timer: TimerHandle | None = None
-
-    @property
-    def unread_bytes(self) -> int:
-        return len(self._held)
-
-    def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        if ctx.channel.is_active:
-            self._start(ctx)
-
-    def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._keeps_active = True
-        self._start(ctx)
-
-    def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._stop()
-        if not self._keeps_active:  # else nobody behind us knows that the channel was active
-            ctx.fire_channel_inactive()
-
-    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        if not self._is_done:  # somebody else has taken it out
-            self._stop()
-            had_bytes = len(self._held) > 0
-            self._pass_on(ctx, None, self._held)
-            if had_bytes and ctx.channel.is_open:
-                ctx.fire_channel_read_complete()
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: bytes) -> None:
-        if self._is_done:
+        if self.is_done:
             return  # there was no header, and nothing that follows is believed
-        self._held = self._held + msg if self._held else bytes(msg)
+        self.hold(msg)
         try:
             decided = self._decode(ctx)
         except BaseException:
-            self._stop()
-            self._held = b""
+            self.stop()
+            self.held = b""
             raise
         if not decided and not ctx.channel.auto_read:
             ctx.read()
 
-    def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        """Nothing has been passed on that could be complete."""
-
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        if self._held and not self._is_done:
-            held = self._held
+        if self.held and not self.is_done:
+            held = self.held
             if not self._required:
                 self._step_aside(ctx, None, held)
                 ctx.fire_channel_read_complete()
             else:
-                self._stop()
-                self._held = b""
+                self.stop()
+                self.held = b""
                 ctx.fire_exception_caught(CorruptedFrameError(f"the input ended within a PROXY header: {held!r}"))
         ctx.fire_channel_eof()
 
     # -- how it is done -----------------------------------------------------------------------------
 
-    def _start(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+    def begin(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         address = address_of(ctx.channel.remote_address)
         if address is not None and address not in self._trusted:
             self._step_aside(ctx, None, b"")
-            return
-        if self._timer is None:
-            self._timer = ctx.loop.schedule(self._timeout, self._too_late, ctx)
-        if not ctx.channel.auto_read:
-            ctx.read()  # nobody behind us has heard of the channel yet
-
-    def _stop(self) -> None:
-        self._is_done = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        else:
+            self.wait_for_bytes(ctx, self._timeout)
 
     def _decode(self, ctx: ChannelHandlerContext[Any, Any]) -> bool:
         """See whether the header is here; whether it is decided what becomes of the connection."""
-        held = self._held
+        held = self.held
         if not self._required and probes.proxy(held) is False:
             self._step_aside(ctx, None, held)
             return True
@@ -167,27 +127,17 @@ class ProxyProtocolDecoder(ChannelInboundHandler[bytes, bytes, Never]):
         return True
 
     def _step_aside(self, ctx: ChannelHandlerContext[Any, Any], header: ProxyHeader | None, rest: bytes) -> None:
-        self._stop()
-        self._held = b""
+        self.stop()
+        self.held = rest
         ctx.pipeline.remove(self)
-        self._pass_on(ctx, header, rest)
-
-    def _pass_on(self, ctx: ChannelHandlerContext[Any, Any], header: ProxyHeader | None, rest: bytes) -> None:
-        channel = ctx.channel
         if header is not None:
-            channel.attrs[ProxyHeader] = header
-        if self._keeps_active and channel.is_active:
-            self._keeps_active = False
-            ctx.fire_channel_active()
-        if header is not None and channel.is_open:
-            ctx.fire_user_event_triggered(header)
-        if rest and channel.is_open:
-            ctx.fire_channel_read(rest)
+            ctx.channel.attrs[ProxyHeader] = header
+        self.pass_on(ctx, header)
 
-    def _too_late(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._stop()
-        held = self._held
-        self._held = b""
+    def too_late(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self.stop()
+        held = self.held
+        self.held = b""
         peer = ctx.channel.remote_address
         ctx.fire_exception_caught(
             ReadTimeoutError(f"{peer!r} has sent {held[:_SHOWN]!r} in {self._timeout:g} s, and no whole PROXY header")

@@ -20,15 +20,14 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import DecodeError, ReadTimeoutError
-from ..handler import ChannelInboundHandler
 from ..pipeline import Stage
 from .client_hello import MAX_CLIENT_HELLO
+from .first_bytes import FirstBytes
 from .probes import Probe
 
 if TYPE_CHECKING:
     from ..channel import Channel
     from ..context import ChannelHandlerContext
-    from ..transport.timers import TimerHandle
 
 Stages: TypeAlias = "Callable[[Channel], Iterable[Stage] | None]"  # as a bootstrap's initializer
 
@@ -36,7 +35,7 @@ _DEFAULT_LIMIT: Final = MAX_CLIENT_HELLO + 1024  # bytes; room for the heads of 
 _SHOWN: Final = 32  # bytes, in a complaint
 
 
-class SniffHandler(ChannelInboundHandler[bytes, Any, Any]):
+class SniffHandler(FirstBytes[Any, Any]):
     """bytes → the same, to the stages that their beginning has chosen.
 
     ::
@@ -69,6 +68,7 @@ class SniffHandler(ChannelInboundHandler[bytes, Any, Any]):
         limit: int = _DEFAULT_LIMIT,
         deadline: float | None = 10.0,
     ) -> None:
+        super().__init__()
         if not choices:
             raise ValueError("there is nothing to choose from: give pairs of a probe and a function that makes stages")
         if limit < 1:
@@ -80,76 +80,23 @@ class SniffHandler(ChannelInboundHandler[bytes, Any, Any]):
         self._silent = silent
         self._limit = limit
         self._deadline = deadline
-        self._held = b""
-        self._is_done = False  # somebody was chosen, or nobody will be
-        self._keeps_active = False  # channel_active has come, and waits for those who are chosen
-        self._timer: TimerHandle | None = None
 
-    @property
-    def unread_bytes(self) -> int:
-        return len(self._held)
-
-    # -- life ---------------------------------------------------------------------------------------
-
-    def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        if ctx.channel.is_active:
-            self._start(ctx)
-
-    def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._keeps_active = True
-        self._start(ctx)
-
-    def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._stop()
-        if not self._keeps_active:  # else nobody behind us knows that the channel was active
-            ctx.fire_channel_inactive()
-
-    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        if not self._is_done:  # somebody else has taken it out
-            had_bytes = len(self._held) > 0
-            self._stop()
-            self._pass_on(ctx)
-            if had_bytes and ctx.channel.is_open:
-                ctx.fire_channel_read_complete()
-
-    def _pass_on(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        """Give those who come after us what they have not heard yet."""
-        held = self._held
-        self._held = b""
-        if self._keeps_active and ctx.channel.is_active:
-            self._keeps_active = False
-            ctx.fire_channel_active()
-        if held and ctx.channel.is_open:
-            ctx.fire_channel_read(held)
-
-    def _start(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        if self._deadline is not None and self._timer is None:
-            self._timer = ctx.loop.schedule(self._deadline, self._too_late, ctx)
-        if not ctx.channel.auto_read:
-            ctx.read()  # nobody who could ask for bytes has been chosen yet
-
-    def _stop(self) -> None:
-        self._is_done = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def begin(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self.wait_for_bytes(ctx, self._deadline)
 
     # -- choosing -----------------------------------------------------------------------------------
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        if self._is_done:
+        if self.is_done:
             return  # nobody was chosen, and what follows is for nobody
-        self._held = self._held + msg if self._held else bytes(msg)
-        if self._choose(ctx, len(self._held) >= self._limit):
+        self.hold(msg)
+        if self._choose(ctx, len(self.held) >= self._limit):
             return
         if not ctx.channel.auto_read:
             ctx.read()
 
-    def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        """Nothing has been passed on that could be complete."""
-
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        if self._held and not self._is_done:
+        if self.held and not self.is_done:
             self._choose(ctx, True)
             if ctx.is_removed:
                 ctx.fire_channel_read_complete()
@@ -157,7 +104,7 @@ class SniffHandler(ChannelInboundHandler[bytes, Any, Any]):
 
     def _choose(self, ctx: ChannelHandlerContext[Any, Any], is_last: bool, is_late: bool = False) -> bool:
         """Ask the probes; with ``is_last`` there will be no more bytes to wait for.  Whether it is decided."""
-        data = self._held[: self._limit]
+        data = self.held[: self._limit]
         for probe, stages in self._choices:
             answer = self._ask(probe, data)
             if answer:
@@ -183,28 +130,27 @@ class SniffHandler(ChannelInboundHandler[bytes, Any, Any]):
         try:
             return probe(data) if data else None
         except BaseException:
-            self._stop()  # the pipeline reports it; asking again would bring the same
-            self._held = b""
+            self.stop()  # the pipeline reports it; asking again would bring the same
+            self.held = b""
             raise
 
     def _seat(self, ctx: ChannelHandlerContext[Any, Any], stages: Stages) -> None:
         """Let the chosen stages take our place, and give them every byte."""
-        self._stop()
+        self.stop()
         try:
             given = stages(ctx.channel)
         except BaseException:
-            self._held = b""  # the pipeline reports it, and nobody will want the bytes
+            self.held = b""  # the pipeline reports it, and nobody will want the bytes
             raise
-        if given is None:  # it has seated them itself
+        if given is None or given is ctx.pipeline:  # it has seated them itself
             ctx.pipeline.remove(self)
         else:
             ctx.pipeline.replace(self, *given)
-        self._pass_on(ctx)
+        self.pass_on(ctx)
 
-    def _too_late(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._timer = None
+    def too_late(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         try:
-            had_bytes = len(self._held) > 0
+            had_bytes = len(self.held) > 0
             if self._silent is not None and not had_bytes:
                 self._seat(ctx, self._silent)
             else:
@@ -217,8 +163,8 @@ class SniffHandler(ChannelInboundHandler[bytes, Any, Any]):
             ctx.catch(exc)
 
     def _give_up(self, ctx: ChannelHandlerContext[Any, Any], error: Exception) -> None:
-        self._stop()
-        self._held = b""
+        self.stop()
+        self.held = b""
         ctx.fire_exception_caught(error)
         ctx.close()
 

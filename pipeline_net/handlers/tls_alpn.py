@@ -61,7 +61,7 @@ class AlpnHandler(ChannelInboundHandler[bytes, Any, Any]):
                 f" and there are {', '.join(self._stages)}"
             )
         given = choose(ctx.channel)
-        if given is None:  # it has seated them itself
+        if given is None or given is ctx.pipeline:  # it has seated them itself
             ctx.pipeline.remove(self)
         else:
             ctx.pipeline.replace(self, *given)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..file_region import FileRegion
 from ..handler import TransparentHandler
-from .held_writes import CLOSE, FLUSH, SHUTDOWN, WRITE, HeldWrites, size_of
+from .held_writes import FLUSH, WRITE, HeldWrites, size_of
 
 if TYPE_CHECKING:
     from ..context import ChannelHandlerContext
@@ -167,16 +167,10 @@ class TrafficShapingHandler(TransparentHandler[bytes]):
             ctx.flush()
 
     def shutdown_output(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        if self._held.queue:
-            self._held.hold(ctx, SHUTDOWN, None, promise)
-        else:
-            ctx.shutdown_output(promise)
+        self._held.shutdown_output(ctx, promise)
 
     def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        if self._held.queue and ctx.channel.is_active:
-            self._held.hold(ctx, CLOSE, None, promise)
-        else:
-            ctx.close(promise)
+        self._held.close(ctx, promise)
 
     def _release(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Pass on what is paid for; pay for the next piece, and wait for it if need be."""

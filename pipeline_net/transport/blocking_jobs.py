@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import ChannelClosedError, PipelineError
+from ..errors import ChannelClosedError, InterpreterExitError
 from ..future import ChannelFuture, failed
 from .pool import WorkerPool
 
@@ -38,18 +38,15 @@ class BlockingJobs:
             PipelineError: the pool was released.
         """
         promise: ChannelFuture[Any] = ChannelFuture(self._loop)
-        pool = self._where()
         try:
-            job = pool.submit(self._run, promise, fn, args)
-        except PipelineError as exc:
-            if not pool.interpreter_exits:
-                raise
+            job = self._where().submit(self._run, promise, fn, args)
+        except InterpreterExitError as exc:
             return self._refused_at_exit(exc)
         self._unfinished.add(job)
         job.add_done_callback(self._unfinished.discard)
         return promise
 
-    def _refused_at_exit(self, cause: PipelineError) -> ChannelFuture[Any]:
+    def _refused_at_exit(self, cause: InterpreterExitError) -> ChannelFuture[Any]:
         # Loops are daemons and go on until the very end.  What they do then is nobody's mistake and no news, so it
         # must not end in a traceback for every job.
         error = ChannelClosedError(f"{self._loop.name} begins no more blocking work: the interpreter exits")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..channel import Channel, Keeper
 from ..channel_life import ACTIVE
 from ..datagram import Datagram
-from ..errors import AddressError, ChannelError, FrameTooLongError, PipelineError
+from ..errors import AddressError, ChannelError, FrameTooLongError, InterpreterExitError, PipelineError
 from ..loop import Listener
 from ..options import ChannelOptions
 from .address import Address, parse_address
@@ -151,7 +151,7 @@ class DatagramChannel(Channel):
 
         What peers and networks do is a line a second at most; the rest is logged at DEBUG.
         """
-        if isinstance(exc, OSError | FrameTooLongError):
+        if isinstance(exc, OSError | FrameTooLongError | InterpreterExitError):
             now = self._event_loop.time()
             level = logging.WARNING if now >= self._tells_again_at else logging.DEBUG
             if level == logging.WARNING:

@@ -4,7 +4,7 @@ A turn of the loop, in this order::
 
     wait        until a descriptor is ready, a timer is due, or another thread has work for us
     events      each channel that is ready reads, and its pipeline runs
-    flush       what they answered goes out, in one send for each channel
+    flush       what they answered goes out, in one send for each channel; in between, too, when it has become much
     timers      those that are due now
     tasks       those that were there when this step began; what they add waits for the next turn
     flush       channels that were written to by a timer or a task
@@ -34,6 +34,7 @@ from .._mypyc import i64, mypyc_attr
 from ..errors import ChannelClosedError, ForeignThreadError, PipelineError
 from ..future import ChannelFuture
 from ..loop import Listener, Loop, Watched
+from .allocator import settle_allocator
 from .blocking_jobs import BlockingJobs
 from .forks import FORKS
 from .poller import READ, Poller, make_poller
@@ -48,22 +49,14 @@ logger = logging.getLogger("pipeline_net.loop")
 
 _MAX_TASKS: Final = 4096  # tasks a turn, so that descriptors are looked at in between
 _MAX_TIMERS: Final = 1024  # likewise: a peer may have set them all to the same moment
+GATHERED: Final = 65536  # bytes; when the answers to a turn's readers have come to so much, they leave
 _LAST_ROUNDS: Final = 64  # turns that a stopping loop gives to tasks which add tasks
-_LARGE_BLOCK: Final = 8 << 20  # bytes; twice as much may stay unused at the end of a heap
 _JOBS_PATIENCE: Final = 2.0  # seconds that a stopping loop waits for the outcome of blocking work, to pass it on
 _STOP_PATIENCE: Final = 10.0  # seconds that stop() waits for the thread, which may be held up by a handler that blocks
 
 _numbers: Final = count(1)
 _monotonic: Final = time.monotonic  # looked up once: each turn asks
 _this_thread: Final = get_ident  # likewise
-
-
-def _settle_allocator() -> None:
-    """Let glibc learn at once what it learns in time: that large blocks come and go here.
-
-    Up to then it takes each from the kernel, and every frame of a megabyte costs hundreds of page faults.
-    """
-    bytes(_LARGE_BLOCK)
 
 
 _loop_threads: Final[set[int]] = set()  # changed when a loop starts or ends, never on the way of a message
@@ -92,6 +85,7 @@ class EventLoop(Loop):
         self._listeners: set[Listener] = set()
         self._on_empty: list[ChannelFuture[Any]] = []
         self._unflushed: list[Channel] = []
+        self._gathered: i64 = 0  # bytes that they want to send
         self._postponed: list[tuple[int, int]] = []  # events that a KeyboardInterrupt came before
         self._busy = False  # inside a turn, on the way to looking for tasks: nobody needs to wake us
         self._thread_id = 0
@@ -245,7 +239,7 @@ class EventLoop(Loop):
     def _run(self) -> None:
         self._thread_id = get_ident()
         _loop_threads.add(self._thread_id)
-        _settle_allocator()
+        settle_allocator()
         try:
             while not self._stopping and self._generation == FORKS.generation:  # a task may have forked
                 self._turn(None)
@@ -341,6 +335,8 @@ class EventLoop(Loop):
                 if watched is not None:
                     try:
                         watched.on_events(bits)
+                        if self._gathered >= GATHERED:
+                            self._flush()
                     except KeyboardInterrupt:
                         self._postponed = events[[of for of, _ in events].index(fd) + 1 :]  # nobody tells them twice
                         raise
@@ -402,11 +398,13 @@ class EventLoop(Loop):
     def _flush(self) -> None:
         unflushed = self._unflushed
         self._unflushed = []
+        self._gathered = 0
         for channel in unflushed:
             if channel.flush_is_due:
                 try:
                     channel.send_pending()
                 except KeyboardInterrupt:
+                    self._unflushed += unflushed  # those that have sent owe nothing
                     raise
                 except BaseException as exc:
                     logger.exception("%s: %r failed to send", self.name, channel)
@@ -429,9 +427,10 @@ class EventLoop(Loop):
         if not self._busy:
             self._wakeup.wake()
 
-    def flush_with_others(self, channel: Channel) -> None:
-        """Let ``channel``, whose events are being handled, send when those of all others have been."""
+    def flush_with_others(self, channel: Channel, size: i64) -> None:
+        """Let ``channel``, whose events are being handled, send its ``size`` bytes with the answers of others."""
         self._unflushed.append(channel)
+        self._gathered += size
 
     def watch(self, fd: int, watched: Watched, interest: int) -> None:
         """Report to ``watched`` when ``fd`` is ready."""

@@ -30,7 +30,7 @@ def seat_stages(channel: Channel, initializer: Initializer) -> None:
         Exception: whatever the initializer raised.
     """
     given = initializer(channel)
-    if given is not None:
+    if given is not None and given is not channel.pipeline:  # which is what add_last() returns
         try:
             stages = given.stages if type(given) is Stack else tuple(given)
         except TypeError as exc:

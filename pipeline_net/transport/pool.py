@@ -17,7 +17,7 @@ from concurrent.futures.thread import ThreadPoolExecutor  # not when it is neede
 from types import TracebackType
 from typing import Final, TypeVar, TypeVarTuple
 
-from ..errors import BlockingOperationError, PipelineError, PoolFullError
+from ..errors import BlockingOperationError, InterpreterExitError, PipelineError, PoolFullError
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -56,7 +56,6 @@ class WorkerPool:
         self._lock = threading.Lock()  # starting and releasing exclude each other
         self._executor: ThreadPoolExecutor | None = None
         self._released = False
-        self.interpreter_exits = False  # noticed when a job was refused for it
         self._workers: set[int] = set()
 
     def submit(self, fn: Callable[[*Ts], T], *args: *Ts) -> Future[T]:
@@ -64,7 +63,7 @@ class WorkerPool:
 
         Raises:
             PoolFullError: all threads are busy and ``queue_limit`` jobs wait already.
-            PipelineError: the pool was released, or the interpreter exits.
+            PipelineError: the pool was released; or, as ``InterpreterExitError``, the interpreter exits.
         """
         executor = self._executor or self._start()
         try:
@@ -88,7 +87,7 @@ class WorkerPool:
             future.cancel()
             if _says_exit(exc):
                 self._places.append(None)  # no thread will
-                raise self._refused_at_exit() from exc
+                raise InterpreterExitError(f"the pool {self.name!r} takes no more jobs: the interpreter exits") from exc
             raise
         return future
 
@@ -131,10 +130,6 @@ class WorkerPool:
 
     def _was_released(self) -> PipelineError:
         return PipelineError(f"the pool {self.name!r} was released and takes no more jobs")
-
-    def _refused_at_exit(self) -> PipelineError:
-        self.interpreter_exits = True
-        return PipelineError(f"the pool {self.name!r} takes no more jobs: the interpreter exits")
 
     def _run(self, future: Future[T], fn: Callable[[*Ts], T], args: tuple[*Ts]) -> None:
         # A cancelled job keeps its place until a thread comes to it; were it given away at once, submitting and

@@ -42,7 +42,7 @@ from ..options import ChannelOptions
 from .address import Address
 from .bare_socket import BareSocket
 from .connector import Connector, parse_stream_address
-from .event_loop import EventLoop
+from .event_loop import GATHERED, EventLoop
 from .poller import EDGE, ERROR, HANGUP, READ, WRITE
 from .socket_options import holds_unsent_bytes, reset_when_closed
 
@@ -67,7 +67,6 @@ _JOIN_BELOW: Final = 65536  # bytes; fewer than this are joined and sent with on
 _MAX_PIECES: Final = 1024  # IOV_MAX on Linux and macOS: pieces a sendmsg may have
 _LINGER: Final = 1.0  # seconds of silence after which a peer that we have said goodbye to is believed to be done
 _SAFE_REPLY: Final = 14600  # bytes; RFC 6928: the peer's kernel takes 10 segments of 1460 bytes without being asked
-_SOON: Final = 65536  # bytes; more than this is sent at once and not with the answers of others
 
 
 class StreamChannel(Channel):
@@ -289,7 +288,7 @@ class StreamChannel(Channel):
             self._in_batch = False
             self._look_again()
             if self.flush_is_due:
-                self._event_loop.flush_with_others(self)
+                self._event_loop.flush_with_others(self, 0)
             raise
         finally:
             self._in_batch = False
@@ -298,10 +297,10 @@ class StreamChannel(Channel):
             pending: i64 = self.written - self.sent
             if pending == 0:
                 self.flush_is_due = False
-            elif pending > _SOON:
-                self.send_pending()
+            elif pending > GATHERED:
+                self.send_pending()  # before anybody stops reading for the sake of what has not been sent
             else:
-                self._event_loop.flush_with_others(self)
+                self._event_loop.flush_with_others(self, pending)
         if failure is not None:
             self.fail(failure)
         if self._reading_is_stale or not self._auto_read:

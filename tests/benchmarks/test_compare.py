@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from benchmarks.compare import Outcome, Sample, Spread, expected_seconds
+from benchmarks.compare import Contest, Outcome, Sample, Spread, expected_seconds
 from benchmarks.contenders import Contender
+from benchmarks.process import Cores, Python, ServerProcess
 from benchmarks.rows import Load, Row, Target
 
 _SAMPLE = Sample(
@@ -70,3 +71,14 @@ def test_a_verdict_on_crowded_cores_is_unsure() -> None:
 
 def test_the_time_that_a_run_takes_is_known_before() -> None:
     assert expected_seconds([_ROW], rounds=5, seconds=1.0) == pytest.approx(2 * (1.7 + 5 * 1.35))
+
+
+def test_a_server_of_which_nothing_is_left_costs_nobody_else_the_figures() -> None:
+    class Gone(Contest):
+        def _start(self, contender: Contender) -> ServerProcess:
+            raise FileNotFoundError(2, "No such file or directory", "/proc/1234567/stat")
+
+    python = Python("python", {}, "pure")
+    found = Gone(Cores(0, 0), python, python, rounds=1, seconds=0.1).run(_ROW)
+    assert sorted(found.problems) == ["pipeline_net", "uvloop"]
+    assert [one.verdict for one in found.comparisons()] == ["not measured"]

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import benchmarks.versions
 from benchmarks.process import Python
 from benchmarks.versions import first_version, versions
 
@@ -22,6 +23,13 @@ from benchmarks.versions import first_version, versions
 )
 def test_the_first_version_is_taken(said: str, version: str | None) -> None:
     assert first_version(said) == version
+
+
+def test_a_program_that_does_not_answer_costs_nobody_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = (sys.executable, "-c", "import time; print('1.0', flush=True); time.sleep(60)")
+    monkeypatch.setattr(benchmarks.versions, "_PROGRAMS", {"sleeper": command})
+    monkeypatch.setattr(benchmarks.versions, "_TIMEOUT", 5.0)
+    assert "sleeper" not in versions(Python.examine(sys.executable))
 
 
 def test_the_peers_of_this_interpreter_are_known() -> None:

@@ -6,15 +6,17 @@ The same with ten thousand is ``python -m benchmarks.websocket_crowd``.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from benchmarks.websocket_crowd import HELLO, REPLY, open_websockets
+from benchmarks.websocket_crowd import HELLO, REPLY, open_websockets, see_handshake, talk
 from pipeline_net import COMPILED
 
 _SETTLING = 500  # connections that come first: what is made once, and what the allocator keeps ready, is made for them
@@ -75,3 +77,22 @@ def test_an_idle_websocket_costs_few_kilobytes(descriptors: None) -> None:
             assert client.recv(100) == REPLY
         server.communicate("\n", timeout=_WAIT)
     assert 1024 < each <= _MOST  # less would mean that something was not counted
+
+
+@pytest.mark.parametrize("wait", [see_handshake, lambda client: talk([client])])
+def test_a_server_that_closes_is_no_reason_to_wait_for_ever(wait: Callable[[socket.socket], object]) -> None:
+    here, there = socket.socketpair()
+    there.shutdown(socket.SHUT_WR)
+    with here, there, pytest.raises(SystemExit, match="has closed a connection"):
+        wait(here)
+
+
+def test_a_ping_may_come_before_the_reply_and_by_itself() -> None:
+    here, there = socket.socketpair()
+    with there:
+        there.sendall(b"\x89\x00")
+        answering = threading.Timer(0.05, there.sendall, (REPLY,))
+        answering.start()
+        talk([here])
+        answering.join()
+        assert there.recv(100) == HELLO

@@ -16,6 +16,7 @@ from pipeline_net.codecs import (
     LengthFieldBasedFrameDecoder,
     LineBasedFrameDecoder,
     Varint32FrameDecoder,
+    redis,
 )
 from pipeline_net.errors import FrameTooLongError
 from pipeline_net.testing import EmbeddedChannel
@@ -54,6 +55,8 @@ class Story(GeneratorDecoder[bytes]):
         (Story(), b"\x05abc"),
         (JsonObjectDecoder(100), b'{"a":'),
         (LineBasedFrameDecoder(100), b"abc"),
+        (redis.RedisCommandDecoder(), b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nval"),
+        (redis.RedisPartDecoder(), b"+PON"),
     ],
 )
 def test_half_a_message_goes_to_the_next_stage_as_one_piece_and_completes(decoder: Any, half: bytes) -> None:

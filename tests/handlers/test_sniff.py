@@ -258,11 +258,12 @@ def test_without_auto_read_it_asks_for_what_it_needs_and_no_more() -> None:
     assert port.log == ["http active", b"GET /", "complete"]
 
 
-def test_stages_may_seat_themselves() -> None:
+@pytest.mark.parametrize("what_is_returned", [lambda pipeline: None, lambda pipeline: pipeline])
+def test_stages_may_seat_themselves(what_is_returned: Any) -> None:
     log: list[Any] = []
 
-    def seats(channel: Any) -> None:
-        channel.pipeline.add_last(Writes("itself", log))
+    def seats(channel: Any) -> Any:
+        return what_is_returned(channel.pipeline.add_last(Writes("itself", log)))
 
     channel = EmbeddedChannel(SniffHandler((probes.http1, seats)))
     channel.write_inbound(HTTP)

@@ -95,11 +95,12 @@ def test_stages_that_were_there_before_hear_of_the_beginning_once(certificates: 
     assert diary.log.count("TlsHandshakeDone") == 1
 
 
-def test_the_function_may_seat_the_stages_itself(certificates: Certificates) -> None:
+@pytest.mark.parametrize("what_is_returned", [lambda pipeline: None, lambda pipeline: pipeline])
+def test_the_function_may_seat_the_stages_itself(certificates: Certificates, what_is_returned: Any) -> None:
     diary = Diary()
 
-    def seat(channel: Any) -> None:
-        channel.pipeline.add_last(diary)
+    def seat(channel: Any) -> Any:
+        return what_is_returned(channel.pipeline.add_last(diary))
 
     channel = _meet(certificates, AlpnHandler({"one": seat}), "one")
     assert AlpnHandler not in channel.pipeline

@@ -248,3 +248,42 @@ def test_who_goes_on_after_an_interrupt_has_lost_nothing() -> None:
         loop.stop()
         for peer in peers:
             peer.close()
+
+
+class Answering(ChannelInboundHandler[bytes]):
+    """Answers with so many bytes, and looks which peers have their answers by then."""
+
+    def __init__(self, size: int, peers: list[socket.socket], seen: list[int]) -> None:
+        self._answer = b"x" * size
+        self._peers = peers
+        self._seen = seen
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+        self._seen.append(len(select.select(self._peers, [], [], 0)[0]))
+        ctx.write(self._answer)
+
+
+@pytest.mark.parametrize(
+    ("size", "answered"),
+    [(100, [0, 0, 0, 0, 0, 0]), (32768, [0, 0, 2, 2, 4, 4]), (65536, [0, 1, 2, 3, 4, 5]), (65537, [0, 1, 2, 3, 4, 5])],
+)
+def test_answers_of_a_turn_leave_together_unless_they_are_large(size: int, answered: list[int]) -> None:
+    loop = EventLoop()
+    peers: list[socket.socket] = []
+    seen: list[int] = []
+    server = ServerBootstrap(loop, initializer=lambda _: [Answering(size, peers, seen)]).bind("tcp://127.0.0.1:0")
+    place = ("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))
+    try:
+        peers.extend(socket.create_connection(place, _PATIENCE) for _ in answered)
+        while loop.channels < len(peers):
+            loop.run_once(0.01)
+        loop.run_once(0)
+        for peer in peers:
+            peer.sendall(b"hi")
+        loop.run_once(_PATIENCE)
+        assert seen == answered
+        assert select.select(peers, [], [], 0)[0] == peers
+    finally:
+        loop.stop()
+        for peer in peers:
+            peer.close()

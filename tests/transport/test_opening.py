@@ -52,6 +52,16 @@ def test_stages_are_seated_and_then_hear_of_the_registration(channel: Channel, g
     assert stage.events == ["added", "registered"]
 
 
+def test_an_initializer_may_return_the_pipeline_in_which_it_has_seated_them(channel: Channel) -> None:
+    class Shared(Stage):
+        shareable = True
+
+    stage, shared = Stage(), Shared()
+    seat_stages(channel, lambda channel: channel.pipeline.add_last(stage, shared))
+    assert list(channel.pipeline) == [stage, shared]
+    assert stage.events == ["added", "registered"]
+
+
 def test_an_initializer_may_seat_them_itself_and_return_nothing(channel: Channel) -> None:
     stage = Stage()
 

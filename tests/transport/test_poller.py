@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from pipeline_net.transport import poller as module
+from pipeline_net.transport.busy_poller import BusyPoller
 from pipeline_net.transport.poller import (
     ERROR,
     HANGUP,
@@ -28,7 +29,9 @@ from pipeline_net.transport.poller import (
 on_epoll = pytest.mark.skipif(not hasattr(select, "epoll"), reason="no epoll here")
 
 
-@pytest.fixture(params=[make_poller, SelectPoller], ids=["best", "select"])
+@pytest.fixture(
+    params=[make_poller, SelectPoller, lambda: BusyPoller(make_poller(), 0.001)], ids=["best", "select", "busy"]
+)
 def poller(request: pytest.FixtureRequest) -> Iterator[Poller]:
     make: Callable[[], Poller] = request.param
     poller = make()

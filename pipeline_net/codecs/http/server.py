@@ -18,6 +18,7 @@ from ...errors import EncodeError, WriteBufferOverflowError
 from ...handler import ChannelDuplexHandler
 from ...server_draining import ServerDraining
 from ...stack import Sendable, Stack, wire
+from ...unread_message import UnreadMessage
 from .deadlines import ANSWER, BODY, FIRST, HEAD, IDLE, DeadlineKeeper, DeadlineWatch
 from .encoder import UNCOUNTED, HttpResponseEncoder
 from .errors import HttpDecodeError
@@ -36,6 +37,7 @@ from .messages import (
 )
 from .options import DEADLINES, LIMITS, STRICT, Deadlines, Leniency, Limits
 from .request_decoder import HttpRequestDecoder
+from .response_parts import request_of, size_of
 from .status import reason_phrase
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
       has begun (``auto_continue``).
     * Bytes that are no request are answered with 400, 413, 414, 417, 431, 501 or 505, after the responses to earlier
       requests; deadlines that pass, with 408.  Then the connection ends.
+    * A request that no stage reads, or whose readers all pass it on without answering, is answered with 404.
     * A channel that is closed with an unanswered request, for instance because a handler raised, answers 500 first.
     * A client that sends no more still gets its response; ``InputEnded`` tells the application.
     * After ``Response(101)``, or a 2xx to CONNECT, the stages of HTTP leave the pipeline when the current event is
@@ -236,7 +239,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             return
         if not unanswered:
             raise EncodeError(f"there is no request that {type(msg).__name__} could answer")
-        to = _request_of(msg)
+        to = request_of(msg)
         if to is None:
             if len(unanswered) > 1:
                 raise EncodeError(f"{len(unanswered)} requests are unanswered: say to which this belongs, to=request")
@@ -330,7 +333,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             if parts is None:
                 break
             for msg, promise in parts:
-                self._early_bytes -= _size_of(msg)
+                self._early_bytes -= size_of(msg)
                 try:
                     self.write(ctx, msg, promise)
                 except Exception as exc:  # noqa: BLE001 - as if it were written now
@@ -349,7 +352,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             return
         if request is None or not any(request is known for known in self._unanswered):
             raise EncodeError(f"{to!r} is answered already, or was never asked here")
-        size: i64 = _size_of(msg)
+        size: i64 = size_of(msg)
         if self._early_bytes + size > ctx.channel.options.write_buffer_limit:
             error = WriteBufferOverflowError(
                 f"{self._early_bytes + size} bytes of responses wait for those to earlier requests, and the limit is"
@@ -419,7 +422,19 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         else:
             self._refuse(ctx, HttpDecodeError(408, "the request was not complete in time"))
 
+    def _answer_unread(self, ctx: ChannelHandlerContext[Any, Any], unread: Request) -> None:
+        """Say that nothing here answers such a request, unless a stage that passed it on has begun to answer it."""
+        request = unread.head if isinstance(unread, FullRequest) else unread
+        if request is None or not any(request is known for known in self._unanswered):
+            return
+        has_begun = request is self._unanswered[0] and self._has_begun
+        if not has_begun and (self._early is None or id(request) not in self._early):
+            # From the end of the pipeline, as an application would: some stages pair requests and responses, too.
+            ctx.pipeline.write(FullResponse(404, {"content-type": "text/plain"}, b"404 Not Found\n", to=request))
+
     def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
+        if isinstance(event, UnreadMessage) and isinstance(event.message, Request):
+            ctx.channel.loop.execute(self._answer_unread, ctx, event.message)  # whoever passed it on may answer yet
         ctx.fire_user_event_triggered(event)
         if not isinstance(event, ServerDraining) or self._has_switched or self._draining:
             return
@@ -450,26 +465,6 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
 
 
 _PHASES: Final = ("nothing came", "idle", "head", "body", "a response that is not read", "")
-
-
-def _request_of(msg: Any) -> Request | None:
-    """Find out which request a part of a response says that it answers."""
-    if isinstance(msg, Response):
-        return msg.to
-    if isinstance(msg, Data):
-        return msg.to
-    if isinstance(msg, End):
-        return msg.to
-    if isinstance(msg, InterimResponse):
-        return msg.to
-    raise EncodeError(f"a response is made of Response, Data and End, or is a FullResponse, but this is {msg!r:.100}")
-
-
-def _size_of(msg: Any) -> i64:
-    """Count what a part of a response weighs while it is held back."""
-    if isinstance(msg, Data):
-        return len(msg.data)
-    return len(msg.body) if isinstance(msg, FullResponse) else 0
 
 
 def server_stack(

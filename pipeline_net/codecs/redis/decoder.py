@@ -44,6 +44,8 @@ _X: Final = 120
 _HEX: Final = b"0123456789abcdefABCDEF"
 _ESCAPES: Final = {ord("n"): 10, ord("r"): 13, ord("t"): 9, ord("b"): 8, ord("a"): 7}
 
+_SHOWN: Final = 80  # bytes of a line, in a complaint: anybody can cause one, and logs are not for whole lines
+
 _MAX_NEGATIVE: Final = 2**63  # "*-9223372036854775808" is the least number that the real server takes
 
 
@@ -95,6 +97,24 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
     def unread_bytes(self) -> int:
         buffer = self._buffer
         return self._taken if buffer is None else self._taken + buffer.left
+
+    def take_unread(self) -> bytes:
+        rest = super().take_unread()
+        pieces: list[bytes] = []
+        if self._missing > 0 and not self._failed:
+            # Numbers have one form only, so this is what came, to the byte.
+            pieces.append(b"*%d\r\n" % (len(self._args) + self._missing))
+            for arg in self._args:
+                pieces.append(b"$%d\r\n%b\r\n" % (len(arg), arg))
+            if self._awaited >= 0:
+                pieces.append(b"$%d\r\n" % self._awaited)
+        self._args = []
+        self._missing = 0
+        self._awaited = -1
+        self._taken = 0
+        self._in_line = False
+        pieces.append(rest)
+        return b"".join(pieces)
 
     def unfinished(self, buffer: ReceiveBuffer) -> DecodeError | None:
         size: i64 = self._taken + buffer.left
@@ -242,7 +262,7 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         line = buffer.take(size + 1)
         args = split_words(line[: size - 1] if size > 0 and line[size - 1] == CR else line[:size])
         if args is None:
-            raise refusal("unbalanced quotes in request", f"quotes do not end, or end inside a word: {line!r}")
+            raise refusal("unbalanced quotes in request", f"quotes do not end, or end inside a word: {line[:_SHOWN]!r}")
         return args if args else None
 
 

@@ -162,8 +162,8 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
             if isinstance(msg, SetReply):
                 self._put_items(msg, self._head(b"~", len(msg)), pieces, small, depth)
                 return
-        if depth > self._max_depth:
-            raise self._too_deep()
+        if depth > self._max_depth or len(small) > _MANY:
+            self._look_at_limits(pieces, small, depth)
         count: i64 = len(msg)
         small.append(_ARRAY_HEADS[count] if count < _FEW else b"*%d\r\n" % count)
         for item in msg:
@@ -176,24 +176,31 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
                     continue
             self._put(item, pieces, small, depth)
 
-    def _put_items(self, items: Any, head: bytes, pieces: list[bytes], small: list[bytes], depth: i64) -> None:
+    def _look_at_limits(self, pieces: list[bytes], small: list[bytes], depth: i64) -> None:
+        """Before an aggregate: it may stand in another one a million times, and take memory only when it is written."""
         if depth > self._max_depth:
-            raise self._too_deep()
+            raise EncodeError(f"aggregates are nested deeper than {self._max_depth}")
+        pieces.append(self._join(small, True))
+        small.clear()
+
+    def _put_items(self, items: Any, head: bytes, pieces: list[bytes], small: list[bytes], depth: i64) -> None:
+        if depth > self._max_depth or len(small) > _MANY:
+            self._look_at_limits(pieces, small, depth)
         small.append(head)
         for item in items:
             self._put(item, pieces, small, depth)
 
     def _put_dict(self, msg: Any, kind: bytes, pieces: list[bytes], small: list[bytes], depth: i64) -> None:
-        if depth > self._max_depth:
-            raise self._too_deep()
+        if depth > self._max_depth or len(small) > _MANY:
+            self._look_at_limits(pieces, small, depth)
         small.append(self._pairs_head(kind, len(msg)))
         for key, value in msg.items():
             self._put(key, pieces, small, depth)
             self._put(value, pieces, small, depth)
 
     def _put_map_reply(self, msg: Any, kind: bytes, pieces: list[bytes], small: list[bytes], depth: i64) -> None:
-        if depth > self._max_depth:
-            raise self._too_deep()
+        if depth > self._max_depth or len(small) > _MANY:
+            self._look_at_limits(pieces, small, depth)
         small.append(self._pairs_head(kind, len(msg)))
         for pair in msg:
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
@@ -250,9 +257,6 @@ class RedisReplyEncoder(MessageToByteEncoder[Reply]):
             pieces.append(value)
             small.clear()
         small.append(_CRLF)
-
-    def _too_deep(self) -> EncodeError:
-        return EncodeError(f"aggregates are nested deeper than {self._max_depth}")
 
 
 def utf8_of(text: str) -> bytes:

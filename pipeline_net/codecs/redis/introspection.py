@@ -75,15 +75,20 @@ def command_info(session: Session, args: Command) -> Reply:
     table = session.handler.table
     if len(args) == 2:
         return command(session, args)
-    found = [table.find_by_name(name) for name in args[2:]]
-    return [None if entry is None else describe(entry) for entry in found]
+    # Once for each, or somebody who names one a million times makes gigabytes of it.
+    found = {name: table.find_by_name(name) for name in args[2:]}
+    described = {name: None if entry is None else describe(entry) for name, entry in found.items()}
+    return [described[name] for name in args[2:]]
 
 
 def command_docs(session: Session, args: Command) -> Reply:
     """What commands are for; one that does not exist is left out."""
     table = session.handler.table
-    entries = list(table) if len(args) == 2 else [table.find_by_name(name) for name in args[2:]]
-    return MapReply([(entry.name.encode(), document(entry)) for entry in entries if entry is not None])
+    if len(args) == 2:
+        return MapReply([(entry.name.encode(), document(entry)) for entry in table])
+    found = {name: table.find_by_name(name) for name in args[2:]}  # as above
+    documented = {name: (entry.name.encode(), document(entry)) for name, entry in found.items() if entry is not None}
+    return MapReply([documented[name] for name in args[2:] if name in documented])
 
 
 def command_list(session: Session, args: Command) -> Reply:

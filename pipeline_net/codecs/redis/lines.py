@@ -32,6 +32,13 @@ class LineReader:
         begin = self._begin
         return 0 if begin is None else len(begin) + 1
 
+    def give_away(self) -> bytes:
+        """Return the begin of the line that is waiting, its type with it, and forget it; nothing if none is."""
+        begin = self._begin
+        self._begin = None
+        self.is_waiting = False
+        return b"" if begin is None else bytes([self.kind]) + bytes(begin)
+
     def read(self, data: bytes, at: i64, end: i64) -> bytes | None:
         """Read the line at ``at``; without its end, keep what is there and return ``None``.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..._mypyc import i64
 from ...context import ChannelHandlerContext
-from ...errors import DecodeError
+from ...errors import CorruptedFrameError, DecodeError
 from ..base import MessageToMessageDecoder
 from .builder import PENDING, MessageBuilder
 from .messages import Null, RedisError, Reply, SimpleString, Verbatim
@@ -32,6 +32,7 @@ class RedisPartAggregator(MessageToMessageDecoder[Part, Reply]):
     Raises:
         DecodeError: a message above a limit, known by its head before its parts come; or parts that do not fit
             together.  Nothing is put together after that.
+        CorruptedFrameError: the input ended in the middle of a message.
     """
 
     def __init__(
@@ -60,15 +61,28 @@ class RedisPartAggregator(MessageToMessageDecoder[Part, Reply]):
         try:
             message = self._add(msg)
         except DecodeError:
-            self._failed = True
-            self._size = 0
-            self._announced = 0
-            self._value = bytearray()
+            self._fail()
             raise
         if message is PENDING:
             return None
         self._size = 0
         return [message]
+
+    def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+        if isinstance(exc, DecodeError):
+            self._fail()  # also when it is the decoder's: what it has not said is missing
+        ctx.fire_exception_caught(exc)
+
+    def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if not self._failed and ctx.channel.is_open and (self._kind != 0 or not self._builder.is_idle):
+            ctx.catch(CorruptedFrameError("the input ended in the middle of a message"))
+        ctx.fire_channel_eof()
+
+    def _fail(self) -> None:
+        self._failed = True
+        self._size = 0
+        self._announced = 0
+        self._value = bytearray()
 
     def _add(self, msg: Any) -> Any:
         if isinstance(msg, BulkPart):

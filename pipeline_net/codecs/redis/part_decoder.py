@@ -100,6 +100,12 @@ class RedisPartDecoder(ByteToMessageDecoder[Part]):
         held: i64 = self._lines.held
         return held if buffer is None else held + buffer.left
 
+    def take_unread(self) -> bytes:
+        begun = self._lines.give_away()
+        self._missing = _NO_VALUE
+        self._streams = False
+        return begun + super().take_unread()
+
     def decode(self, buffer: ReceiveBuffer) -> Any:
         if self._missing != _NO_VALUE:
             return self._pass_through(buffer)

@@ -83,6 +83,9 @@ class RedisReplyDecoder(ByteToMessageDecoder[Reply]):
         | %1\r\n +proto\r\n :3\r\n  |     | {SimpleString(b"proto"): 3} |
         +---------------------------+     +-----------------------------+
 
+    Take it out between replies: in the middle of one it passes on the bytes that it has not taken, and no others.  What
+    it has made of those before is no bytes any more, and to keep both would take twice the memory.
+
     Args:
         max_bulk_length: bytes of one value.
         max_elements: values of one message at all its depths, keys and members and attributes included.

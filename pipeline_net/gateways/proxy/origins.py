@@ -172,10 +172,9 @@ class Origins:
 
     def kept(self, loop: Any) -> OriginLink | None:
         """Take a connection that has served before, the latest one; ``None`` if there is none."""
-        links = self._idle.setdefault(loop, [])
-        while links:
-            link = links.pop()
-            self._wake(link)
+        while loop in self._idle:
+            link = self._idle[loop][-1]
+            self.forget(link)
             if link.is_reusable:
                 return link
             link.channel.close()
@@ -190,6 +189,9 @@ class Origins:
         turn %= len(self.addresses)
         bootstrap = self._bootstraps.get((loop, turn))
         if bootstrap is None:
+            for known in list(self._bootstraps):
+                if known[0].is_stopping:
+                    self._bootstraps.pop(known, None)
             bootstrap = self._bootstraps[loop, turn] = self._bootstrap(loop, turn)
         outcome = bootstrap.connect(self.addresses[turn])
         outcome.add_done_callback(then)
@@ -214,38 +216,38 @@ class Origins:
 
     def _settle(self, link: OriginLink) -> None:
         loop = link.channel.loop
-        self._settling[loop] -= 1
-        links = self._idle.setdefault(loop, [])
-        if not link.is_reusable or len(links) >= self._options.max_idle:
+        if self._settling[loop] > 1:
+            self._settling[loop] -= 1
+        else:
+            del self._settling[loop]
+        if not link.is_reusable or len(self._idle.get(loop, ())) >= self._options.max_idle:
             link.channel.close()
             return
         link.idle_timer = loop.schedule(self._options.idle_timeout, link.channel.close)
-        links.append(link)
+        self._idle.setdefault(loop, []).append(link)
 
     def close_idle(self) -> None:
         """Close the connections that are kept; from any thread."""
-        for loop, links in list(self._idle.items()):
+        for loop in {loop for loop, _ in list(self._bootstraps)}:  # where one may be about to be given back
             try:
-                loop.execute(_close_all, links)
+                loop.execute(self._close_idle_of, loop)
             except ChannelClosedError:
                 continue  # a loop that has stopped has closed them
 
-    def forget(self, link: OriginLink) -> None:
-        """It has ended."""
-        self._wake(link)
-        links = self._idle.get(link.channel.loop)
-        if links is not None and link in links:
-            links.remove(link)
+    def _close_idle_of(self, loop: Any) -> None:
+        for link in list(self._idle.get(loop, ())):
+            link.channel.close()
 
-    def _wake(self, link: OriginLink) -> None:
+    def forget(self, link: OriginLink) -> None:
+        """Keep it no more: it has ended, or is about to be used."""
         if link.idle_timer is not None:
             link.idle_timer.cancel()
             link.idle_timer = None
-
-
-def _close_all(links: list[OriginLink]) -> None:
-    for link in list(links):
-        link.channel.close()
+        links = self._idle.get(link.channel.loop)
+        if links is not None and link in links:
+            links.remove(link)
+            if not links:
+                del self._idle[link.channel.loop]
 
 
 def _host_of(address: str) -> str:

@@ -289,3 +289,34 @@ def test_no_line_makes_the_splitter_fail(line: bytes) -> None:
 def test_quoted_words_come_back_as_they_were(words: list[bytes]) -> None:
     line = b" ".join(b'"' + b"".join(b"\\x%02x" % byte for byte in word) + b'"' for word in words)
     assert split_words(line) == words
+
+
+@pytest.mark.parametrize(
+    "command", [SET, b"*2\r\n$0\r\n\r\n$12\r\nabcdefghijkl\r\n", b"*0\r\n" + PING, b"GET 'a b'\r\n"]
+)
+def test_what_was_taken_of_a_command_that_is_not_whole_is_given_away_too(command: bytes) -> None:
+    for cut in range(len(command)):
+        for pieces in ([command[:cut]], [command[at : at + 1] for at in range(cut)]):
+            decoder = redis.RedisCommandDecoder()
+            for piece in pieces:
+                assert decoder.feed(piece) == []
+            given = decoder.take_unread()
+            # An array of no elements asks for nothing, and is done with.
+            assert given == (command[4:cut] if command.startswith(b"*0") and cut >= 4 else command[:cut])
+            assert decoder.unread_bytes == 0
+            assert decoder.feed(command + PING)[-1] == [b"PING"]
+
+
+def test_a_complaint_about_a_line_shows_its_begin() -> None:
+    with pytest.raises(DecodeError) as caught:
+        redis.RedisCommandDecoder().feed(b'auth "' + b"s" * 60_000 + b"\n")
+    assert "quotes do not end" in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_after_an_error_nothing_is_given_away() -> None:
+    decoder = redis.RedisCommandDecoder()
+    decoder.feed(b"*2\r\n$1\r\na\r\n")
+    with pytest.raises(DecodeError):
+        decoder.feed(b":1\r\n")
+    assert decoder.take_unread() == b""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import hiredis
@@ -206,3 +207,22 @@ def test_hiredis_reads_errors_and_simple_strings() -> None:
     assert ok == b"OK"
     assert isinstance(error, hiredis.ReplyError)
     assert str(error) == "NOPROTO unsupported protocol version"
+
+
+def test_a_reply_that_names_one_value_many_times_is_refused_before_it_takes_memory() -> None:
+    encoder = redis.RedisReplyEncoder(max_length=1024 * 1024)
+    inner: list[Any] = [b"a"] * 100
+    for reply in ([inner] * 10_000, [redis.SetReply(inner)] * 10_000, [redis.MapReply([(b"a", b"b")] * 50)] * 10_000):
+        tracemalloc.start()
+        try:
+            with pytest.raises(EncodeError, match="a reply has more than 1048576 bytes"):
+                encoder.encode(reply)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 6 * 1024 * 1024
+
+
+def test_a_long_reply_of_small_replies_is_whole() -> None:
+    reply: list[Any] = [[number, b"x", [b"y"]] for number in range(20_000)]
+    assert redis.RedisReplyDecoder().feed(_wire(reply)) == [reply]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline_net.codecs import redis
-from pipeline_net.codecs.redis.introspection import keys_of
+from pipeline_net.codecs.redis.introspection import command_docs, command_info, keys_of
 from pipeline_net.testing import EmbeddedChannel
 
 Connect = Callable[..., Any]
@@ -27,6 +27,19 @@ def test_command_describes_all_of_the_table_its_own_and_the_programs(kit: Connec
     assert _read(client.ask("COMMAND COUNT")) == len(names)
     assert _read(client.ask("COMMAND LIST")) == names
     assert _read(client.ask("COMMAND INFO")) == described
+    client.finish()
+
+
+def test_a_command_that_is_asked_for_many_times_is_described_once(kit: Connect) -> None:
+    """Otherwise a request of some megabytes would make gigabytes, before the limit of a reply is looked at."""
+    client = kit()
+    session = client.session
+    described: Any = command_info(session, [b"COMMAND", b"INFO", b"ping", b"nope", b"ping"])
+    assert described[0] is described[2]
+    assert described[1] is None
+    documented: Any = command_docs(session, [b"COMMAND", b"DOCS", b"ping", b"nope", b"ping"])
+    assert len(documented) == 2
+    assert documented[0] is documented[1]
     client.finish()
 
 

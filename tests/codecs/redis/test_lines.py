@@ -65,3 +65,11 @@ def test_a_waiting_line_is_all_that_is_held() -> None:
     buffer.append(b"d\r")
     assert lines.resume(buffer) is None
     assert (lines.held, buffer.left) == (6, 0)
+
+
+def test_the_begin_of_a_line_is_given_away_with_its_type() -> None:
+    lines = LineReader(100)
+    assert lines.give_away() == b""
+    assert lines.read(b"+half", 0, 5) is None
+    assert lines.give_away() == b"+half"
+    assert (lines.held, lines.is_waiting) == (0, False)

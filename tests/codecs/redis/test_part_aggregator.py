@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, DecodeError
+from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, CorruptedFrameError, DecodeError
 from pipeline_net.codecs import redis
 from pipeline_net.codecs.redis import AGGREGATE_END, BULK_END, NULL, AggregateHead, BulkHead, BulkPart
 from pipeline_net.testing import EmbeddedChannel, check_limits
@@ -114,3 +114,29 @@ def test_an_impossible_limit_is_refused_at_once(limit: str) -> None:
     impossible: dict[str, Any] = {limit: 0}
     with pytest.raises(ValueError, match=limit):
         redis.RedisPartAggregator(**impossible)
+
+
+@pytest.mark.parametrize(
+    "begin", [b"*2\r\n$1\r\na\r\n", b"*?\r\n", b"|1\r\n+a\r\n+b\r\n", b"$9\r\nab", b"*2\r\n$9\r\nab"]
+)
+def test_an_input_that_ends_within_a_message_is_an_error_once(begin: bytes) -> None:
+    class Keeps(ChannelInboundHandler[Any]):
+        def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+            heard.append(type(exc))
+
+        def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+            heard.append("eof")
+
+    heard: list[Any] = []
+    channel = EmbeddedChannel(redis.RedisPartDecoder(whole_up_to=4), redis.RedisPartAggregator(), Keeps())
+    channel.write_inbound(begin)
+    channel.finish_input()
+    assert heard == [CorruptedFrameError, "eof"]
+
+
+def test_an_input_that_ends_between_messages_is_none() -> None:
+    channel = EmbeddedChannel(redis.RedisPartDecoder(), redis.RedisPartAggregator())
+    channel.write_inbound(b"*1\r\n$1\r\na\r\n")
+    channel.finish_input()
+    assert channel.inbound == [[b"a"]]
+    channel.check()

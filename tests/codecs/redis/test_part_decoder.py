@@ -174,3 +174,22 @@ def test_an_impossible_limit_is_refused_at_once(limit: str) -> None:
         redis.RedisPartDecoder(**{limit: 0})
     with pytest.raises(ValueError, match="whole_up_to must be from 0"):
         redis.RedisPartDecoder(whole_up_to=-1)
+
+
+@pytest.mark.parametrize(
+    ("begin", "given"),
+    [
+        (b"+PONG\r", b"+PONG\r"),
+        (b":12", b":12"),
+        (b"$3\r\nab", b"$3\r\nab"),
+        (b"$9\r\nab", b""),  # the head and the part were delivered
+        (b"$?\r\n;4\r\nab", b""),
+        (b"*2\r\n,1", b",1"),
+    ],
+)
+def test_what_was_not_delivered_is_given_away_and_what_was_is_forgotten(begin: bytes, given: bytes) -> None:
+    decoder = redis.RedisPartDecoder(whole_up_to=4)
+    decoder.feed(begin)
+    assert decoder.take_unread() == given
+    assert decoder.unread_bytes == 0
+    assert decoder.feed(b"+OK\r\n") == [redis.OK]

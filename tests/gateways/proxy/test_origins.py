@@ -355,9 +355,9 @@ def test_what_makes_no_sense_is_refused() -> None:
     assert repr(ReverseProxy("tcp://a:1", "unix:///b")) == "<ReverseProxy for tcp://a:1, unix:///b>"
 
 
-def test_a_proxy_may_be_closed_when_its_loops_have_ended(place: Place) -> None:
+def _serve_once(proxy: ReverseProxy, place: Place) -> None:
+    """Serve one client on a loop that ends then."""
     with EventLoopGroup(1) as group:
-        proxy = ReverseProxy(*place.addresses)
         front = ServerBootstrap(group, initializer=partial(_stack, proxy)).bind("tcp://127.0.0.1:0")
         with socket.create_connection(("127.0.0.1", int(front.addresses[0].rpartition(":")[2])), 10) as sock:
             client = Wire(sock)
@@ -366,4 +366,18 @@ def test_a_proxy_may_be_closed_when_its_loops_have_ended(place: Place) -> None:
             origin.head()
             origin.send(b"HTTP/1.1 204 No Content\r\n\r\n")
             client.head()
+
+
+def test_a_proxy_may_be_closed_when_its_loops_have_ended(place: Place) -> None:
+    proxy = ReverseProxy(*place.addresses)
+    _serve_once(proxy, place)
     proxy.close()
+
+
+def test_a_proxy_keeps_nothing_of_the_loops_that_it_has_served(place: Place) -> None:
+    proxy = ReverseProxy(*place.addresses[:1])
+    for _ in range(3):
+        _serve_once(proxy, place)
+    origins = proxy.origins
+    assert (origins._idle, origins._settling) == ({}, {})
+    assert len(origins._bootstraps) == 1  # of the last one, until another one comes

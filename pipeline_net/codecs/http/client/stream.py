@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from ....errors import BlockingOperationError, ChannelClosedError
-from ....future import ChannelFuture
+from ....future import ChannelFuture, wait_in_line
 from ....transport.event_loop import on_a_loop
 from ..headers import Headers
 from ..messages import Response
@@ -101,7 +101,7 @@ class BodyQueue(Sink):
 
     def _serve(self, getter: ChannelFuture[bytes]) -> None:
         if not self._parts and not self._is_over:
-            self._getters.append(getter)
+            wait_in_line(self._getters, getter)
             self._resume()
         elif getter.take_on():  # or the reader has given up, and may be taking parts itself at this very moment
             part = self.take_one()

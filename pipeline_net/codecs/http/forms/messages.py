@@ -128,4 +128,5 @@ class FormRequest:
 
     def __repr__(self) -> str:
         request = self.request
-        return f"<FormRequest {request.method} {request.target} {self.fields.items()!r} {self.files!r}>"
+        names = [name for name, _ in self.fields.items()]  # and no values: logs have many readers, forms have passwords
+        return f"<FormRequest {request.method} {request.target} {names!r} {self.files!r}>"

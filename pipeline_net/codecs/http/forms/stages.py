@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from ....unread_message import UnreadMessage
 from ..errors import HttpDecodeError
 from ..messages import End, Request
 from .form_handler import FormHandler
@@ -120,6 +121,14 @@ class Forms(FormHandler):
         if self._spool is not None:
             self._spool.discard()
             self._spool = None
+
+    def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
+        if isinstance(event, UnreadMessage) and isinstance(event.message, FormRequest):
+            event.message.close()
+            # Who owes the client an answer knows the request, and not what became of it here.
+            ctx.pipeline.fire_user_event_triggered(UnreadMessage(event.message.request))
+            return
+        ctx.fire_user_event_triggered(event)
 
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         spools = self._spools()

@@ -18,7 +18,7 @@ from ....transport.group import EventLoopGroup
 from ..command_encoder import RedisCommandEncoder
 from ..messages import Push, Request
 from .batch import Batch, Transaction, nothing_to_do
-from .calls import GroupCall, SingleCall
+from .calls import Call, GroupCall, SingleCall
 from .command_queue import AS_CONFIGURED, CommandQueue
 from .connection import check_address, joined
 from .connection_life import CLOSED, READY
@@ -40,6 +40,7 @@ class CommandClient:
         options: ClientOptions,
         on_push: Callable[[Push], object] | None,
         refused: dict[Any, str],
+        queue: CommandQueue | None = None,
     ) -> None:
         check_address(address, options)
         if isinstance(loops, EventLoopGroup):
@@ -49,7 +50,7 @@ class CommandClient:
             self.loop = loops
         self.address = address
         self.options = options
-        self._queue = CommandQueue(self.loop, address, options, on_push)
+        self._queue = CommandQueue(self.loop, address, options, on_push) if queue is None else queue
         self._encoder = RedisCommandEncoder()
         self._refused = refused
         self._timeout: float | None = options.timeout
@@ -92,6 +93,10 @@ class CommandClient:
             PipelineError: it may not; the message says what to use instead.
         """
         return check_command(command, self._refused)
+
+    def post(self, call: Call) -> None:
+        """Send what a batch has collected, if that may still be done."""
+        self._queue.post(call)
 
     # -- commands -----------------------------------------------------------------------------------
 
@@ -174,7 +179,7 @@ class CommandClient:
         """Collect commands, and send them with one write: ``with client.pipeline() as batch: …``."""
         return Batch(
             self.loop,
-            self._queue.post,
+            self.post,
             self._encoder,
             self.check,
             timeout=self._seconds(timeout),
@@ -185,7 +190,7 @@ class CommandClient:
         """Collect commands, and execute all of them at once or none: ``with client.transaction() as batch: …``."""
         return Transaction(
             self.loop,
-            self._queue.post,
+            self.post,
             self._encoder,
             self.check,
             timeout=self._seconds(timeout),

@@ -83,8 +83,12 @@ class CommandQueue(Connection):
             self.loop.execute(self._take_inbox)
         except ChannelClosedError as exc:
             self._inbox_is_due = False
-            while self._inbox:
-                self._inbox.popleft().fail(exc)
+            while True:
+                try:
+                    left_over = self._inbox.popleft()
+                except IndexError:
+                    return  # looking first would not do: other threads are at it, too
+                left_over.fail(exc)
 
     def shut(self) -> None:
         """Take no more, from now on."""

@@ -26,12 +26,13 @@ from typing import Any, Final
 import attrs
 
 from ....errors import ChannelClosedError, PipelineError, PoolFullError, ReadTimeoutError
-from ....future import ChannelFuture
+from ....future import ChannelFuture, completed
 from ....transport.event_loop import EventLoop, on_a_loop
 from ....transport.group import EventLoopGroup
 from ..messages import Request
-from .calls import GroupCall
+from .calls import Call, GroupCall
 from .command_client import CommandClient
+from .command_queue import CommandQueue
 from .connection import EndWithLoop, check_address, joined
 from .options import ClientOptions
 from .refused import ON_ANY_CONNECTION
@@ -40,12 +41,27 @@ _MARKING: Final = frozenset({"WATCH", "MULTI"})  # after these the server rememb
 
 
 class LeasedClient(CommandClient):
-    """A client with a connection of its own, on loan from a ``ClientPool``."""
+    """A client with a connection of its own, on loan from a ``ClientPool``.
 
-    def __init__(self, loop: EventLoop, address: str | tuple[Any, ...], options: ClientOptions) -> None:
-        super().__init__(loop, address, attrs.evolve(options, reconnect=False), None, ON_ANY_CONNECTION)
+    The connection is lent again, and this object is not: whoever still has it can do nothing to the next user.
+    """
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        address: str | tuple[Any, ...],
+        options: ClientOptions,
+        queue: CommandQueue | None = None,
+    ) -> None:
+        super().__init__(loop, address, attrs.evolve(options, reconnect=False), None, ON_ANY_CONNECTION, queue)
         self.is_lent = False
         self.is_marked = False  # the server may remember something of its user
+        self._has_passed_on = False  # the connection is another one's now
+
+    def passed_on(self) -> LeasedClient:
+        """Return another client for the same connection."""
+        self._has_passed_on = True
+        return LeasedClient(self.loop, self.address, self.options, self._queue)
 
     def check(self, command: Request) -> str:
         if not self.is_lent:
@@ -54,6 +70,15 @@ class LeasedClient(CommandClient):
         if name.upper() in _MARKING:
             self.is_marked = True
         return name
+
+    def post(self, call: Call) -> None:
+        if self.is_lent:
+            super().post(call)
+        else:
+            call.fail(PipelineError(f"{self!r} is not on loan"))
+
+    def close(self) -> ChannelFuture[None]:
+        return completed(self.loop, None) if self._has_passed_on else super().close()
 
     def clean(self) -> None:
         """Let the server forget what it may remember of the last user."""
@@ -74,7 +99,12 @@ class Lease:
         self._client: LeasedClient | None = None
 
     def __enter__(self) -> LeasedClient:
-        self._client = self._pool.acquire(self._timeout).result()
+        future = self._pool.acquire(self._timeout)
+        try:
+            self._client = future.result()
+        except BaseException:  # Ctrl-C, and what acquire() fails with
+            self._give_up(future)
+            raise
         return self._client
 
     def __exit__(
@@ -87,8 +117,7 @@ class Lease:
         try:
             self._client = await future
         except BaseException:  # asyncio's cancellation, and what acquire() fails with
-            if not future.cancel() and future.exception() is None:
-                self._pool.release(future.result())  # it came in the very moment in which it was given up
+            self._give_up(future)
             raise
         return self._client
 
@@ -96,6 +125,10 @@ class Lease:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._give_back()
+
+    def _give_up(self, future: ChannelFuture[LeasedClient]) -> None:
+        if not future.cancel() and future.exception() is None:
+            self._pool.release(future.result())  # it came in the very moment in which it was given up
 
     def _give_back(self) -> None:
         client = self._client
@@ -171,7 +204,10 @@ class ClientPool:
         return future
 
     def release(self, client: LeasedClient) -> None:
-        """Give a client back, once.  One that still waits for replies is closed: they are nobody else's business."""
+        """Give a client back; again is allowed, and does nothing.
+
+        One that still waits for replies is closed: they are nobody else's business.
+        """
         client.is_lent = False
         try:
             self._loop.execute(self._release, client)  # after all that its user has asked for
@@ -249,19 +285,21 @@ class ClientPool:
             self._idle.append(client)
 
     def _release(self, client: LeasedClient) -> None:
-        if client not in self._clients or client in self._idle:
+        if client not in self._clients:
             return  # given back twice
+        self._clients.discard(client)
         if self._is_closed or client.is_closed or client.pending:
-            self._clients.discard(client)
             client.close()
         else:
             client.clean()
-            self._idle.append(client)
+            free = client.passed_on()
+            self._clients.add(free)
+            self._idle.append(free)
         while self._waiting and not self._is_closed:
-            free = self._find()
-            if free is None:
+            found = self._find()
+            if found is None:
                 return
-            self._lend(free, self._waiting.popleft())
+            self._lend(found, self._waiting.popleft())
 
     def _forget_given_up(self) -> None:
         self._waiting = deque(future for future in self._waiting if not future.done())

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import attrs
 
 from ....errors import ChannelClosedError
-from ....future import ChannelFuture
+from ....future import ChannelFuture, wait_in_line
 
 if TYPE_CHECKING:
     from .subscriber import Subscriber
@@ -122,6 +122,9 @@ class Subscription:
             return future.result(timeout)
         except TimeoutError:
             return None if future.cancel() else future.result()  # it may have come in this very moment
+        except BaseException:  # Ctrl-C, and what get() fails with
+            self._give_up(future)
+            raise
 
     def _take(self) -> Message | None:
         try:
@@ -136,10 +139,14 @@ class Subscription:
         message = self._take()
         if message is not None:
             return message
+        future = self.get()
         try:
-            return self.get().result()
+            return future.result()
         except ChannelClosedError:
             raise StopIteration from None
+        except BaseException:  # Ctrl-C, and what get() fails with
+            self._give_up(future)
+            raise
 
     def __aiter__(self) -> Subscription:
         return self
@@ -154,9 +161,12 @@ class Subscription:
         except ChannelClosedError:
             raise StopAsyncIteration from None
         except BaseException:  # asyncio's cancellation, and what get() fails with
-            if not future.cancel() and future.exception() is None:
-                self._messages.appendleft(future.result())  # it came in the very moment in which it was given up
+            self._give_up(future)
             raise
+
+    def _give_up(self, future: ChannelFuture[Message]) -> None:
+        if not future.cancel() and future.exception() is None:
+            self._messages.appendleft(future.result())  # it came in the very moment in which it was given up
 
     def close(self) -> None:
         """Stop listening; iterations end.  Again is allowed."""
@@ -218,4 +228,4 @@ class Subscription:
         elif self._error is not None:
             future.fail_if_pending(self._error)
         else:
-            self._getters.append(future)
+            wait_in_line(self._getters, future)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Never
 from ....channel import Channel
 from ....context import ChannelHandlerContext
 from ....errors import ChannelClosedError
-from ....future import ChannelFuture
+from ....future import ChannelFuture, wait_in_line
 from ....handler import ChannelInboundHandler
 from ..handshake import HandshakeComplete, HandshakeError
 from ..inbox import Inbox
@@ -139,7 +139,7 @@ class WebSocket:
         elif self.closed is not None:
             future.fail_if_pending(WebSocketClosedError(self.closed))
         else:
-            self._getters.append(future)
+            wait_in_line(self._getters, future)
 
     def deliver(self, msg: str | bytes) -> None:
         """Hand a message to whoever waits, or keep it."""

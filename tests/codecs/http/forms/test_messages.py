@@ -36,6 +36,6 @@ def test_a_form() -> None:
     form = FormRequest(Request("POST", "/", {"host": "a"}), Fields({"a": "1"}), files)
     assert form.file("f") is files[0]
     assert form.file("h") is None
-    assert repr(form).startswith("<FormRequest POST / [('a', '1')] [<UploadedFile 'f' 'x', 0 bytes in memory>, ")
+    assert repr(form).startswith("<FormRequest POST / ['a'] [<UploadedFile 'f' 'x', 0 bytes in memory>, ")
     form.close()
     assert all(file.file.closed for file in files)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -34,7 +36,6 @@ def test_a_client_is_used_again(pool: redis.ClientPool) -> None:
     with pool.lease() as client:
         identity = client.call("CLIENT", "ID")
     with pool.lease() as again:
-        assert again is client
         assert again.call("CLIENT", "ID") == identity
 
 
@@ -46,6 +47,31 @@ def test_who_has_given_it_back_cannot_use_it(pool: redis.ClientPool) -> None:
             use()
     with pytest.raises(PipelineError, match="is not on loan"):
         client.pipeline().execute("GET", "a")
+
+
+def test_what_was_collected_on_loan_is_not_sent_after_it(pool: redis.ClientPool) -> None:
+    with pool.lease() as client:
+        batch, transaction = client.pipeline(), client.transaction()
+        late = batch.execute("SET", "a", 1)
+        transaction.execute("SET", "a", 1)
+    for future in (batch.send(), late, transaction.send()):
+        assert isinstance(future.exception(10), PipelineError)
+    with pool.lease() as client:
+        assert client.call("GET", "a") is None
+
+
+def test_who_gives_it_back_twice_does_not_take_it_from_the_next_user(loops: EventLoopGroup, real_address: str) -> None:
+    with redis.ClientPool(loops, real_address, size=1) as pool:
+        first = pool.acquire().result(10)
+        identity = first.call("CLIENT", "ID")
+        pool.release(first)
+        second = pool.acquire().result(10)
+        pool.release(first)
+        assert first.close().result(10) is None
+        with pytest.raises(ReadTimeoutError):
+            pool.acquire(0.05).result(10)  # it is on loan
+        assert second.call("CLIENT", "ID") == identity
+        pool.release(second)
 
 
 def test_a_watched_key_that_changes_aborts_the_transaction(pool: redis.ClientPool) -> None:
@@ -71,7 +97,6 @@ def test_nothing_is_left_for_the_next_user(pool: redis.ClientPool) -> None:
         client.call("MULTI")
         assert client.call("SET", "a", "forgotten") == redis.QUEUED
     with pool.lease() as again, pool.lease() as other:
-        assert again is client
         other.call("SET", "a", "changed")  # which would abort if a were still watched
         with again.transaction() as transaction:
             transaction.execute("GET", "a")
@@ -99,7 +124,7 @@ def test_a_client_whose_connection_broke_ends_with_it_and_another_takes_its_plac
 
 
 def test_no_more_are_lent_than_there_may_be(pool: redis.ClientPool) -> None:
-    with pool.lease() as first, pool.lease():
+    with pool.lease(), pool.lease():
         with pytest.raises(ReadTimeoutError, match=r"none became free within 0\.01 s"):
             pool.lease(0.01).__enter__()
         waiting = pool.acquire()
@@ -108,7 +133,7 @@ def test_no_more_are_lent_than_there_may_be(pool: redis.ClientPool) -> None:
         assert not waiting.done()
         assert repr(pool).endswith("2 of 2 clients, 0 idle>")
     again = waiting.result(10)
-    assert again is first or again.call("PING") == redis.PONG
+    assert again.call("PING") == redis.PONG
     pool.release(again)
 
 
@@ -125,19 +150,41 @@ def test_a_timeout_that_is_none_is_refused_and_nobody_waits(pool: redis.ClientPo
 def test_who_gave_up_waiting_is_passed_over(pool: redis.ClientPool) -> None:
     first = pool.acquire().result(10)
     second = pool.acquire().result(10)
+    identities = [client.call("CLIENT", "ID") for client in (first, second)]
     assert pool.acquire().cancel()
     waiting = pool.acquire()
     pool.release(first)
-    assert waiting.result(10) is first
-    pool.release(first)
+    third = waiting.result(10)
+    assert third.call("CLIENT", "ID") == identities[0]
+    pool.release(third)
     pool.release(second)
     pool.release(second)  # twice is once
     with pool.lease() as one, pool.lease() as two:
-        assert {one, two} == {first, second}
+        assert sorted(client.call("CLIENT", "ID") for client in (one, two)) == sorted(identities)
+
+
+def test_who_is_interrupted_while_waiting_keeps_no_client(loops: EventLoopGroup, real_address: str) -> None:
+    class Interrupt(BaseException):
+        pass
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupt
+
+    with redis.ClientPool(loops, real_address, size=1) as pool:
+        with pool.lease():
+            before = signal.signal(signal.SIGALRM, interrupt)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
+                with pytest.raises(Interrupt):
+                    pool.lease().__enter__()
+            finally:
+                signal.signal(signal.SIGALRM, before)
+        with pool.lease() as client:
+            assert client.call("PING") == redis.PONG
 
 
 def test_many_threads_take_turns(loops: EventLoopGroup, real_address: str) -> None:
-    used: set[redis.LeasedClient] = set()
+    used: set[int] = set()
     with redis.ClientPool(loops, real_address, size=3) as pool:
         with pool.lease() as client:
             client.call("SET", "n", 0)
@@ -145,7 +192,7 @@ def test_many_threads_take_turns(loops: EventLoopGroup, real_address: str) -> No
         def add() -> None:
             for _ in range(20):
                 with pool.lease(30.0) as mine:
-                    used.add(mine)
+                    used.add(mine.call("CLIENT", "ID"))
                     while True:
                         mine.call("WATCH", "n")
                         value = int(mine.call("GET", "n"))
@@ -171,6 +218,7 @@ def test_it_is_used_from_asyncio(loops: EventLoopGroup, real_address: str) -> No
     async def main() -> None:
         async with redis.ClientPool(loops, real_address, size=1) as pool:
             async with pool.lease() as client:
+                identity = await client.execute("CLIENT", "ID")
                 assert await client.execute("PING") == redis.PONG
                 with pytest.raises(ReadTimeoutError):
                     await pool.lease(0.01).__aenter__()
@@ -180,7 +228,7 @@ def test_it_is_used_from_asyncio(loops: EventLoopGroup, real_address: str) -> No
                 with pytest.raises(asyncio.CancelledError):
                     await waits
             async with pool.lease() as again:
-                assert again is client
+                assert await again.execute("CLIENT", "ID") == identity
 
     asyncio.run(main())
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -40,6 +42,40 @@ def test_a_reader_that_stopped_waiting_takes_no_message_with_it(client: redis.Cl
         assert messages.next(0.001) is None
         given_up = messages.get()
         assert given_up.cancel()
+        client.call("PUBLISH", "news", "hello")
+        assert messages.next(10) == redis.Message(b"news", b"hello")
+
+
+def test_readers_that_stopped_waiting_are_not_kept_until_a_message_comes(client: redis.Client) -> None:
+    with _subscribed(client, "news") as messages:
+        waits = messages.get()
+        for _ in range(50):
+            assert messages.next(0) is None
+        last = messages.get()
+        client.call("PUBLISH", "news", "hello")
+        assert waits.result(10) == redis.Message(b"news", b"hello")
+        assert len(messages._getters) == 1
+        assert not last.done()
+
+
+@pytest.mark.parametrize("read", [next, lambda messages: messages.next(10)])
+def test_a_reader_that_is_interrupted_takes_no_message_with_it(
+    client: redis.Client, read: Callable[[redis.Subscription], Any]
+) -> None:
+    class Interrupt(BaseException):
+        pass
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupt
+
+    with _subscribed(client, "news") as messages:
+        before = signal.signal(signal.SIGALRM, interrupt)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(Interrupt):
+                read(messages)
+        finally:
+            signal.signal(signal.SIGALRM, before)
         client.call("PUBLISH", "news", "hello")
         assert messages.next(10) == redis.Message(b"news", b"hello")
 

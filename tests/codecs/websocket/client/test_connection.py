@@ -122,6 +122,20 @@ def test_who_waits_first_is_served_first(ws: WebSocket) -> None:
     assert [future.result(10) for future in waiting] == ["welcome", "0", "1"]
 
 
+def test_who_gave_up_waiting_is_not_kept_until_a_message_comes() -> None:
+    channel = EmbeddedChannel()
+    ws = WebSocket(channel, HandshakeComplete("/", Headers()), Inbox())
+    for _ in range(10):
+        given_up = ws.receive()
+        channel.run_pending()
+        assert given_up.cancel()
+    waits = ws.receive()
+    channel.run_pending()
+    assert len(ws._getters) == 1
+    ws.deliver("a")
+    assert waits.result(0) == "a"
+
+
 def test_who_gives_up_before_it_was_served_takes_nothing_along() -> None:
     channel = EmbeddedChannel()
     ws = WebSocket(channel, HandshakeComplete("/", Headers()), Inbox())
