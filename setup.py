@@ -42,6 +42,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/channel_output.py",
     "pipeline_net/channel_posts.py",
     "pipeline_net/channel.py",
+    "pipeline_net/codecs/message_to_byte.py",
     "pipeline_net/codecs/message_to_message.py",
     "pipeline_net/codecs/base.py",
     "pipeline_net/conn.py",

@@ -12,6 +12,7 @@ it returns; then each is given to its loop.  Nothing waits for a loop, so one th
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class Server:
         self._open_listeners = 0
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._process = os.getpid()
 
     @property
     def channels(self) -> ChannelGroup:
@@ -82,8 +84,10 @@ class Server:
         """Stop accepting; channels that are open stay so.  Again is allowed, and from any thread.
 
         When it returns, the addresses are free; except on a loop's own thread, or when the loop is driven from outside:
-        then it happens as the loop's next task.
+        then it happens as the loop's next task.  In a forked child it does nothing: the parent goes on listening.
         """
+        if self._process != os.getpid():
+            return
         asked = [ask(listener.loop, listener.stop_listening) for listener in self._listeners]
         if not on_a_loop():
             wait_for([done for done in asked if _has_thread(done.loop)], _ANSWER)
@@ -133,8 +137,9 @@ class Server:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
-        self._channels.close()
+        if self._process == os.getpid():  # a forked child that leaves leaves the parent's peers alone
+            self.close()
+            self._channels.close()
 
     def listener_closed(self) -> None:
         """One of the listeners has closed; on its loop."""

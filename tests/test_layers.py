@@ -49,8 +49,9 @@ _TABLE = {
     "channel": "channel_life channel_posts inbox pipeline context future errors options loop unread_message",
     "channel_group": "channel channel_life errors",
     "stack": "handler pipeline errors",
+    "codecs.message_to_byte": "handler context future",
     "codecs.message_to_message": "handler context",
-    "codecs.base": "codecs.message_to_message buffer handler context pipeline errors",
+    "codecs.base": "codecs.message_to_byte codecs.message_to_message buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
     "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors option_checks options"

@@ -10,6 +10,7 @@ owns the buffer, the loop, and everything that is easy to get wrong:
 * bytes that arrive while a message is being handled wait for their turn;
 * while the peer does not read our answers, its further messages stay undecoded: a few bytes may ask for megabytes,
   and one batch holds many such questions (``pause_reads_when_unwritable=False`` lets them through);
+* after many messages other connections of the loop get their turn, for one read may hold thousands of small ones;
 * bytes left over when the input ends are a truncated frame, and reported as such;
 * with ``auto_read`` off, bytes that made no message ask for more.
 
@@ -18,14 +19,15 @@ A decoder also works without a pipeline: ``feed(data)`` and ``finish()`` return 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Never
 
 from typing_extensions import TypeVar
 
 from .._mypyc import i64, mypyc_attr
 from ..buffer import ReceiveBuffer
 from ..errors import CorruptedFrameError, DecodeError, FrameTooLongError, PipelineError
-from ..handler import ChannelDuplexHandler, ChannelInboundHandler, ChannelOutboundHandler
+from ..handler import ChannelDuplexHandler, ChannelInboundHandler
+from .message_to_byte import MessageToByteEncoder as MessageToByteEncoder
 from .message_to_message import MessageToMessageCodec as MessageToMessageCodec
 from .message_to_message import MessageToMessageDecoder as MessageToMessageDecoder
 from .message_to_message import MessageToMessageEncoder as MessageToMessageEncoder
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", covariant=True, default=Any)
 T = TypeVar("T", default=Any)
-In = TypeVar("In", contravariant=True, default=Any)
+
+TURN: Final = 2048  # steps, after which other connections of the loop get their turn; a read may hold 64 Ki messages
+COSTLY_TURN: Final = 256  # the same where a message is a request or a command, which takes some microseconds
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -60,6 +64,8 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     end of the input is noticed.
     """
     _holds_reads: bool = False
+    _rests: bool = False  # until the next turn of the loop, for the sake of other connections
+    turn: int = TURN  # steps; a subclass sets another number in __init__
     has_plain_loop: bool = False  # see deliver_plain()
     author: str = ""  # whose decode() it is, for messages about mistakes; "" when it is this class's own
 
@@ -106,7 +112,9 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         if buffer is None:
             buffer = self._make_buffer()
         buffer.append(msg)
-        if self._decoding or buffer.left < buffer.wanted:
+        if self._rests:
+            made = True  # reading on would only add to what waits
+        elif self._decoding or buffer.left < buffer.wanted:
             made = False
         else:
             made = self._decode(ctx, buffer)
@@ -124,11 +132,12 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         self._eof_waits = self._eof_waits
         self.owes_message = self.owes_message
         self.is_paused = self.is_paused
+        self._rests = self._rests
         buffer = self._buffer = ReceiveBuffer()
         return buffer
 
-    def deliver_plain(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> bool:
-        """Deliver the messages at the front that need no thought, as ``decode`` would; whether there were any.
+    def deliver_plain(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> int:
+        """Deliver the messages at the front that need no thought, as ``decode`` would, ``TURN`` at most; how many.
 
         Called before ``decode`` in the interpreted build, if ``has_plain_loop``.  There, the calls that a short message
         takes cost more than what they do.  The loop ends, before it consumes anything, when the decoder is paused or
@@ -139,12 +148,15 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     def _decode(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> bool:
         """Deliver all the messages that are there; whether there were any."""
         made = False
+        steps: i64 = 0
+        turn: i64 = self.turn
         channel = ctx.channel
         self._decoding = True
         self._waits_for_room = False
         try:
             if self.has_plain_loop and not self._finished and not ctx.runs_on_pool:
-                made = self.deliver_plain(ctx, buffer)
+                steps = self.deliver_plain(ctx, buffer)
+                made = steps > 0
                 if made and not channel.is_open:
                     self._drop(buffer)
             while (buffer.left > 0 or self.owes_message) and not ctx.is_removed:
@@ -155,6 +167,11 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                     self._waits_for_room = True
                     made = True  # reading on would only add to what waits
                     break
+                if steps >= turn and channel.is_open and not ctx.runs_on_pool:
+                    self._rest(ctx)
+                    made = True
+                    break
+                steps += 1
                 before: i64 = buffer.left
                 owed = self.owes_message
                 try:
@@ -189,6 +206,24 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
             else:
                 buffer.trim()
         return made
+
+    def _rest(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Leave what is still here to the next turn of the loop, and reading until then."""
+        self._rests = True
+        self._waits_for_room = True
+        if not self._holds_reads:
+            self._holds_reads = True
+            ctx.channel.hold_reads()
+        ctx.channel.loop.execute(self._go_on_after_rest, ctx)
+
+    def _go_on_after_rest(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        if not self._rests or ctx.is_removed:
+            return
+        self._rests = False
+        if ctx.channel.is_open:
+            self._decode_what_waited(ctx)
+        if not self._rests and not self.is_paused:
+            self._release_reads(ctx)
 
     def _pass_on_expectation(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> None:
         """Tell the transport what should come as one piece: it can only help whoever reads straight from it."""
@@ -230,12 +265,13 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     def resume(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Pause no more, and decode what has waited; ``ctx`` is the seat of this decoder."""
         self.is_paused = False
-        self._release_reads(ctx)
-        self._decode_what_waited(ctx)
+        if not self._rests:
+            self._release_reads(ctx)
+            self._decode_what_waited(ctx)
 
     @property
     def holds_reads(self) -> bool:
-        """Whether reading pauses because bytes wait here until ``resume()``."""
+        """Whether reading pauses because bytes wait here, until ``resume()`` or for the next turn of the loop."""
         return self._holds_reads
 
     def _release_reads(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
@@ -245,7 +281,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
 
     def _decode_what_waited(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         buffer = self._buffer
-        if buffer is None or not self._waits_for_room or self._decoding:
+        if buffer is None or not self._waits_for_room or self._decoding or self._rests:
             return
         made = self._decode(ctx, buffer)
         if self._eof_waits:
@@ -260,7 +296,8 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         self._finished = True
         self._eof_waits = True  # the bytes that came before it go first
         buffer = self._buffer
-        made = buffer is not None and not self._failed and not self._decoding and self._decode(ctx, buffer)
+        is_idle = not self._failed and not self._decoding and not self._rests
+        made = buffer is not None and is_idle and self._decode(ctx, buffer)
         self._end_input(ctx, made)
 
     def _end_input(self, ctx: ChannelHandlerContext[Any, Any], made: bool) -> None:
@@ -283,6 +320,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
 
     def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._release_reads(ctx)
+        self._rests = False
         if not self._decoding:
             self._hand_over(ctx)  # otherwise once the message that is being handled is done
             self._waits_for_room = False
@@ -460,17 +498,3 @@ class _DecoderOfCodec(ByteToMessageDecoder[Any]):
 
     def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
         self._codec.exception_caught(ctx, exc)
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class MessageToByteEncoder(ChannelOutboundHandler[In, bytes], Generic[In]):
-    """M → bytes; what ``encode`` raises fails that write alone, and nothing of the message is written."""
-
-    only_encodes: ClassVar[bool] = True
-
-    def encode(self, msg: In) -> bytes | list[bytes]:
-        """Put one message into bytes; a list is written piece by piece, without copying."""
-        raise NotImplementedError(f"{type(self).__name__} must have a method encode(self, msg)")
-
-    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        ctx.write_encoded(self.encode(msg), promise)

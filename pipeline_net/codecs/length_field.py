@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from .._mypyc import i64, mypyc_attr
 from ..buffer import ReceiveBuffer
 from ..errors import CorruptedFrameError, DecodeError, EncodeError, FrameTooLongError
-from .base import ByteToMessageDecoder, MessageToByteEncoder
+from .base import TURN, ByteToMessageDecoder, MessageToByteEncoder
 
 if TYPE_CHECKING:
     from ..context import ChannelHandlerContext
@@ -131,10 +131,10 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
             buffer.expect(self._body_at)  # then the next body, too, can come as one piece
         return buffer.cut(self._strip, frame, frame)
 
-    def deliver_plain(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> bool:
+    def deliver_plain(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> int:
         """Deliver the frames that lie whole in the front of the buffer."""
         if self._to_discard:
-            return False
+            return 0
         front = buffer.front
         unpack = self._unpack
         field_at = self._field_at
@@ -149,11 +149,13 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
             horizon = first + self._longest_plain  # no frame that ends before it is too long
         last = horizon - self._body_at  # where a frame may begin at most, or its number is not all here
         buffer.wanted = 0
-        while start <= last and channel.room_until >= 0 and not self.is_paused and ctx.to_channel_read is seat:
+        for count in range(TURN):
+            if start > last or channel.room_until < 0 or self.is_paused or ctx.to_channel_read is not seat:
+                return count
             length = unnumbered + unpack(front, start + field_at)[0]
             end = start + length
             if end > horizon:
-                break
+                return count
             buffer.left -= length
             buffer.pos = end
             try:
@@ -164,8 +166,8 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
                 seat.catch(exc)
             start = end
             if buffer.pos != end:
-                break  # a handler has taken the rest
-        return start > first
+                return count + 1  # a handler has taken the rest
+        return TURN
 
     def _exact_number(self, buffer: ReceiveBuffer) -> int:
         """Look at the number whatever its size: one of 64 bits may be above what positions are counted with."""

@@ -92,12 +92,11 @@ class WsgiExchange:
         except ClientDisconnectedError:
             logger.debug("%r: the client has gone", self._request)
             self._reply.give_up()
-        except Exception:
+        except BaseException as exc:
             logger.exception("%r: the application raised", self._request)
             self._reply.give_up()
-        except BaseException:
-            self._reply.give_up()
-            raise
+            if not isinstance(exc, Exception):
+                raise  # SystemExit and its like end what the thread is at, and no more; nobody else tells of it
 
     def _call_with_length(self) -> None:
         """Call the application when the whole body is here; how much it may be is for the limits of HTTP to say."""

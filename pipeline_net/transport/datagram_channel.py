@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pipeline_net.channel")
 
 _MAX_PORT: Final = 65535
+_TELLS_EVERY: Final = 1.0  # seconds; anybody may send what is too long, from any address, and as often as they like
 _MAX_READS: Final = 64  # datagrams a wake-up, so that one busy socket cannot starve the rest
 
 # What the network says of some datagram sent earlier, or of its own state: it passes, the socket is as good as before.
@@ -73,6 +74,7 @@ class DatagramChannel(Channel):
         self._remote: Any = None
         self._in_batch = False
         self.make_room()
+        self._tells_again_at = 0.0  # when the network's complaints, or those about peers, are a line of the log again
         self._heard: Any = None  # whom we heard last, who is written to most often
         loop.adopt(self)
 
@@ -145,9 +147,16 @@ class DatagramChannel(Channel):
         self._sock = None
 
     def exception_reached_tail(self, exc: BaseException) -> None:
-        """No stage handled ``exc``: log it, and go on; the other peers have nothing to do with it."""
+        """No stage handled ``exc``: log it, and go on; the other peers have nothing to do with it.
+
+        What peers and networks do is a line a second at most; the rest is logged at DEBUG.
+        """
         if isinstance(exc, OSError | FrameTooLongError | InterpreterExitError):
-            logger.warning("%s: %s", self, exc)
+            now = self._event_loop.time()
+            level = logging.WARNING if now >= self._tells_again_at else logging.DEBUG
+            if level == logging.WARNING:
+                self._tells_again_at = now + _TELLS_EVERY
+            logger.log(level, "%s: %s", self, exc)
         else:
             logger.error(
                 "%s: an exception reached the end of the pipeline; the channel stays open\n%r",

@@ -115,3 +115,15 @@ def test_errors_name_the_value_and_the_rule() -> None:
     with pytest.raises(PipelineError, match="a second time"):
         exchange.start_response("200 OK", [])
     assert run(lambda environ, start_response: [b"x"]) == ["gave up"]
+
+
+def test_an_application_that_would_end_its_thread_is_told_of_and_answered(caplog: pytest.LogCaptureFixture) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        raise SystemExit(3)
+
+    reply = Reply()
+    request = Request("GET", "/", [])
+    with pytest.raises(SystemExit):
+        WsgiExchange(app, {}, request, reply, True).run()  # type: ignore[arg-type]  # see run()
+    assert reply.parts == ["gave up"]
+    assert [record.getMessage() for record in caplog.records] == [f"{request!r}: the application raised"]

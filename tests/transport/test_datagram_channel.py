@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -141,6 +142,26 @@ def test_an_exception_nobody_handles_is_logged_and_the_channel_stays(
         assert sock.recv(10) == b"y"
     assert "a bug" in caplog.text
     assert "FailsOnX" in caplog.text
+
+
+def test_a_flood_of_datagrams_that_are_too_long_is_no_flood_of_the_log(
+    loops: EventLoopGroup, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Echo(ChannelInboundHandler[Datagram]):
+        def channel_read(self, ctx: ChannelHandlerContext, msg: Datagram) -> None:
+            ctx.write(msg)
+
+    server = serve(loops, Echo(), receive_size=1024)
+    with client_of(server) as sock, caplog.at_level(logging.DEBUG, "pipeline_net.channel"):
+        began = time.monotonic()
+        for _ in range(50):
+            sock.send(bytes(1025))
+            sock.send(b"y")
+            assert sock.recv(10) == b"y"
+        seconds = time.monotonic() - began
+    lines = [record for record in caplog.records if "1025 bytes" in record.getMessage()]
+    assert len(lines) == 50
+    assert 1 <= sum(record.levelno == logging.WARNING for record in lines) <= 1 + seconds
 
 
 def test_a_write_is_gone_when_it_returns_and_nothing_is_ever_pending(loops: EventLoopGroup) -> None:

@@ -1,4 +1,4 @@
-"""A descriptor that somebody else has, too: what a forked child leaves in epoll."""
+"""Forked children: what they leave in epoll, and what is not theirs to close."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, ChannelOptions, EventLoop
+from pipeline_net import (
+    ChannelHandlerContext,
+    ChannelInboundHandler,
+    ChannelOptions,
+    EventLoop,
+    EventLoopGroup,
+    ServerBootstrap,
+)
 from pipeline_net.transport.stream_channel import StreamChannel
 
 
@@ -76,3 +84,35 @@ def test_a_socket_that_a_forked_child_still_has_disturbs_nobody_once_it_is_close
     loop.stop()
     other_far.close()
     os.close(childs)
+
+
+class Echo(ChannelInboundHandler[bytes]):
+    def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+        ctx.write(msg)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_that_leaves_the_block_of_a_server_leaves_the_server_alone(tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with (
+        EventLoopGroup(1) as group,
+        ServerBootstrap(group, initializer=lambda channel: [Echo()]).bind(f"unix://{path}") as server,
+        socket.socket(socket.AF_UNIX) as peer,
+    ):
+        peer.settimeout(10)
+        peer.connect(path)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                with server:
+                    server.close()
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        for _ in range(2):
+            peer.sendall(b"still here")
+            assert peer.recv(100) == b"still here"
+        with socket.socket(socket.AF_UNIX) as another:
+            another.connect(path)

@@ -28,7 +28,7 @@ from typing_extensions import TypeVar
 from ..._mypyc import i64, mypyc_attr
 from ...buffer import ReceiveBuffer
 from ...errors import DecodeError
-from ..base import ByteToMessageDecoder
+from ..base import COSTLY_TURN, ByteToMessageDecoder
 from . import decisive_names as names
 from .chunk_line import extensions_are_well_formed
 from .errors import HttpDecodeError
@@ -62,6 +62,7 @@ class HttpDecoder(ByteToMessageDecoder[P], Generic[P]):
     """bytes → a head, ``Data``, ``End``; subclasses read the first line, and say what the headers mean."""
 
     def __init__(self, *, limits: Limits = LIMITS, leniency: Leniency = STRICT) -> None:
+        self.turn = COSTLY_TURN
         self.step: i64 = START_LINE
         self._max_start_line: i64 = limits.max_start_line
         self._max_head: i64 = limits.max_head

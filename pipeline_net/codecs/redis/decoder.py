@@ -30,7 +30,7 @@ from typing import Final
 from ..._mypyc import i64
 from ...buffer import ReceiveBuffer
 from ...errors import CorruptedFrameError, DecodeError
-from ..base import ByteToMessageDecoder
+from ..base import COSTLY_TURN, ByteToMessageDecoder
 from .messages import Command
 from .rules import ARRAY, BULK, CR, LF, MINUS, NINE, UNFINISHED, ZERO, checked, refusal, unended
 
@@ -79,6 +79,7 @@ class RedisCommandDecoder(ByteToMessageDecoder[Command]):
         max_inline_length: int = 64 * 1024,
         max_command_length: int = 128 * 1024 * 1024,
     ) -> None:
+        self.turn = COSTLY_TURN
         self._max_bulk: i64 = checked("max_bulk_length", max_bulk_length)
         self._short: i64 = ZERO + min(9, max_bulk_length)  # the highest digit that is a length by itself
         self._max_elements: i64 = checked("max_elements", max_elements)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..._mypyc import i64, with_cause
 from ...buffer import ReceiveBuffer
 from ...errors import DecodeError
-from ..base import ByteToMessageDecoder
+from ..base import COSTLY_TURN, ByteToMessageDecoder
 from .close_codes import may_travel
 from .deflate import Inflater, inflater_for
 from .deflate_parameters import DeflateParameters
@@ -78,6 +78,7 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         messages: bool = True,
     ) -> None:
         check_role(role)
+        self.turn = COSTLY_TURN
         self._is_masked = role == "server"
         self._key_size: i64 = 4 if role == "server" else 0
         self._max_message: i64 = min(limits.max_message, _MOST)
@@ -100,7 +101,7 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
         self._fragments: i64 = 0
         self._seat: ChannelHandlerContext[Any, Any] | None = None  # none where it works without a pipeline
         self._inflated: i64 = 0  # bytes since it has rested
-        self._rests = False
+        self._is_sated = False
         self._unfinished: _Unfinished | None = None
 
     @property
@@ -122,7 +123,7 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
     def pause(self) -> None:
         """Decode no more until ``resume()``."""
         self.is_paused = True
-        self._rests = False
+        self._is_sated = False
 
     def decode(self, buffer: ReceiveBuffer) -> InMessage | None:
         if self._in_frame:
@@ -258,7 +259,7 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
             piece = inflater.inflate(piece, ends, room)
             self._inflated += len(piece)
             if self._inflated >= _TURN:
-                self._rest()
+                self._sit_back()
         part: str | bytes = piece
         message = self._unfinished
         assert message is not None, "a frame has begun, and so has a message"
@@ -284,17 +285,17 @@ class FrameDecoder(ByteToMessageDecoder[InMessage]):
             return None
         return Fragment(part, ends)
 
-    def _rest(self) -> None:
+    def _sit_back(self) -> None:
         """Let others have their turn."""
         self._inflated = 0
         seat = self._seat
         if seat is not None and not self.is_paused:
-            self.is_paused = self._rests = True
+            self.is_paused = self._is_sated = True
             seat.channel.loop.execute(self._go_on, seat)
 
     def _go_on(self, seat: ChannelHandlerContext[Any, Any]) -> None:
-        if self._rests and not seat.is_removed and seat.channel.is_open:
-            self._rests = False
+        if self._is_sated and not seat.is_removed and seat.channel.is_open:
+            self._is_sated = False
             if self.is_paused:  # unless somebody has resumed it before
                 self.resume(seat)
 

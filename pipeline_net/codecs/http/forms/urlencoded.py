@@ -119,6 +119,8 @@ class UrlencodedDecoder:
     def feed(self, data: bytes) -> list[FormFieldPart]:
         """Take some of the body; return what it completes."""
         parts: list[FormFieldPart] = []
+        while b"&&" in data:  # nothing in between is no field: no limit would count it, and each would take its time
+            data = data.replace(b"&&", b"&")
         first, *others = data.split(b"&")
         self._grow(first)
         for other in others:

@@ -110,6 +110,24 @@ def test_forms_are_bounded(limits: FormLimits, at_limit: bytes, above: bytes, si
     assert caught.value.status == 413
 
 
+class CountsSteps(UrlencodedDecoder):
+    steps = 0
+
+    def _complete(self, parts: list[Any]) -> None:
+        self.steps += 1
+        super()._complete(parts)
+
+
+def test_what_is_no_field_takes_no_time() -> None:
+    decoder = CountsSteps()
+    assert [type(part) for part in decoder.feed(b"&" * 65536 + b"a=1" + b"&" * 65536)] == [
+        FormFieldStart,
+        FormFieldData,
+        FormFieldEnd,
+    ]
+    assert decoder.steps == 2
+
+
 def test_what_can_never_fit_is_refused_before_it_has_come() -> None:
     decoder = UrlencodedDecoder(FormLimits(max_name_size=10, max_field_size=10))
     with pytest.raises(HttpDecodeError, match="a name of more than 10 bytes"):
