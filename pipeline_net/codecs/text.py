@@ -69,11 +69,13 @@ class StringEncoder(MessageToMessageEncoder[str, bytes]):
             return [msg]
         try:
             return msg.encode(self._encoding, self._errors)
-        except UnicodeEncodeError as exc:
-            error = EncodeError(f"{self._encoding} has no {msg[exc.start]!r}: {exc.reason}")
+        except UnicodeError as exc:
+            # Some encodings have no place to point at; idna has one from Python 3.13 on, which is a part of a name.
+            if isinstance(exc, UnicodeEncodeError) and exc.encoding != "idna":
+                error = EncodeError(f"{self._encoding} has no {msg[exc.start]!r}: {exc.reason}")
+            else:
+                error = EncodeError(f"{self._encoding} cannot hold {msg[:_SHOWN]!r}: {exc}")
             raise with_cause(error, exc) from exc
-        except UnicodeError as exc:  # some encodings, such as idna, have no place to point at
-            raise with_cause(EncodeError(f"{self._encoding} cannot hold {msg[:_SHOWN]!r}: {exc}"), exc) from exc
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -131,7 +131,7 @@ class TestLimits:
         text = b"[" * 500_000 + b"]" * 500_000
         assert JsonObjectDecoder(2**20).feed(text) == [text]
         channel = EmbeddedChannel(JsonObjectDecoder(2**20), JsonDecoder())
-        with pytest.raises(CorruptedFrameError, match="recursion"):
+        with pytest.raises(CorruptedFrameError, match=r"recursion|Stack overflow"):  # 3.14 says the latter
             channel.write_inbound(text)
 
     @pytest.mark.parametrize("limit", [0, -1, 2**63])

@@ -305,6 +305,12 @@ def test_a_client_that_knows_only_old_versions_is_refused(certificates: Certific
 # -- when it is done --------------------------------------------------------------------------------
 
 
+def _is_about_a_broken_record(error: BaseException | None) -> bool:
+    """In the words of OpenSSL, of which those after 3.5 have chosen others."""
+    reasons = ("decryption failed or bad record mac", "record layer failure")
+    return any(f"is broken: {reason}" in str(error) for reason in reasons)
+
+
 def test_a_record_that_was_tampered_with_ends_the_connection_after_what_came_before_it(
     certificates: Certificates,
 ) -> None:
@@ -318,7 +324,7 @@ def test_a_record_that_was_tampered_with_ends_the_connection_after_what_came_bef
     peer.write(b"never seen")
     channel.write_inbound(good + bytes(bad) + peer.given())
     assert diary.received == b"good"
-    assert "is broken: decryption failed or bad record mac" in str(diary.error)
+    assert _is_about_a_broken_record(diary.error)
     with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
         peer.take()
     assert not channel.is_open
@@ -335,7 +341,7 @@ def test_an_answer_to_what_came_before_a_broken_record_fails_with_the_reason(cer
     bad[-1] ^= 1
     channel.write_inbound(good + bytes(bad))
     assert diary.received == b"good"
-    assert "bad record mac" in str(diary.error)
+    assert _is_about_a_broken_record(diary.error)
     assert [future.exception() for future in written] == [diary.error] * 2
 
 

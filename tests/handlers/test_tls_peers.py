@@ -115,13 +115,19 @@ def test_s_client_with_versions_of_the_past(
     assert "alert protocol version" in output
 
 
+def _subject(output: str) -> str:
+    """Whose certificate was shown; OpenSSL before 3.2 writes blanks around the sign in it."""
+    line = next(line for line in output.splitlines() if line.startswith("subject="))
+    return line.removeprefix("subject=").replace(" = ", "=")
+
+
 def test_s_client_asks_for_several_names(certificates: Certificates, serve_tls: Callable[..., int]) -> None:
     other = (certificates["other.pem"], certificates["other.key"])
     port = serve_tls(certificates.server(names={"other.example": other}))
-    assert "subject=CN = other" in s_client(port, "-servername", "other.example")
-    assert "subject=CN = localhost" in s_client(port, "-servername", "unknown.example")
+    assert _subject(s_client(port, "-servername", "other.example")) == "CN=other"
+    assert _subject(s_client(port, "-servername", "unknown.example")) == "CN=localhost"
     output = s_client(port, "-noservername", until=b"False)")
-    assert "subject=CN = localhost" in output
+    assert _subject(output) == "CN=localhost"
     assert "None, None, [], False)" in output
 
 
