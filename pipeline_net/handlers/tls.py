@@ -343,7 +343,7 @@ class TlsHandler(TlsOutput):
         more: list[bytes] | None = None
         error: TlsError | None = None
         is_over = False
-        ask: Any = size if size < _RECORD else _RECORD
+        ask: Any = size if size <= _RECORD else _RECORD + 1  # a record is never so long: its end is seen without asking
         if incoming.pending:
             self.scratch.sweep()
         incoming.write(data)

@@ -49,7 +49,7 @@ logger = logging.getLogger("pipeline_net.loop")
 
 _MAX_TASKS: Final = 4096  # tasks a turn, so that descriptors are looked at in between
 _MAX_TIMERS: Final = 1024  # likewise: a peer may have set them all to the same moment
-GATHERED: Final = 65536  # bytes; when the answers to a turn's readers have come to so much, they leave
+GATHERED: Final = 16384  # bytes; when the answers to a turn's readers have come to so much, they leave
 _LAST_ROUNDS: Final = 64  # turns that a stopping loop gives to tasks which add tasks
 _JOBS_PATIENCE: Final = 2.0  # seconds that a stopping loop waits for the outcome of blocking work, to pass it on
 _STOP_PATIENCE: Final = 10.0  # seconds that stop() waits for the thread, which may be held up by a handler that blocks

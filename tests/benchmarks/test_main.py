@@ -20,7 +20,7 @@ def test_a_row_is_chosen_with_rounds_and_seconds() -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--row", "nothing"], "no row is called 'nothing'; there are raw, frames,"),
+        (["--row", "nothing"], "no row is called 'nothing'; there are raw, lone, frames,"),
         (["--rounds", "0"], "rounds must be at least 1"),
         (["--seconds", "0"], "seconds above 0"),
     ],
