@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pipeline_net.channel")
 
+_SHORT: Final = reprlib.Repr()  # of a message in the log: its beginning tells what it was
+_SHORT.maxother = 200
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Keeper:
@@ -362,7 +365,7 @@ class Channel(ChannelPosts):
 
     def message_reached_tail(self, msg: Any) -> None:
         """No stage read ``msg``: log it, with the drawn pipeline, drop it, and tell the stages: ``UnreadMessage``."""
-        logger.warning("%s: nobody read %s; it is dropped\n%r", self, reprlib.repr(msg), self.pipeline)
+        logger.warning("%s: nobody read %s; it is dropped\n%r", self, _SHORT.repr(msg), self.pipeline)
         self.pipeline.fire_user_event_triggered(UnreadMessage(msg))
 
     # -- reading ------------------------------------------------------------------------------------

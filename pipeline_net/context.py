@@ -27,6 +27,7 @@ from . import event_bits
 from ._mypyc import i64, mypyc_attr
 from .errors import ForeignThreadError
 from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents, TransparentHandler
+from .pieces import check_pieces
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -280,8 +281,11 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     def write_encoded(self, encoded: Any, promise: ChannelFuture[Any] | None) -> None:
         """Write what ``encode`` of this seat's handler has returned."""
         if isinstance(encoded, list):
+            check_pieces(encoded, self.handler)
             self.write_all(encoded, promise)
         else:
+            if not isinstance(encoded, bytes):
+                check_pieces([encoded], self.handler)
             self.write(encoded, promise)
 
     def flush(self) -> None:

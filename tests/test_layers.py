@@ -19,7 +19,7 @@ _PACKAGE = Path(__file__).parent.parent / "pipeline_net"
 # Room: the rooms that it may import.  "transport" means all of transport/.  Each may import itself, and _mypyc.
 _CORE = (
     "channel_life channel_output channel_posts inbox errors buffer ring_buffer future handler event_bits context ends"
-    " pipeline channel options loop file_region datagram unread_message"
+    " pipeline channel options loop file_region datagram unread_message pieces"
 )
 _TABLE = {
     "_mypyc": "",
@@ -36,7 +36,8 @@ _TABLE = {
     "future": "errors",
     "handler": "errors",
     "event_bits": "handler",
-    "context": "event_bits handler errors",
+    "pieces": "errors file_region",
+    "context": "event_bits handler errors pieces",
     "pooled": "context event_bits handler errors",
     "ends": "context handler",
     "guarded": "channel_life context errors",

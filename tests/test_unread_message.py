@@ -9,6 +9,7 @@ import pytest
 
 from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, UnreadMessage
 from pipeline_net.channel import Channel
+from pipeline_net.codecs import http
 from pipeline_net.testing import EmbeddedChannel
 
 
@@ -37,3 +38,10 @@ def test_the_stages_hear_of_a_message_that_nobody_has_read(caplog: pytest.LogCap
     assert last.events == first.events
     assert repr(first.events[0]) == "UnreadMessage(b'hello')"
     assert isinstance(first.events[0], UnreadMessage)
+
+
+def test_the_log_says_which_message_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "pipeline_net.channel"):
+        _Quiet(_Listens()).write_inbound(http.FullRequest("GET", "/where?is=it", {"user-agent": "x" * 300}))
+    assert "nobody read <FullRequest GET /where?is=it" in caplog.text
+    assert "x" * 200 not in caplog.text

@@ -23,7 +23,10 @@ class MessageToByteEncoder(ChannelOutboundHandler[In, bytes], Generic[In]):
     only_encodes: ClassVar[bool] = True
 
     def encode(self, msg: In) -> bytes | list[bytes]:
-        """Put one message into bytes; a list is written piece by piece, without copying."""
+        """Put one message into bytes; a list is written piece by piece, without copying.
+
+        Each piece is a message of its own to the stages nearer to the wire: return one where these frame it.
+        """
         raise NotImplementedError(f"{type(self).__name__} must have a method encode(self, msg)")
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
