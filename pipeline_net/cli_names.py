@@ -21,7 +21,7 @@ def load(what: str) -> Any:
     """
     module_name, _, name = what.partition(":")
     if not module_name or not name:
-        raise UsageError(f"{what!r} is not of the form MODULE:NAME")
+        raise UsageError(f"{what!r} is not of the form MODULE:NAME, such as {module_name or 'web'}:app")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)

@@ -230,7 +230,7 @@ def test_ctrl_c_is_no_error(module: Path, capsys: pytest.CaptureFixture[str]) ->
         ("nowhere:main", "no module 'nowhere'"),
         ("mine.inner:main", "no module 'mine.inner'"),
         ("mine:nothing", "mine has no 'nothing'"),
-        ("mine:", "not of the form MODULE:NAME"),
+        ("mine:", "not of the form MODULE:NAME, such as mine:app"),
         ("mine:two", "mine:two wants 2 arguments"),
         ("mine:two", "pipeline-net wsgi mine:two"),
         ("mine.py:main", "did you mean mine:main?"),

@@ -305,7 +305,7 @@ def _listed(events: Sequence[Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = value.__name__ if isinstance(value, type) else repr(value)
     return text if len(text) <= _WIDE else f"{text[: _WIDE // 2]}…{text[-_WIDE // 2 :]}"
 
 

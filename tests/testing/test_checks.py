@@ -20,6 +20,7 @@ from pipeline_net import (
     Stack,
     wire,
 )
+from pipeline_net.codecs import LineBasedFrameDecoder
 from pipeline_net.testing import check_codec, check_decoder, check_limits
 
 Ctx = ChannelHandlerContext[Any, Any]
@@ -381,3 +382,8 @@ def test_a_crash_is_shown_with_the_line_where_it_happened() -> None:
 def test_a_prefix_in_the_place_of_the_function_that_makes_it_is_shown() -> None:
     with pytest.raises(TypeError, match=r"prefix_factory makes the first n bytes, .* and is not b'aaa'"):
         check_limits(Lines, b"aaa", 10)  # type: ignore[arg-type]  # what the test is about
+
+
+def test_an_expected_error_is_shown_by_its_name() -> None:
+    with pytest.raises(AssertionError, match=r"expected: \[CorruptedFrameError\]"):
+        check_decoder(lambda: LineBasedFrameDecoder(80), [(b"ab\n", [CorruptedFrameError])])
