@@ -144,7 +144,7 @@ class ChannelOutput(Watched):
         self._unfinished += 1
         try:
             for index, message in enumerate(messages):
-                ctx.write(message, promise if index == last else None)
+                ctx.write_part(message, promise if index == last else None)
         finally:
             self._unfinished -= 1
             if self._tells_later and self._unfinished == 0:

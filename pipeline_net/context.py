@@ -278,6 +278,10 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         elif promise is not None:
             promise.fulfil(None)
 
+    def write_part(self, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        """Write one of the messages of ``write_all``; on the channel's loop."""
+        self.write(msg, promise)
+
     def write_encoded(self, encoded: Any, promise: ChannelFuture[Any] | None) -> None:
         """Write what ``encode`` of this seat's handler has returned."""
         if isinstance(encoded, list):

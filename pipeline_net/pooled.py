@@ -151,6 +151,12 @@ class PooledContext(ChannelHandlerContext[Any, Any]):
     def write(self, msg: Any, promise: ChannelFuture[Any] | None = None) -> None:
         self.post(ChannelHandlerContext.write, self, msg, promise)
 
+    def write_all(self, messages: list[Any], promise: ChannelFuture[Any] | None = None) -> None:
+        self.post(ChannelHandlerContext.write_all, self, messages, promise)
+
+    def write_part(self, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        ChannelHandlerContext.write(self, msg, promise)
+
     def flush(self) -> None:
         self.post(ChannelHandlerContext.flush, self)
 

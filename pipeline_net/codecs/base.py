@@ -65,6 +65,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     """
     _holds_reads: bool = False
     _rests: bool = False  # until the next turn of the loop, for the sake of other connections
+    _brought_nothing: bool = False  # no message has come of what was read last, as far as it is decoded
     turn: int = TURN  # steps; a subclass sets another number in __init__
     has_plain_loop: bool = False  # see deliver_plain()
     author: str = ""  # whose decode() it is, for messages about mistakes; "" when it is this class's own
@@ -117,6 +118,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         elif self._decoding or buffer.left < buffer.wanted:
             made = False
         else:
+            self._brought_nothing = True
             made = self._decode(ctx, buffer)
         if buffer.expected > 0:
             self._pass_on_expectation(ctx, buffer)
@@ -146,7 +148,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         raise NotImplementedError
 
     def _decode(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> bool:
-        """Deliver all the messages that are there; whether there were any."""
+        """Deliver all the messages that are there; whether there were any, or reading on would be of no use."""
         made = False
         steps: i64 = 0
         turn: i64 = self.turn
@@ -165,11 +167,9 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                         self._holds_reads = True
                         channel.hold_reads()
                     self._waits_for_room = True
-                    made = True  # reading on would only add to what waits
                     break
                 if steps >= turn and channel.is_open and not ctx.runs_on_pool:
                     self._rest(ctx)
-                    made = True
                     break
                 steps += 1
                 before: i64 = buffer.left
@@ -181,7 +181,6 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                 except BaseException as exc:  # noqa: BLE001 - whatever decode raises is the pipeline's to handle
                     self._decode_raised(ctx, buffer, exc, before)
                     if self._failed:
-                        made = True  # reading on would be of no use
                         break
                     if not channel.is_open:
                         self._drop(buffer)
@@ -205,7 +204,9 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                 self._hand_over(ctx)
             else:
                 buffer.trim()
-        return made
+        if made:
+            self._brought_nothing = False
+        return made or self._waits_for_room or self._failed  # reading on would only add to what waits, or is of no use
 
     def _rest(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Leave what is still here to the next turn of the loop, and reading until then."""
@@ -288,6 +289,8 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
             self._end_input(ctx, made)
         elif made:
             ctx.fire_channel_read_complete()
+        elif self._brought_nothing and not ctx.channel.auto_read:
+            ctx.read()
 
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         if self._finished:
@@ -346,9 +349,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                 other error it may not.
             PipelineError: feeding went on after another error, or after ``finish``.
         """
-        buffer = self._buffer
-        if buffer is None:
-            buffer = self._buffer = ReceiveBuffer()
+        buffer = self._make_buffer() if self._buffer is None else self._buffer
         if self._finished:
             raise PipelineError(f"{self.author or type(self).__name__}: feed() after finish()")
         buffer.append(bytes(data))
@@ -366,9 +367,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         self._finished = True
         if self._failed:
             return []
-        buffer = self._buffer
-        if buffer is None:
-            buffer = self._buffer = ReceiveBuffer()
+        buffer = self._make_buffer() if self._buffer is None else self._buffer
         messages = self._drain(buffer)
         error = self.unfinished(buffer)
         if error is not None:

@@ -9,6 +9,7 @@ loop with nothing to do sleeps like any other.
 from __future__ import annotations
 
 import time
+from threading import current_thread
 from typing import Final
 
 from .poller import Poller
@@ -54,6 +55,7 @@ class BusyPoller(Poller):
             events = self._poller.poll(0.0)
             if events:
                 return events
+        current_thread()  # interpreted, so it hears of a Ctrl-C that came while we asked: compiled code does not
         return self._poller.poll(None if timeout is None else max(timeout - patience, 0.0))
 
     def fileno(self) -> int:

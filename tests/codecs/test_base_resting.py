@@ -230,3 +230,15 @@ def test_a_peer_that_pipelines_much_gets_all_its_answers_in_several_turns() -> N
         loop.stop()
     assert in_one_turn <= 2 * COSTLY_TURN
     assert answers.count(b"HTTP/1.1 204 No Content\r\n") == 2000
+
+
+@pytest.mark.parametrize("silent", [10, TURN - 1, TURN, TURN + 1, 3 * TURN])
+def test_a_decoder_that_has_rested_and_made_nothing_asks_for_more(silent: int) -> None:
+    channel = EmbeddedChannel(TakesSilently(), options=ChannelOptions(auto_read=False))
+    channel.write_inbound(b"x" * silent)
+    channel.run_pending()
+    assert channel.reads_requested == 1
+    channel.write_inbound(b"x" * silent + b"." + b"x" * silent)
+    channel.run_pending()
+    assert channel.inbound == [b"."]
+    assert channel.reads_requested == 1  # there was a message: whoever reads it asks

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
 import time
 
 import pytest
 
-from pipeline_net import Channel, ChannelHandlerContext, ChannelInboundHandler, EventLoopGroup, ServerBootstrap
+from pipeline_net import (
+    Channel,
+    ChannelHandlerContext,
+    ChannelInboundHandler,
+    EventLoop,
+    EventLoopGroup,
+    ServerBootstrap,
+)
 from pipeline_net.transport.busy_poller import BusyPoller
 from pipeline_net.transport.poller import READ, Poller, make_poller
 
@@ -115,3 +124,17 @@ def test_a_loop_with_nothing_to_do_sleeps() -> None:
             assert measured.wait(_PATIENCE)
             time.sleep(0.3)
     assert used[1] - used[0] < 0.1
+
+
+def test_ctrl_c_is_heard_while_it_asks() -> None:
+    loop = EventLoop(poller=BusyPoller(make_poller(), 0.3))
+    started = time.monotonic()
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_once(8.0)
+        assert time.monotonic() - started < 4.0
+    finally:
+        timer.join()
+        loop.stop()

@@ -102,6 +102,11 @@ class RequestAggregator(ChannelInboundHandler[RequestPart, FullRequest, Response
         else:
             ctx.fire_channel_read(msg)
 
+    def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.fire_channel_read_complete()
+        if self._request is not None and not ctx.channel.auto_read:
+            ctx.read()  # what was read has made no whole request yet
+
     def _refuse(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
         self._request = None
         self._parts.take()
@@ -147,3 +152,8 @@ class ResponseAggregator(ChannelInboundHandler[ResponsePart, FullResponse | Inte
                 raise FrameTooLongError(size, self._parts.max_body)
         else:
             ctx.fire_channel_read(msg)
+
+    def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        ctx.fire_channel_read_complete()
+        if self._response is not None and not ctx.channel.auto_read:
+            ctx.read()  # what was read has made no whole response yet

@@ -430,7 +430,10 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         has_begun = request is self._unanswered[0] and self._has_begun
         if not has_begun and (self._early is None or id(request) not in self._early):
             # From the end of the pipeline, as an application would: some stages pair requests and responses, too.
-            ctx.pipeline.write(FullResponse(404, {"content-type": "text/plain"}, b"404 Not Found\n", to=request))
+            # It ends the connection: who has passed the request on and answers later all the same, without to=, would
+            # otherwise answer the next request, which a proxy may have sent for somebody else.
+            headers = {"content-type": "text/plain", "connection": "close"}
+            ctx.pipeline.write(FullResponse(404, headers, b"404 Not Found\n", to=request))
 
     def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
         if isinstance(event, UnreadMessage) and isinstance(event.message, Request):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import FrameTooLongError
+from pipeline_net import ChannelOptions, FrameTooLongError
 from pipeline_net.codecs.http import (
     CHUNKED,
     END,
@@ -113,3 +113,16 @@ def test_a_body_in_tiny_pieces_takes_memory_in_proportion() -> None:
         assert held < 1_000_000
         channel.write_inbound(Data(b"c" * 5000), Data(b"d"), END)
         assert channel.read_inbound().body == b"ab" * 100_000 + b"c" * 5000 + b"d"
+
+
+@pytest.mark.parametrize(
+    ("aggregator", "head"), [(RequestAggregator, Request("POST", "/")), (ResponseAggregator, Response(200))]
+)
+def test_without_auto_read_it_asks_until_a_message_is_whole(aggregator: Any, head: Any) -> None:
+    channel = EmbeddedChannel(aggregator(), options=ChannelOptions(auto_read=False))
+    asked = []
+    for part in (head, Data(b"a"), END):
+        channel.write_inbound(part)
+        asked.append(channel.reads_requested)
+    assert asked == [1, 2, 2]
+    assert channel.inbound[0].body == b"a"
