@@ -141,9 +141,8 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     def deliver_plain(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> int:
         """Deliver the messages at the front that need no thought, as ``decode`` would, ``TURN`` at most; how many.
 
-        Called before ``decode`` in the interpreted build, if ``has_plain_loop``.  There, the calls that a short message
-        takes cost more than what they do.  The loop ends, before it consumes anything, when the decoder is paused or
-        was removed, or ``room_until`` of the channel is negative: then nobody wants more.
+        Called before ``decode`` if ``has_plain_loop``, in the interpreted build, where calls cost most.  It ends before
+        it consumes anything, when the decoder is paused or was removed, or ``room_until`` of the channel is negative.
         """
         raise NotImplementedError
 
@@ -221,10 +220,12 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
         if not self._rests or ctx.is_removed:
             return
         self._rests = False
-        if ctx.channel.is_open:
-            self._decode_what_waited(ctx)
-        if not self._rests and not self.is_paused:
-            self._release_reads(ctx)
+        try:
+            if ctx.channel.is_open:
+                self._decode_what_waited(ctx)
+        finally:  # a KeyboardInterrupt, too, leaves nobody who does not read
+            if not self._rests and not self.is_paused:
+                self._release_reads(ctx)
 
     def _pass_on_expectation(self, ctx: ChannelHandlerContext[Any, Any], buffer: ReceiveBuffer) -> None:
         """Tell the transport what should come as one piece: it can only help whoever reads straight from it."""

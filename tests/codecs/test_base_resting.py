@@ -242,3 +242,20 @@ def test_a_decoder_that_has_rested_and_made_nothing_asks_for_more(silent: int) -
     channel.run_pending()
     assert channel.inbound == [b"."]
     assert channel.reads_requested == 1  # there was a message: whoever reads it asks
+
+
+def test_who_goes_on_after_an_interrupt_behind_a_rest_reads_and_has_lost_nothing() -> None:
+    class Interrupted(Counter):
+        def channel_read(self, ctx: Any, msg: Any) -> None:
+            super().channel_read(ctx, msg)
+            if self.count == TURN + 5:
+                raise KeyboardInterrupt
+
+    channel = EmbeddedChannel(FixedLengthFrameDecoder(1), counter := Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        channel.write_inbound(b"x" * (2 * TURN))
+    assert counter.count == TURN + 5
+    assert channel.wants_to_read
+    channel.write_inbound(b"x")
+    channel.run_pending()
+    assert counter.count == 2 * TURN + 1

@@ -73,7 +73,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
       has begun (``auto_continue``).
     * Bytes that are no request are answered with 400, 413, 414, 417, 431, 501 or 505, after the responses to earlier
       requests; deadlines that pass, with 408.  Then the connection ends.
-    * A request that no stage reads, or whose readers all pass it on without answering, is answered with 404.
+    * A request that no stage reads, or all pass on without answering, is answered with 404, and is the last one.
     * A channel that is closed with an unanswered request, for instance because a handler raised, answers 500 first.
     * A client that sends no more still gets its response; ``InputEnded`` tells the application.
     * After ``Response(101)``, or a 2xx to CONNECT, the stages of HTTP leave the pipeline when the current event is
