@@ -216,13 +216,13 @@ class LocalChannel(Channel):
                 self.pipeline.fire_channel_read_complete()
             if self._end_has_arrived and not self._arrived and (self.wants_to_read or not count):
                 self.end_of_input()
-        finally:
+        finally:  # also of an interrupt: who goes on afterwards reads the rest, and the peer goes on sending
             self._in_batch = False
-        if count:
-            self._acknowledge(count)
-        if self.flush_is_due:
-            self.send_pending()
-        self.reading_changed()
+            if count:
+                self._acknowledge(count)
+            if self.flush_is_due:
+                self.send_pending()
+            self.reading_changed()
 
     def _acknowledge(self, count: int) -> None:
         if self._peer is not None and not self._peer_is_gone:
