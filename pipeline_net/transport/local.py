@@ -216,6 +216,10 @@ class LocalChannel(Channel):
                 self.pipeline.fire_channel_read_complete()
             if self._end_has_arrived and not self._arrived and (self.wants_to_read or not count):
                 self.end_of_input()
+        except KeyboardInterrupt:
+            if count:
+                self.loop.execute(self.pipeline.fire_channel_read_complete)
+            raise
         finally:  # also of an interrupt: who goes on afterwards reads the rest, and the peer goes on sending
             self._in_batch = False
             if count:

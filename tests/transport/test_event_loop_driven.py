@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline_net import (
+    Bootstrap,
     Channel,
     ChannelHandlerContext,
     ChannelInboundHandler,
@@ -248,6 +249,48 @@ def test_who_goes_on_after_an_interrupt_has_lost_nothing() -> None:
         loop.stop()
         for peer in peers:
             peer.close()
+
+
+class Batches(ChannelInboundHandler[Any]):
+    """Notes where batches end; and somebody types Ctrl-C at a message."""
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+        self.reads = 0
+        self.events: list[str] = []
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: Any) -> None:
+        self.events.append("read")
+        self.reads += 1
+        if self.reads == self._at:
+            raise KeyboardInterrupt
+
+    def channel_read_complete(self, ctx: ChannelHandlerContext) -> None:
+        self.events.append("complete")
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:0", "udp://127.0.0.1:0", "local://interrupted-batch"])
+def test_stages_hear_that_an_interrupted_batch_has_ended(address: str) -> None:
+    loop = EventLoop()
+    batches = Batches(1)
+
+    def drive_until(is_done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not is_done() and time.monotonic() < deadline:
+            loop.run_once(0.01)
+
+    try:
+        server = ServerBootstrap(loop, initializer=lambda _: [batches]).bind(address)
+        connected = Bootstrap(loop, lambda _: []).connect(server.addresses[0])
+        drive_until(lambda: connected.done() and len(server.channels) == 1)
+        connected.result().write_and_flush(b"x")
+        with pytest.raises(KeyboardInterrupt):
+            drive_until(lambda: len(batches.events) > 1)
+        assert batches.events == ["read"]
+        drive_until(lambda: len(batches.events) > 1)
+        assert batches.events == ["read", "complete"]
+    finally:
+        loop.stop()
 
 
 class Answering(ChannelInboundHandler[bytes]):
