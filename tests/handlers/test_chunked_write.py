@@ -300,3 +300,37 @@ def test_a_large_file_over_a_real_socket(tmp_path: Path) -> None:
     ):
         received = b"".join(iter(lambda: client.recv(65536), b""))
     assert received == data + b"".join(b"%d " % number for number in range(1000))
+
+
+class Unclosable(Source):
+    """Cannot be closed."""
+
+    def close(self) -> None:
+        super().close()
+        raise OSError("the disk is gone")
+
+
+def test_a_source_that_cannot_be_closed_is_sent_whole_and_logged_and_what_follows_has_its_turn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    channel = opened(write_buffer_high=2, write_buffer_low=1)
+    source = Unclosable(b"one", b"two", b"three")
+    written = [channel.write(source), channel.write(b"after")]
+    channel.run_pending()
+    assert channel.outbound == [b"one", b"two", b"three", b"after"]
+    assert [future.result() for future in written] == [None, None]
+    assert source.closed == 1
+    assert "cannot be closed" in caplog.text
+    assert "the disk is gone" in caplog.text
+
+
+def test_sources_that_cannot_be_closed_are_all_let_go_when_the_channel_closes() -> None:
+    channel = opened()
+    channel.peer_window = 0
+    sources = [Unclosable(b"one", b"two"), Unclosable(b"three")]
+    written = [channel.write(source) for source in sources]
+    channel.run_pending()
+    channel.abort()
+    channel.run_pending()
+    assert [source.closed for source in sources] == [1, 1]
+    assert [type(future.exception()) for future in written] == [ChannelClosedError] * 2
