@@ -152,6 +152,18 @@ class ChannelOutput(Watched):
                 if self.state == ACTIVE:
                     self._tell_writability()
 
+    def write_nothing(self, promise: ChannelFuture[Any]) -> None:
+        """A message comes to no bytes at all: its promise is kept in its turn, or fails as any other would."""
+        if self.state > ACTIVE or self._shutdown_asked:
+            self._refuse_write(promise)
+        elif promise.take_on():
+            if self.written == self.sent:
+                promise.fulfil(None)
+                return
+            if self._promises is None:
+                self._promises = deque()
+            self._promises.append((self.written, promise))
+
     def hold_bytes(self, count: int) -> None:
         """A stage holds back ``count`` bytes that were written to it: they count at the water marks.  Negative when
         it passes them on, which it does after this call, or drops them.
