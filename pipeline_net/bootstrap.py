@@ -25,7 +25,7 @@ import attrs
 from .channel import Channel
 from .channel_group import ChannelGroup
 from .errors import AddressError, BlockingOperationError, ChannelClosedError
-from .future import ChannelFuture
+from .future import ChannelFuture, patience
 from .handler import ChannelHandler
 from .options import ChannelOptions
 from .server_draining import ServerDraining as ServerDraining
@@ -129,7 +129,7 @@ class Server:
         """
         if on_a_loop():
             raise BlockingOperationError(f"{self!r} cannot be waited for on a loop, which has work to do")
-        return self._closed.wait(timeout)
+        return self._closed.wait(None if timeout is None else patience(timeout))
 
     def __enter__(self) -> Server:
         return self

@@ -308,7 +308,7 @@ class EventLoop(Loop):
         is_nested = self._thread_id in _loop_threads  # driven by a handler of another loop
         _loop_threads.add(self._thread_id)
         try:
-            self._turn(timeout)
+            self._turn(timeout if timeout is None or timeout > 0.0 else 0.0)  # epoll takes less for "for ever"
         finally:
             if not is_nested:
                 _loop_threads.discard(get_ident())

@@ -180,6 +180,20 @@ def test_run_once_waits_no_longer_than_it_is_told() -> None:
         loop.stop()
 
 
+def test_run_once_does_not_wait_when_its_time_is_over_already() -> None:
+    loop = EventLoop()
+    woken: list[int] = []
+    rescue = threading.Timer(2.0, loop.execute, (woken.append, 1))  # else a wrong one would wait for ever
+    rescue.start()
+    try:
+        loop.run_once(-0.001)
+        assert woken == []
+    finally:
+        rescue.cancel()
+        rescue.join()
+        loop.stop()
+
+
 def test_keyboard_interrupt_reaches_whoever_drives_the_loop() -> None:
     loop = EventLoop()
 
