@@ -334,3 +334,30 @@ def test_sources_that_cannot_be_closed_are_all_let_go_when_the_channel_closes() 
     channel.run_pending()
     assert [source.closed for source in sources] == [1, 1]
     assert [type(future.exception()) for future in written] == [ChannelClosedError] * 2
+
+
+def test_it_goes_on_piece_by_piece_although_others_keep_the_channel_busy() -> None:
+    channel = opened(write_buffer_high=8, write_buffer_low=4)
+    channel.hold_bytes(100)  # what another stage holds back: the channel is never writable
+    written = channel.write(Source(*(b"%d" % number for number in range(10))))
+    channel.run_pending()
+    assert not channel.is_writable
+    assert b"".join(channel.outbound) == b"0123456789"
+    assert written.done()
+
+
+def test_pieces_come_one_by_one_while_there_is_no_room_and_in_numbers_while_there_is() -> None:
+    channel = opened(write_buffer_high=8, write_buffer_low=4)
+    channel.peer_window = 0
+    source = Source(*(b"%04d" % number for number in range(20)))
+    channel.write(source)
+    channel.run_pending()
+    taken = source.taken
+    assert taken == 4  # three of 4 bytes are more than 8, and one is taken to know whether there is another
+    for _ in range(2):
+        channel.peer_window = 4
+        channel.run_pending()
+    assert source.taken == taken
+    channel.peer_window = 4
+    channel.run_pending()
+    assert source.taken > taken

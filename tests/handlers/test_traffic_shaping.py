@@ -183,6 +183,20 @@ class TestWriting:
         channel.advance(1)
         assert channel.outbound[-1] == "last"
 
+    def test_single_bytes_and_empty_writes_keep_their_places(self) -> None:
+        channel = EmbeddedChannel(TrafficShapingHandler(write=1000))
+        channel.write(b"x" * 1500)
+        futures = [channel.write(data) for data in (b"y", b"", b"z")]
+        channel.advance(0.5)
+        assert sent(channel) == 1500
+        assert [future.done() for future in futures] == [False] * 3
+        channel.advance(0.0011)
+        assert sent(channel) == 1501
+        assert [future.done() for future in futures] == [True, True, False]
+        channel.advance(0.001)
+        assert sent(channel) == 1502
+        assert futures[2].done()
+
     def test_a_stage_that_writes_when_it_hears_of_room_comes_after_what_waits(self) -> None:
         class Refills(ChannelInboundHandler[Any]):
             left = 20

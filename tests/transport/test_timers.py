@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
 import weakref
 
@@ -256,6 +257,18 @@ def test_a_burst_of_cancellations_is_swept_by_the_next_look_at_the_clock() -> No
     # What stays is the table of a dict that was large once: it is only rebuilt when entries are added to it.
     assert left < 2_500_000, f"{left} bytes are still there"
     assert not first.cancelled
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_living_stay_in_order_when_the_dead_are_swept_out(seed: int) -> None:
+    dice = random.Random(seed)
+    queue = TimerQueue()
+    handles = [queue.schedule(dice.random(), nothing, ()) for _ in range(500)]
+    for handle in dice.sample(handles, 400):
+        handle.cancel()
+    queue.next_deadline()  # which sweeps
+    alive = sorted((handle for handle in handles if not handle.cancelled), key=lambda handle: handle.deadline)
+    assert [queue.pop_due(math.inf) for _ in alive] == alive
 
 
 def test_it_holds_a_hundred_thousand_entries_in_order() -> None:

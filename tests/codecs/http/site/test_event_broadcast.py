@@ -142,7 +142,12 @@ def test_a_loop_that_does_not_keep_up_with_a_thread_is_left_out(make_site: Make)
     site = make_site(router)
     site.send("GET", "/")
     data = "x" * (1 << 20)
-    thread = threading.Thread(target=lambda: [events.send(data) for _ in range(70)])
+
+    def tell() -> None:
+        for _ in range(70):
+            events.send(data)
+
+    thread = threading.Thread(target=tell)
     thread.start()
     thread.join(10)
     assert opened[0].skipped == 6  # 64 MiB wait
