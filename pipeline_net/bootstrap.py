@@ -414,11 +414,11 @@ class Bootstrap:
             initializer = partial(_begin_with, partial(self._tls.handler, address.host), initializer)
         try:
             seat_stages(channel, initializer)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as exc:  # noqa: BLE001 - whoever connects gets it
-            promise.fail_if_pending(exc)
+        except BaseException as exc:
+            promise.fail_if_pending(exc)  # whoever connects gets it
             channel.end(exc)
+            if isinstance(exc, KeyboardInterrupt):
+                raise
             return
         if not channel.is_open:
             promise.fail_if_pending(channel.closed_error())  # by one of its own stages

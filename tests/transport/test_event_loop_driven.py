@@ -307,6 +307,48 @@ def test_stages_hear_that_an_interrupted_batch_has_ended(address: str) -> None:
         loop.stop()
 
 
+def _interrupted(channel: Channel) -> list[Any]:
+    raise KeyboardInterrupt
+
+
+def _drive(loop: EventLoop, turns: int) -> None:
+    for _ in range(turns):
+        loop.run_once(1.0)
+
+
+def test_a_connection_whose_initializer_was_interrupted_is_closed_and_gives_its_place_back() -> None:
+    loop = EventLoop()
+    peers: list[socket.socket] = []
+    try:
+        server = ServerBootstrap(loop, initializer=_interrupted, max_connections=1).bind("tcp://127.0.0.1:0")
+        place = ("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))
+        for _ in range(2):
+            peers.append(socket.create_connection(place, _PATIENCE))
+            with pytest.raises(KeyboardInterrupt):
+                _drive(loop, 10)
+            loop.run_once(0)  # says goodbye
+            assert (loop.channels, len(server.channels)) == (0, 0)
+            with pytest.raises(ConnectionResetError):
+                peers[-1].recv(1)
+    finally:
+        loop.stop()
+        for peer in peers:
+            peer.close()
+
+
+def test_whoever_connects_hears_that_the_initializer_was_interrupted() -> None:
+    loop = EventLoop()
+    try:
+        connected = Bootstrap(loop, _interrupted).connect("tcp://127.0.0.1:9")
+        with pytest.raises(KeyboardInterrupt):
+            _drive(loop, 10)
+        assert isinstance(connected.exception(), KeyboardInterrupt)
+        loop.run_once(0)
+        assert loop.channels == 0
+    finally:
+        loop.stop()
+
+
 class Answering(ChannelInboundHandler[bytes]):
     """Answers with so many bytes, and looks which peers have their answers by then."""
 
