@@ -135,3 +135,13 @@ def test_a_flush_before_anything_was_read_passes_at_once() -> None:
 
     channel = EmbeddedChannel(FlushConsolidationHandler(), Greets(), options=ChannelOptions(auto_flush=False))
     assert channel.outbound == [b"hello"]
+
+
+def test_a_flush_after_a_batch_passes_at_once() -> None:
+    channel, counts = opened()
+    channel.write_inbound(b"a", b"b")
+    before = len(counts.log)
+    channel.write(b"later")
+    channel.flush()
+    assert counts.log[before:] == ["flush"]
+    assert channel.outbound[-1] == b"later"
