@@ -23,9 +23,10 @@ from ..errors import BlockingOperationError, ChannelClosedError
 from ..future import ChannelFuture
 from .balancer import Balancer, PeerAddress, make_balancer
 from .busy_poller import BusyPoller
-from .event_loop import EventLoop, on_a_loop
+from .event_loop import EventLoop
 from .poller import make_poller
 from .pool import WorkerPool
+from .running import on_a_loop
 
 _SENDING: Final = 5.0  # seconds that closing channels have to send what was written, before they are aborted
 _ANSWER: Final = 5.0  # seconds that a loop has to run our task; a handler that blocks may be in its way
