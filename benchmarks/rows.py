@@ -110,7 +110,7 @@ ROWS: Final = (
         Load("raw", connections=1),
         (
             ours("raw"),
-            ours("raw", _AWAKE, "compiled", "--loops", "1", "--busy-poll", "0.0001"),
+            ours("raw", _AWAKE, "compiled", "--busy-poll", "0.0001"),
             on_asyncio("uvloop", "raw"),
             on_asyncio("asyncio", "raw", "asyncio"),
             netty("raw"),

@@ -88,7 +88,7 @@ def main() -> None:
     options.add_argument(
         "--loops", type=int, help="loops, each in a thread of its own, instead of one on the main thread"
     )
-    options.add_argument("--busy-poll", type=float, default=0.0, help="seconds that --loops stay awake after an event")
+    options.add_argument("--busy-poll", type=float, default=0.0, help="seconds to stay awake after an event")
     options.add_argument("--host", choices=("asyncio", "uvloop"), help="drive our loop from this one's")
     chosen = options.parse_args()
     is_tls = chosen.work.startswith("tls")
@@ -101,7 +101,7 @@ def main() -> None:
     initializer = STACKS[chosen.work]
     tls = _CERTIFICATE if is_tls else None
     if chosen.loops is None:
-        loop = EventLoop()
+        loop = EventLoop(busy_poll=chosen.busy_poll)
         announce(ServerBootstrap(loop, initializer=initializer, tls=tls).bind(address))
         loop.run()
         return

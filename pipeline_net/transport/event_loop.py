@@ -36,6 +36,7 @@ from ..future import ChannelFuture
 from ..loop import Watched
 from .allocator import settle_allocator
 from .blocking_jobs import BlockingJobs
+from .busy_poller import BusyPoller
 from .forks import FORKS
 from .poller import READ, Poller, make_poller
 from .residents import Residents
@@ -63,11 +64,30 @@ _this_thread: Final = get_ident  # likewise
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class EventLoop(Residents):
-    """From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``."""
+    """From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``.
 
-    def __init__(self, name: str = "loop", *, poller: Poller | None = None, pool: WorkerPool | None = None) -> None:
+    Args:
+        name: it is called ``name-1``, the next one ``name-2``, …
+        busy_poll: seconds that it goes on asking after its last event before it sleeps; see ``EventLoopGroup``.
+        poller: how it learns who is ready; the best that this machine has.
+        pool: where ``run_blocking`` runs; threads of its own, made when there is work.
+
+    Raises:
+        ValueError: an impossible ``busy_poll``.
+    """
+
+    def __init__(
+        self,
+        name: str = "loop",
+        *,
+        busy_poll: float = 0.0,
+        poller: Poller | None = None,
+        pool: WorkerPool | None = None,
+    ) -> None:
         super().__init__(f"{name}-{next(_numbers)}")
         self._poller: Poller = make_poller() if poller is None else poller
+        if busy_poll:
+            self._poller = BusyPoller(self._poller, busy_poll)
         self._wakeup: Wakeup = self.make_wakeup()
         self._wake_fd = self._wakeup.fileno()
         self._poller.register(self._wake_fd, READ)
