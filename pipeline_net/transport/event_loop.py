@@ -296,7 +296,7 @@ class EventLoop(Residents):
         self.close_listeners()
         self.close_channels()
         while self._members and not self._stopping and _monotonic() < until:
-            self._turn(until - _monotonic())
+            self._turn(max(until - _monotonic(), 0.0))  # less would be for ever
 
     def _shut_down(self) -> None:
         if self._stopped or self._generation != FORKS.generation:
