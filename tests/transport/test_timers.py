@@ -354,3 +354,21 @@ def test_run_due_sets_a_repeating_timer_anew_without_a_burst() -> None:
     following = queue.next_deadline()
     assert following is not None
     assert 7.5 < following < 7.6
+
+
+def test_a_repeating_timer_that_was_interrupted_comes_again() -> None:
+    queue, ran = TimerQueue(), list[int]()
+
+    def beat() -> None:
+        ran.append(1)
+        if len(ran) == 1:
+            raise KeyboardInterrupt
+
+    queue.schedule(1.0, beat, (), 1.0)
+    queue.schedule(1.0, ran.append, (2,))
+    with pytest.raises(KeyboardInterrupt):
+        queue.run_due(1.0, "some loop")
+    queue.run_due(1.0, "some loop")
+    assert ran == [1, 2]
+    queue.run_due(2.0, "some loop")
+    assert ran == [1, 2, 1]
