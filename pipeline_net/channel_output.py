@@ -140,6 +140,8 @@ class ChannelOutput(Watched):
         self, ctx: ChannelHandlerContext[Any, Any], messages: list[Any], promise: ChannelFuture[Any] | None
     ) -> None:
         """Let ``ctx`` write the parts of one message; stages, which may write, hear of the writability afterwards."""
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time: otherwise the last part alone would be missing
         last = len(messages) - 1
         self._unfinished += 1
         try:

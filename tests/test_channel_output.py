@@ -14,6 +14,7 @@ from pipeline_net import (
     ChannelHandlerContext,
     ChannelOptions,
     FileRegion,
+    MessageToByteEncoder,
 )
 from pipeline_net.testing import EmbeddedChannel
 
@@ -130,6 +131,29 @@ def test_a_write_that_was_cancelled_before_it_reached_the_head_is_not_sent() -> 
     channel.pipeline.write_and_flush(b"yes")
     assert taken(channel) == b"yes"
     assert (channel.written, channel.sent) == (3, 3)
+
+
+class Pieces(MessageToByteEncoder[int]):
+    """Makes so many pieces of a message."""
+
+    def encode(self, msg: int) -> list[bytes]:
+        return [b"%d" % number for number in range(msg)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_nothing_is_sent_of_a_message_of_several_pieces_that_was_cancelled_in_time(count: int) -> None:
+    channel = EmbeddedChannel(Pieces())
+    promise = channel.new_promise()
+    promise.cancel()
+    channel.pipeline.write(count, promise)
+    channel.run_pending()
+    assert channel.outbound == []
+    late = channel.new_promise()
+    channel.pipeline.write(count, late)
+    assert not late.cancel()
+    channel.run_pending()
+    assert taken(channel) == b"".join(Pieces().encode(count))
+    assert outcome(late) is None
 
 
 def test_a_write_that_reached_the_head_cannot_be_cancelled() -> None:
