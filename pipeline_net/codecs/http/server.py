@@ -237,6 +237,8 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         if self._has_switched or not ctx.channel.is_open:
             ctx.write(msg, promise)  # bytes of the other protocol; or a write that the channel refuses
             return
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time: it must not count as answered, or the next response would be taken for this one
         if not unanswered:
             raise EncodeError(f"there is no request that {type(msg).__name__} could answer")
         to = request_of(msg)

@@ -148,6 +148,8 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
     # -- responses ----------------------------------------------------------------------------------
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time: it answers nothing
         if not self._held.queue and len(self._exchanges) <= 1:
             self._write_now(ctx, msg, promise)
         elif self._must_wait(msg):
