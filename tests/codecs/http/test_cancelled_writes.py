@@ -57,7 +57,11 @@ def test_the_response_to_the_next_request_is_not_taken_for_one_that_was_cancelle
 @pytest.mark.parametrize("stage", [http.AccessLog, http.Cors, http.ContentCompression, http.ContentDecompression])
 def test_stages_that_pair_requests_and_responses_are_not_led_astray(stage: Any) -> None:
     lines: list[str] = []
-    arguments = {http.AccessLog: [lines.append], http.Cors: [http.CorsPolicy("https://a")]}.get(stage, [])
+    arguments: list[Any] = []
+    if stage is http.AccessLog:
+        arguments = [lines.append]
+    elif stage is http.Cors:
+        arguments = [http.CorsPolicy("https://a")]
     channel, asked = serving(stage(*arguments), ask=b"accept-encoding: gzip\r\norigin: https://a\r\n")
     body = b"a long body " * 1000
     assert write(channel, FullResponse(500, {"content-type": "text/plain"}, body), cancelled(channel)) == b""
