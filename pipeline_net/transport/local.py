@@ -254,7 +254,7 @@ class LocalChannel(Channel):
                 self._window -= count
                 self._tell_peer(self._peer.deliver, pieces)
                 self.progress(count)  # which may make somebody write more
-        except OSError as exc:  # of the file that a region is part of
+        except (OSError, ValueError) as exc:  # of the file that a region is part of, which may be closed
             self.fail(exc)
         finally:
             self._is_sending = False
@@ -268,6 +268,8 @@ class LocalChannel(Channel):
             if room <= 0:
                 break
             if isinstance(piece, FileRegion):
+                if pieces:
+                    break  # what stands before a file arrives, also if that cannot be read
                 data = _read_file(piece, self._region_sent)
                 self._region_sent += len(data)
                 if self._region_sent < piece.count:

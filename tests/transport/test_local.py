@@ -300,6 +300,29 @@ def test_a_file_that_was_closed_breaks_its_channel_and_not_the_loop(loops: Event
     assert other.wait(lambda: other.count == 1)
 
 
+def test_what_was_written_before_a_file_that_cannot_be_read_arrives(
+    loops: EventLoopGroup, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = Recorder()
+    serve(loops, lambda _: [there])
+    channel = connect(loops, Recorder())
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(1000))
+        region = FileRegion(file)
+    written: list[Any] = []
+
+    def write() -> None:
+        written.extend(channel.write(message) for message in (b"one, ", b"two", region, b"never"))
+
+    wait_for([ask(channel.loop, write)], _PATIENCE)  # in one batch of work
+    assert [future.exception(_PATIENCE) for future in written[:2]] == [None, None]
+    assert isinstance(written[2].exception(_PATIENCE), ChannelBrokenError)
+    assert isinstance(written[3].exception(_PATIENCE), ChannelBrokenError)
+    assert there.wait(lambda: there.count == len(b"one, two"))
+    assert b"".join(there.pieces) == b"one, two"
+    assert "failed to send" not in caplog.text
+
+
 def test_nobody_listening_is_a_refusal(loops: EventLoopGroup) -> None:
     failure = Bootstrap(loops, lambda _: None).connect("local://nobody").exception(_PATIENCE)
     assert isinstance(failure, ChannelBrokenError)
