@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_net import (
+    ChannelBrokenError,
     ChannelClosedError,
     ChannelInboundHandler,
     ChannelOptions,
@@ -132,6 +133,23 @@ class TestWriting:
         rest = b"".join(piece for piece in channel.outbound if not isinstance(piece, FileRegion))
         assert rest == b"v" * 2000 + b"a" * 2000
         assert not channel.output_open
+
+    @pytest.mark.parametrize("is_closed", [True, False])
+    def test_a_file_that_cannot_be_read_to_its_end_ends_the_channel(self, is_closed: bool) -> None:
+        channel = EmbeddedChannel(TrafficShapingHandler(write=1000))
+        file = BytesIO(b"f" * 3000)
+        written = [channel.write(message) for message in (b"before", FileRegion(file), b"after")]
+        channel.advance(1)
+        assert channel.is_open
+        if is_closed:
+            file.close()
+        else:
+            file.truncate(100)
+        with pytest.raises(ChannelBrokenError):
+            channel.advance(1)
+        assert not channel.is_open
+        assert written[0].exception() is None
+        assert [type(future.exception()) for future in written[1:]] == [ChannelBrokenError] * 2
 
     def test_what_waits_is_pending(self) -> None:
         options = ChannelOptions(write_buffer_high=4000, write_buffer_low=2000, write_buffer_limit=8000)
