@@ -88,11 +88,19 @@ def test_whatever_is_asked_on_the_loop_passes_and_elsewhere_is_refused(event: st
     assert hears.heard == [event]
 
 
-def test_the_promise_of_what_is_refused_fails() -> None:
-    channel, _, guarded = _neighbours()
+@pytest.mark.parametrize("several", [False, True])
+def test_the_promise_of_what_is_refused_fails(several: bool) -> None:
+    channel, hears, guarded = _neighbours()
     promise = channel.new_promise()
-    error = _on_another_thread(lambda: guarded.write(b"message", promise))
+    messages = [b"one", b"two"]
+    error = _on_another_thread(
+        lambda: guarded.write_all(messages, promise) if several else guarded.write(messages[0], promise)
+    )
+    assert error is not None
     assert promise.exception() is error
+    assert hears.heard == []
+    guarded.write_all(messages)
+    assert hears.heard == ["write"] * 2
 
 
 def test_when_the_channel_is_closed_anybody_may_say_goodbye() -> None:
