@@ -35,7 +35,7 @@ class FileRegion:
         return self.count
 
     def __repr__(self) -> str:
-        return f"<FileRegion {self.offset}+{self.count} of {self.file.name!r}>"
+        return f"<FileRegion {self.offset}+{self.count} of {getattr(self.file, 'name', self.file)!r}>"
 
 
 def is_plain(file: Any) -> bool:

@@ -61,6 +61,8 @@ def test_the_place_where_the_owner_reads_is_left_alone(file: BinaryIO) -> None:
 
 def test_it_shows_what_it_is_of(file: BinaryIO) -> None:
     assert repr(FileRegion(file, 2, 5)) == f"<FileRegion 2+5 of {file.name!r}>"
+    nameless = io.BytesIO(b"0123456789")
+    assert repr(FileRegion(nameless, 2, 5)) == f"<FileRegion 2+5 of {nameless!r}>"
 
 
 @pytest.mark.parametrize("mode", ["rb", "r+b", "w+b"])

@@ -160,16 +160,16 @@ def test_it_wants_a_running_loop() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are counted in /proc")
-def test_it_leaves_nothing_open_where_asyncio_cannot_watch_a_descriptor() -> None:
-    class WatchesNothing(asyncio.SelectorEventLoop):
-        def add_reader(self, *_: Any) -> None:
-            raise NotImplementedError
+def test_it_leaves_nothing_open_where_asyncio_cannot_watch_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def watches_nothing(*_: Any) -> None:
+        raise NotImplementedError
 
     async def main() -> None:
         before = len(os.listdir("/proc/self/fd"))
+        monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", watches_nothing)
         with pytest.raises(NotImplementedError):
             AsyncioHost()
         assert len(os.listdir("/proc/self/fd")) == before
 
-    with asyncio.Runner(loop_factory=WatchesNothing) as runner:
+    with asyncio.Runner() as runner:
         runner.run(main())

@@ -314,6 +314,7 @@ def test_what_was_written_before_a_file_that_cannot_be_read_arrives(
     def write() -> None:
         written.extend(channel.write(message) for message in (b"one, ", b"two", region, b"never"))
 
+    assert isinstance(channel.loop, EventLoop)
     wait_for([ask(channel.loop, write)], _PATIENCE)  # in one batch of work
     assert [future.exception(_PATIENCE) for future in written[:2]] == [None, None]
     assert isinstance(written[2].exception(_PATIENCE), ChannelBrokenError)
