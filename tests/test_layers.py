@@ -109,10 +109,11 @@ _RESTRICTED = {
     "selectors": "transport bootstrap",
     "ssl": "handlers.tls handlers.tls_output handlers.tls_context handlers.tls_verification",
     # access_log_file has a thread that may wait for a disk; testing.embedded_loop asks only which thread it is on; the
-    # handlers, event_broadcast and event_stream have what several threads share
+    # handlers and event_broadcast have what channels of several loops share
     "threading": "guarded inbox transport bootstrap server future gateways testing.embedded_loop"
     " handlers.connection_limit handlers.traffic_shaping handlers.pcap"
-    " codecs.http.site.access_log_file codecs.http.site.event_broadcast codecs.http.site.event_stream",
+    " codecs.http.site.access_log_file codecs.http.site.event_broadcast"
+    " codecs.http.site.event_stream",  # threads send through it
     "_thread": "transport bootstrap server future",
 }
 
