@@ -31,6 +31,21 @@ def test_a_second_is_written_once() -> None:
     assert len(lines) <= 2  # a second may have passed
 
 
+def test_on_a_loop_a_timer_says_when_the_second_is_over() -> None:
+    loop = EmbeddedChannel().loop
+    clock = clock_of(loop)
+    assert loop.next_deadline() is None
+    line = clock.line_and_end()
+    until = loop.next_deadline()
+    assert until is not None
+    assert 0.0 < until - loop.time() <= 1.0
+    assert clock.line_and_end() is line
+    loop.advance(until - loop.time())
+    assert loop.next_deadline() is None  # nobody asks, and nothing wakes up
+    clock.line_and_end()
+    assert loop.next_deadline() is not None
+
+
 def test_a_loop_has_one_clock() -> None:
     one, other = EmbeddedChannel().loop, EmbeddedChannel().loop
     assert clock_of(one) is clock_of(one)
