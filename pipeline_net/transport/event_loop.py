@@ -71,10 +71,17 @@ def on_a_loop() -> bool:
 class EventLoop(Loop):
     """From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``."""
 
-    def __init__(self, name: str = "loop", *, poller: Poller | None = None, pool: WorkerPool | None = None) -> None:
+    def __init__(
+        self,
+        name: str = "loop",
+        *,
+        poller: Poller | None = None,
+        pool: WorkerPool | None = None,
+        wakeup: Wakeup | None = None,
+    ) -> None:
         super().__init__(f"{name}-{next(_numbers)}")
         self._poller: Poller = make_poller() if poller is None else poller
-        self._wakeup: Wakeup = self.make_wakeup()
+        self._wakeup: Wakeup = Wakeup() if wakeup is None else wakeup
         self._wake_fd = self._wakeup.fileno()
         self._poller.register(self._wake_fd, READ)
         self._jobs = BlockingJobs(self, pool)
@@ -97,10 +104,6 @@ class EventLoop(Loop):
         self._stopped = False
         self._generation: i64 = FORKS.generation
         self._handed_out: i64 = 0
-
-    def make_wakeup(self) -> Wakeup:
-        """Make what wakes the loop; a host, on whose thread it lives, has a way of its own."""
-        return Wakeup()
 
     def __repr__(self) -> str:
         state = "stopped" if self._stopped else "running" if self._thread_id else "not started"
