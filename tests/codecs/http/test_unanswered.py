@@ -24,6 +24,10 @@ def test_they_are_answered_in_the_order_in_which_they_came() -> None:
     assert [id(request) for request in answered] == [id(request) for request in requests]
 
 
+def nobody_waits(unanswered: UnansweredRequests) -> bool:
+    return unanswered.first is None and unanswered.count == 0
+
+
 def test_one_after_the_other() -> None:
     unanswered = UnansweredRequests()
     for target in ("/1", "/2"):
@@ -32,8 +36,7 @@ def test_one_after_the_other() -> None:
         assert unanswered.first is request
         assert unanswered.count == 1
         unanswered.drop_first()
-        assert unanswered.first is None
-        assert unanswered.count == 0
+        assert nobody_waits(unanswered)
 
 
 def test_the_last_may_be_taken_back() -> None:
@@ -42,8 +45,7 @@ def test_the_last_may_be_taken_back() -> None:
     assert unanswered.first is requests[0]
     assert not unanswered.holds(requests[1])
     unanswered.drop_last()
-    assert unanswered.first is None
-    assert unanswered.count == 0
+    assert nobody_waits(unanswered)
 
 
 def test_who_comes_behind_one_that_was_answered_waits_behind_the_rest() -> None:
@@ -66,6 +68,5 @@ def test_two_that_look_alike_are_two() -> None:
 def test_nobody_is_left_after_clear() -> None:
     unanswered, requests = asked("/1", "/2")
     unanswered.clear()
-    assert unanswered.first is None
-    assert unanswered.count == 0
+    assert nobody_waits(unanswered)
     assert not any(unanswered.holds(request) for request in requests)
