@@ -347,14 +347,15 @@ class EventLoop(Residents):
         if self._stopped or self._generation != FORKS.generation:
             self._refuse()
         self._refuse_second_driver()
-        self._thread_id = get_ident()
-        is_nested = self._thread_id in LOOP_THREADS  # driven by a handler of another loop
-        LOOP_THREADS.add(self._thread_id)
+        thread: Any = _this_thread()  # Any keeps it as an object, which a host asks for in each turn
+        self._thread_id = thread
+        is_nested = thread in LOOP_THREADS  # driven by a handler of another loop
+        LOOP_THREADS.add(thread)
         try:
             self._turn(timeout)
         finally:
             if not is_nested:
-                LOOP_THREADS.discard(get_ident())
+                LOOP_THREADS.discard(thread)
         if self._tasks or self._postponed or self._unflushed:
             self._wakeup.wake()  # whoever drives us looks at fileno()
 
