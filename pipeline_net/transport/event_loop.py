@@ -263,7 +263,7 @@ class EventLoop(Residents):
                 self._shut_down()
             return
         self._wakeup.wake()
-        if not self.in_loop:
+        if thread.ident != get_ident():
             thread.join(_STOP_PATIENCE)
             if thread.is_alive():
                 logger.error("%s does not stop: some handler or task has blocked it", self.name)

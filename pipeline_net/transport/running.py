@@ -22,6 +22,7 @@ class LentThread:
     """The thread of somebody who calls ``run()``; to others it ends when it is given back."""
 
     def __init__(self) -> None:
+        self.ident: Final = get_ident()
         self._returned = threading.Event()
 
     def give_back(self) -> None:
