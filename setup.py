@@ -30,6 +30,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/buffer.py",
     "pipeline_net/future.py",
     "pipeline_net/loop.py",
+    "pipeline_net/complaints.py",
     "pipeline_net/handler.py",
     "pipeline_net/event_bits.py",
     "pipeline_net/context.py",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Never
 from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart, ResponsePart
 from ..codecs.http.options import DEADLINES, LIMITS, Deadlines, Limits
 from ..codecs.http.proxies import TrustedProxies
+from ..complaints import complaints_of
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PoolFullError
 from ..handler import ChannelInboundHandler
@@ -121,7 +122,8 @@ class WsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
         try:
             site.pool.submit(WsgiExchange(site.app, environ, request, reply, self._scheme == "http").run)
         except PoolFullError as exc:
-            logger.error("%s", exc)
+            level = complaints_of(ctx.loop).level(logger, logging.ERROR, "requests for which there was no thread")
+            logger.log(level, "%s", exc)
             reply.is_over = True
             reply.on_loop_release_reads()
             headers = [("content-type", "text/plain"), ("connection", "close"), ("retry-after", "1")]
