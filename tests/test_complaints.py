@@ -90,6 +90,7 @@ def test_of_many_peers_that_break_the_rules_a_few_are_shown_and_the_rest_is_coun
     (line,) = log()
     assert line.startswith(f"{1000 - SHOWN} more like these came within 10 s, and were not shown: FrameTooLongError")
     assert line.endswith(" in LineBasedFrameDecoder, _Echo")
+    assert isinstance(channel.loop, EmbeddedLoop)
     assert channel.loop.next_deadline() is None
     channel.exception_reached_tail(FrameTooLongError(0, 4))
     assert len(log()) == 1, "and the next one is shown again"
