@@ -11,9 +11,9 @@ long, leaves; their entry stays, and swallows the reply when it comes::
 
 Pushes of RESP3 are nobody's reply, and may come between any two.
 
-A reply that comes before its command has left is none, and so is one that had begun to come before: the connection ends,
-for what follows would be taken for the replies to what others ask.  What the kernel has received by then and we have
-not read cannot be told from a reply, short of asking the kernel before each command.
+A reply that comes before its command has left is none, and so is one that had begun to come before: the connection
+ends, for what follows would be taken for the replies to what others ask.  What the kernel has received by then and we
+have not read cannot be told from a reply, short of asking the kernel before each command.
 """
 
 from __future__ import annotations
