@@ -14,7 +14,7 @@ from pipeline_net.codecs.redis.client.calls import Call, GroupCall, SingleCall
 from pipeline_net.codecs.redis.client.reply_matcher import MatcherOwner, ReplyMatcher
 from pipeline_net.testing import EmbeddedChannel, chunks
 
-_PUSH = b">2\r\n+message\r\n$1\r\na\r\n"
+_PUSH = b">2\r\n$7\r\nmessage\r\n$1\r\na\r\n"
 
 
 class Owner(MatcherOwner):
