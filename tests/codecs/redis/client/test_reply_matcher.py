@@ -14,7 +14,7 @@ from pipeline_net.codecs.redis.client.calls import Call, GroupCall, SingleCall
 from pipeline_net.codecs.redis.client.reply_matcher import MatcherOwner, ReplyMatcher
 from pipeline_net.testing import EmbeddedChannel, chunks
 
-_PUSH = b">2\r\n$7\r\nmessage\r\n$1\r\na\r\n"
+_SAID = b">2\r\n$7\r\nmessage\r\n$1\r\na\r\n"
 
 
 class Owner(MatcherOwner):
@@ -148,11 +148,11 @@ def test_a_reply_that_had_begun_before_anybody_asked_is_nobodys(begun: bytes, re
     assert "before it was asked" in str(end)
 
 
-@pytest.mark.parametrize("at", range(1, len(_PUSH)))
+@pytest.mark.parametrize("at", range(1, len(_SAID)))
 def test_a_push_may_have_begun_before_somebody_asks(at: int, wired: Wired) -> None:
-    wired.channel.write_inbound(_PUSH[:at])
+    wired.channel.write_inbound(_SAID[:at])
     future = wired.ask()
-    wired.channel.write_inbound(_PUSH[at:] + b":1\r\n")
+    wired.channel.write_inbound(_SAID[at:] + b":1\r\n")
     assert future.result() == 1
     assert wired.owner.pushes == [[b"message", b"a"]]
     assert wired.owner.ends == []
