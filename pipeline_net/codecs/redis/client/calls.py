@@ -43,6 +43,7 @@ class Call:
     def __init__(self, name: str, data: list[bytes], count: int, timeout: float | None) -> None:
         self.name = name
         self.data = data
+        self.size = len(data[0]) if len(data) == 1 else sum(map(len, data))  # bytes
         self.count = count
         self.missing = count
         self.starts_at = 0

@@ -323,6 +323,41 @@ def test_no_more_commands_are_pending_than_the_limit_says(connect: Connect, fake
     assert not any(future.done() for future in futures[:10])
 
 
+def test_no_more_bytes_wait_than_the_limit_says_and_one_command(connect: Connect, fake: Any, echoes: Any) -> None:
+    server = fake(echoes)
+    server.stop_listening()
+    client = connect(server, max_waiting_bytes=100_000)
+    client.connect().exception(10)
+    futures = [client.execute("ECHO", bytes([number]) * 60_000) for number in range(4)]
+    assert _errors(*futures[2:]) == [PoolFullError] * 2
+    assert "bytes of commands wait to be sent to" in str(futures[2].exception())
+    assert "and the limit is 100000" in str(futures[2].exception())
+    futures[0].cancel()
+    for _ in range(2):  # the loop hears of it, and then lets it leave
+        done = threading.Event()
+        client.loop.execute(done.set)
+        assert done.wait(10)
+    again = client.execute("ECHO", b"\4" * 60_000)  # for one has left
+    server.listen_again()
+    assert [len(future.result(10)) for future in (futures[1], again)] == [60_000] * 2
+    for _ in range(3):
+        assert client.call("ECHO", b"x" * 1_000_000) == b"x" * 1_000_000, "a single one may be larger"
+
+
+@pytest.mark.parametrize("size", [1, 60_000])
+def test_nor_while_the_loop_is_held_up(size: int, connect: Connect, fake: Any, echoes: Any) -> None:
+    client = connect(fake(echoes), max_waiting_bytes=100_000)
+    client.connect().result(10)
+    lets_go = threading.Event()
+    client.loop.execute(lets_go.wait, 10.0)
+    futures = [client.execute("ECHO", b"x" * size) for _ in range(6)]
+    lets_go.set()
+    fitting = 2 if size > 1 else 6
+    assert [future.result(10) for future in futures[:fitting]] == [b"x" * size] * fitting
+    assert _errors(*futures[fitting:]) == [PoolFullError] * (6 - fitting)
+    assert client.call("ECHO", b"x" * size) == b"x" * size
+
+
 def test_a_server_that_does_not_read_makes_commands_wait_instead_of_filling_the_channel(
     connect: Connect, fake: Any, greeting: Any
 ) -> None:
