@@ -113,6 +113,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/codecs/redis/transactions.py",
     "pipeline_net/codecs/redis/subscription_commands.py",
     "pipeline_net/codecs/redis/client/refused.py",
+    "pipeline_net/codecs/redis/client/footprints.py",
     "pipeline_net/codecs/redis/client/calls.py",
     "pipeline_net/codecs/redis/client/reply_matcher.py",
     "pipeline_net/codecs/redis/client/connection.py",
