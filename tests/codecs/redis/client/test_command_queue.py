@@ -184,6 +184,7 @@ def test_a_reply_that_comes_too_late_goes_to_nobody(connect: Connect, fake: Any,
 
     server = fake(greeting(hold_the_first))
     client = connect(server)
+    client.connect().result(10)  # or it could be late before it is sent
     late = client.execute("GET", "a", timeout=0.02)
     assert _errors(late) == [ReadTimeoutError]
     assert str(late.exception()) == "no reply to GET within 0.02 s"
@@ -214,8 +215,18 @@ def test_a_connection_whose_replies_stay_out_is_made_anew(connect: Connect, fake
 
     server = fake(deaf_at_first)
     client = connect(server, late_limit=0.02)
-    late = client.execute("ECHO", "a", timeout=0.01)
-    behind = client.execute("ECHO", "b", timeout=None)
+    client.connect().result(10)
+    futures: list[Any] = []
+
+    def ask() -> None:
+        futures.append(client.execute("ECHO", "a", timeout=0.01))
+        futures.append(client.execute("ECHO", "b", timeout=None))
+        asked.set()
+
+    asked = threading.Event()
+    client.loop.execute(ask)  # both at once, or the second one could come when the connection is given up already
+    assert asked.wait(10)
+    late, behind = futures
     assert _errors(late, behind) == [ReadTimeoutError, ChannelBrokenError]
     assert "the reply to ECHO is more than 0.02 s late" in str(behind.exception())
     assert client.call("ECHO", "c") == b"c"
@@ -225,6 +236,7 @@ def test_a_connection_whose_replies_stay_out_is_made_anew(connect: Connect, fake
 def test_who_waits_without_a_timeout_keeps_the_connection(connect: Connect, fake: Any, greeting: Any) -> None:
     server = fake(greeting(lambda ctx, command: None))
     client = connect(server, late_limit=0.01)
+    client.connect().result(10)
     blocks = client.execute("BLPOP", "list", 0, timeout=None)
     assert _errors(*[client.execute("GET", "a", timeout=0.02) for _ in range(2)]) == [ReadTimeoutError] * 2
     assert _errors(client.execute("GET", "a", timeout=0.03)) == [ReadTimeoutError]
