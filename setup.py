@@ -128,6 +128,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/handlers/traffic_shaping.py",
     "pipeline_net/transport/poller.py",
     "pipeline_net/transport/busy_poller.py",
+    "pipeline_net/transport/residents.py",
     "pipeline_net/transport/event_loop.py",
     "pipeline_net/transport/forks.py",
     "pipeline_net/transport/timers.py",

@@ -83,6 +83,7 @@ def is_chosen(key: str, pattern: str) -> bool:
 _IN_ASYNCIO: Final = f"{OURS} in asyncio"
 _IN_UVLOOP: Final = f"{OURS} in uvloop"
 _AWAKE: Final = f"{OURS}, busy poll"
+_THREADED: Final = f"{OURS}, loop in a thread"
 
 ROWS: Final = (
     Row(
@@ -91,6 +92,7 @@ ROWS: Final = (
         Load("raw"),
         (
             ours("raw"),
+            ours("raw", _THREADED, "compiled", "--loops", "1"),
             EPOLL,
             on_asyncio("uvloop", "raw"),
             on_asyncio("asyncio", "raw", "asyncio"),

@@ -32,12 +32,13 @@ from .server_draining import ServerDraining as ServerDraining
 from .transport.address import Address, parse_address
 from .transport.connector import check_local_address
 from .transport.datagram_channel import DatagramChannel, DatagramListener
-from .transport.event_loop import EventLoop, on_a_loop
+from .transport.event_loop import EventLoop
 from .transport.group import EventLoopGroup, LoneLoop, Loops, as_group, ask, wait_for
 from .transport.listening import BoundSocket, bind_socket, default_backlog
 from .transport.local import LocalChannel, LocalListener
 from .transport.open_channels import OpenChannels
 from .transport.opening import Initializer, seat_stages
+from .transport.running import on_a_loop
 from .transport.server_channel import Intake, ServerChannel
 from .transport.stream_channel import StreamChannel
 

@@ -57,12 +57,12 @@ _TABLE = {
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
     "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
     "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors option_checks options"
-    " loop transport.group transport.event_loop transport.address",
+    " loop transport.group transport.event_loop transport.running transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " option_checks server_draining unread_message",
     "codecs.http.client": "codecs.http codecs.http.content bootstrap channel future handler context pipeline errors"
-    " option_checks options loop file_region transport.group transport.event_loop transport.address"
-    " handlers.tls_context",
+    " option_checks options loop file_region transport.group transport.event_loop transport.running"
+    " transport.address handlers.tls_context",
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
     "codecs.http.site": "codecs.http codecs.http.forms codecs.base buffer handler context channel errors loop future"
     " server_draining",

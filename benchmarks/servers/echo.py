@@ -1,5 +1,5 @@
-"""Echo servers: raw bytes, with and without TLS, length-prefixed frames, lines.  One loop; every connection has its own
-stack.
+"""Echo servers: raw bytes, with and without TLS, length-prefixed frames, lines.  One loop, if no other number is asked
+for; every connection has its own stack.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pipeline_net import (
     Channel,
     ChannelHandlerContext,
     ChannelInboundHandler,
+    EventLoop,
     EventLoopGroup,
     MessageToByteEncoder,
+    Server,
     ServerBootstrap,
     Stack,
     wire,
@@ -67,17 +69,15 @@ STACKS: Final[dict[str, Callable[[Channel], Stack[Any, Any, Any, Any]]]] = {
 }
 
 
-def serve(bootstrap: ServerBootstrap, address: str) -> None:
-    server = bootstrap.bind(address)
+def announce(server: Server) -> None:
     print(server.addresses[0].rpartition(":")[2], flush=True)
-    server.wait()
 
 
 async def serve_hosted(work: str, address: str) -> None:
     """The same on a loop of ours that asyncio drives."""
     async with AsyncioHost() as host:
         server = ServerBootstrap(host.loop, initializer=STACKS[work]).bind(address)
-        print(server.addresses[0].rpartition(":")[2], flush=True)
+        announce(server)
         await asyncio.get_running_loop().create_future()
 
 
@@ -85,7 +85,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--work", choices=sorted(STACKS), required=True)
     options.add_argument("--port", type=int, default=0)
-    options.add_argument("--loops", type=int, default=1)
+    options.add_argument(
+        "--loops", type=int, help="loops, each in a thread of its own, instead of one on the main thread"
+    )
     options.add_argument("--busy-poll", type=float, default=0.0, help="seconds to stay awake after an event")
     options.add_argument("--host", choices=("asyncio", "uvloop"), help="drive our loop from this one's")
     chosen = options.parse_args()
@@ -96,11 +98,17 @@ def main() -> None:
         with asyncio.Runner(loop_factory=factory) as runner:
             runner.run(serve_hosted(chosen.work, address))
         return
+    initializer = STACKS[chosen.work]
+    tls = _CERTIFICATE if is_tls else None
+    if chosen.loops is None:
+        loop = EventLoop(busy_poll=chosen.busy_poll)
+        announce(ServerBootstrap(loop, initializer=initializer, tls=tls).bind(address))
+        loop.run()
+        return
     with EventLoopGroup(chosen.loops, busy_poll=chosen.busy_poll) as loops:
-        serve(
-            ServerBootstrap(loops, initializer=STACKS[chosen.work], tls=_CERTIFICATE if is_tls else None),
-            address,
-        )
+        server = ServerBootstrap(loops, initializer=initializer, tls=tls).bind(address)
+        announce(server)
+        server.wait()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final, Never
 
-from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, EventLoopGroup, ServerBootstrap
+from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, EventLoop, ServerBootstrap
 from pipeline_net.codecs import websocket
 
 _LIMITS: Final = websocket.Limits(max_message=16 * 1024 * 1024)
@@ -20,11 +20,11 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--port", type=int, default=0)
     chosen = options.parse_args()
-    with EventLoopGroup(1) as loops:
-        bootstrap = ServerBootstrap(loops, initializer=lambda channel: websocket.server_stack(limits=_LIMITS) >> Echo())
-        server = bootstrap.bind(f"tcp://127.0.0.1:{chosen.port}")
-        print(server.addresses[0].rpartition(":")[2], flush=True)
-        server.wait()
+    loop = EventLoop()
+    bootstrap = ServerBootstrap(loop, initializer=lambda channel: websocket.server_stack(limits=_LIMITS) >> Echo())
+    server = bootstrap.bind(f"tcp://127.0.0.1:{chosen.port}")
+    print(server.addresses[0].rpartition(":")[2], flush=True)
+    loop.run()
 
 
 if __name__ == "__main__":

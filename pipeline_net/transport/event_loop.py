@@ -14,14 +14,14 @@ are run, so neither a busy peer nor a task that adds itself again can starve the
 
 User code that raises is logged and never ends a loop; ``KeyboardInterrupt`` alone reaches whoever drives the loop.
 
-A loop usually runs in a thread of its own (``start()``), and may instead be driven from outside: whoever watches
-``fileno()`` and wakes at ``next_deadline()`` calls ``run_once(0)``, and everything happens on that one thread.
+A loop usually runs in a thread of its own (``start()``).  It may be lent one instead (``run()``), or be driven from
+outside: whoever watches ``fileno()`` and wakes at ``next_deadline()`` calls ``run_once(0)``, and everything happens on
+that one thread.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import deque
@@ -31,13 +31,16 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import i64, mypyc_attr
-from ..errors import ChannelClosedError, ForeignThreadError, PipelineError
+from ..errors import BlockingOperationError, ChannelClosedError, ForeignThreadError, PipelineError
 from ..future import ChannelFuture
-from ..loop import Listener, Loop, Watched
+from ..loop import Watched
 from .allocator import settle_allocator
 from .blocking_jobs import BlockingJobs
+from .busy_poller import BusyPoller
 from .forks import FORKS
 from .poller import READ, Poller, make_poller
+from .residents import Residents
+from .running import LOOP_THREADS, Interrupts, LentThread, on_a_loop
 from .timers import NEVER, TimerHandle, TimerQueue
 from .wakeup import Wakeup
 
@@ -48,10 +51,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pipeline_net.loop")
 
 _MAX_TASKS: Final = 4096  # tasks a turn, so that descriptors are looked at in between
-_MAX_TIMERS: Final = 1024  # likewise: a peer may have set them all to the same moment
 GATHERED: Final = 16384  # bytes; when the answers to a turn's readers have come to so much, they leave
 _LAST_ROUNDS: Final = 64  # turns that a stopping loop gives to tasks which add tasks
 _JOBS_PATIENCE: Final = 2.0  # seconds that a stopping loop waits for the outcome of blocking work, to pass it on
+_SENDING: Final = 5.0  # seconds that channels have to send what was written, when Ctrl-C ends run()
 _STOP_PATIENCE: Final = 10.0  # seconds that stop() waits for the thread, which may be held up by a handler that blocks
 
 _numbers: Final = count(1)
@@ -59,21 +62,32 @@ _monotonic: Final = time.monotonic  # looked up once: each turn asks
 _this_thread: Final = get_ident  # likewise
 
 
-_loop_threads: Final[set[int]] = set()  # changed when a loop starts or ends, never on the way of a message
-
-
-def on_a_loop() -> bool:
-    """Whether the caller is on the thread of some loop, where waiting for another loop could be for ever."""
-    return get_ident() in _loop_threads
-
-
 @mypyc_attr(allow_interpreted_subclasses=True)
-class EventLoop(Loop):
-    """From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``."""
+class EventLoop(Residents):
+    """From any thread: ``execute``, ``schedule``, ``schedule_every``, ``run_blocking``, ``start``, ``stop``.
 
-    def __init__(self, name: str = "loop", *, poller: Poller | None = None, pool: WorkerPool | None = None) -> None:
+    Args:
+        name: it is called ``name-1``, the next one ``name-2``, …
+        busy_poll: seconds that it goes on asking after its last event before it sleeps; see ``EventLoopGroup``.
+        poller: how it learns who is ready; the best that this machine has.
+        pool: where ``run_blocking`` runs; threads of its own, made when there is work.
+
+    Raises:
+        ValueError: an impossible ``busy_poll``.
+    """
+
+    def __init__(
+        self,
+        name: str = "loop",
+        *,
+        busy_poll: float = 0.0,
+        poller: Poller | None = None,
+        pool: WorkerPool | None = None,
+    ) -> None:
         super().__init__(f"{name}-{next(_numbers)}")
         self._poller: Poller = make_poller() if poller is None else poller
+        if busy_poll:
+            self._poller = BusyPoller(self._poller, busy_poll)
         self._wakeup: Wakeup = self.make_wakeup()
         self._wake_fd = self._wakeup.fileno()
         self._poller.register(self._wake_fd, READ)
@@ -83,20 +97,16 @@ class EventLoop(Loop):
         self._next_task: Callable[[], tuple[Callable[..., object], tuple[Any, ...]]] = self._tasks.popleft
         self._timers = TimerQueue()
         self._watched: dict[int, Watched] = {}
-        self._members: set[Channel] = set()
-        self._listeners: set[Listener] = set()
-        self._on_empty: list[ChannelFuture[Any]] = []
         self._unflushed: list[Channel] = []
         self._gathered: i64 = 0  # bytes that they want to send
         self._postponed: list[tuple[int, int]] = []  # events that a KeyboardInterrupt came before
         self._busy = False  # inside a turn, on the way to looking for tasks: nobody needs to wake us
         self._thread_id = 0
-        self._runner: threading.Thread | None = None
+        self._runner: threading.Thread | LentThread | None = None
         self._start_lock = threading.Lock()
         self._stopping = False
         self._stopped = False
         self._generation: i64 = FORKS.generation
-        self._handed_out: i64 = 0
 
     def make_wakeup(self) -> Wakeup:
         """Make what wakes the loop; a host, on whose thread it lives, has a way of its own."""
@@ -115,18 +125,13 @@ class EventLoop(Loop):
 
     @property
     def has_thread(self) -> bool:
-        """Whether a thread of its own runs it; otherwise somebody drives it from outside, or nobody does yet."""
+        """Whether a thread runs it: its own, or one that called ``run()``.  Otherwise it is driven, or not run yet."""
         return self._runner is not None
 
     @property
     def is_stopping(self) -> bool:
         """Whether it has stopped, or is about to."""
         return self._stopping
-
-    @property
-    def channels(self) -> int:
-        """How many channels live here, or are on their way."""
-        return len(self._members) + self._handed_out
 
     def time(self) -> float:
         return _monotonic()
@@ -215,8 +220,35 @@ class EventLoop(Loop):
             if self._stopped or self._generation != FORKS.generation:
                 self._refuse()
             if self._runner is None:
-                self._runner = threading.Thread(target=self._run, name=self.name, daemon=True)
-                self._runner.start()
+                self._runner = thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                thread.start()
+
+    def run(self) -> None:
+        """Run the loop on the thread that calls, until ``stop()``, which is allowed from there, too.
+
+        Nothing then needs a second thread, and a process with one thread gets more done; see "Serve without threads" in
+        the manual.  On the main thread Ctrl-C lets the turn end, closes every channel, which sends what was written for
+        5 seconds at most, and only then raises; a second one raises at once.  Afterwards the loop has stopped.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C.
+            PipelineError: some thread runs it already; or this process was forked from a handler of it.
+            BlockingOperationError: called on a loop.
+            ChannelClosedError: it has been stopped.
+        """
+        if on_a_loop():
+            raise BlockingOperationError(f"{self.name} cannot run on the thread of a loop, which has work to do")
+        with self._start_lock:
+            if self._stopped or self._generation != FORKS.generation:
+                self._refuse()
+            self._refuse_second_driver()
+            self._runner = lent = LentThread()
+        try:
+            self._run()
+        finally:
+            lent.give_back()
+        if self._generation != FORKS.generation:
+            self._refuse()
 
     def stop(self) -> None:
         """Close every channel at once, let the thread end, and take no more work; again is allowed.
@@ -233,27 +265,43 @@ class EventLoop(Loop):
                 self._shut_down()
             return
         self._wakeup.wake()
-        if thread is not threading.current_thread():
+        if thread.ident != get_ident():
             thread.join(_STOP_PATIENCE)
             if thread.is_alive():
                 logger.error("%s does not stop: some handler or task has blocked it", self.name)
 
     def _run(self) -> None:
         self._thread_id = get_ident()
-        _loop_threads.add(self._thread_id)
+        LOOP_THREADS.add(self._thread_id)
         settle_allocator()
         try:
-            while not self._stopping and self._generation == FORKS.generation:  # a task may have forked
-                self._turn(None)
+            with Interrupts(self._wakeup) as interrupts:
+                is_on_main = interrupts.are_on_main
+                while not self._stopping and self._generation == FORKS.generation:  # a task may have forked
+                    self._turn(None)
+                    if is_on_main and interrupts.have_come():
+                        break
             if self._generation == FORKS.generation:
                 self._run_tasks()  # who has asked for close() before stop() gets it
+                if interrupts.came:
+                    self._say_goodbye()
+                    raise KeyboardInterrupt
         finally:
-            _loop_threads.discard(self._thread_id)
+            LOOP_THREADS.discard(self._thread_id)
             self._shut_down()
+
+    def _say_goodbye(self) -> None:
+        """Close every channel, and send for a while what was written."""
+        until = _monotonic() + _SENDING
+        self.close_listeners()
+        self.close_channels()
+        while self._members and not self._stopping and _monotonic() < until:
+            self._turn(until - _monotonic())
 
     def _shut_down(self) -> None:
         if self._stopped or self._generation != FORKS.generation:
             return
+        self._stopping = True
         give_up_at = time.monotonic() + _JOBS_PATIENCE
         for _ in range(_LAST_ROUNDS):
             self.close_listeners()
@@ -300,20 +348,23 @@ class EventLoop(Loop):
         """Do one turn, waiting at most ``timeout`` seconds for something to do (``None``: until there is something)."""
         if self._stopped or self._generation != FORKS.generation:
             self._refuse()
-        if self._runner is not None:
-            raise PipelineError(f"{self.name} runs in a thread of its own already")
-        if self._busy:
-            raise PipelineError(f"{self.name} is in the middle of a turn, in which handlers are not called again")
+        self._refuse_second_driver()
         self._thread_id = get_ident()
-        is_nested = self._thread_id in _loop_threads  # driven by a handler of another loop
-        _loop_threads.add(self._thread_id)
+        is_nested = self._thread_id in LOOP_THREADS  # driven by a handler of another loop
+        LOOP_THREADS.add(self._thread_id)
         try:
             self._turn(timeout)
         finally:
             if not is_nested:
-                _loop_threads.discard(get_ident())
+                LOOP_THREADS.discard(get_ident())
         if self._tasks or self._postponed or self._unflushed:
             self._wakeup.wake()  # whoever drives us looks at fileno()
+
+    def _refuse_second_driver(self) -> None:
+        if self._runner is not None:
+            raise PipelineError(f"{self.name} runs in a thread already")
+        if self._busy:
+            raise PipelineError(f"{self.name} is in the middle of a turn, in which handlers are not called again")
 
     def _turn(self, timeout: float | None) -> None:
         deadline = self._timers.earliest()
@@ -349,7 +400,7 @@ class EventLoop(Loop):
             if self._unflushed:
                 self._flush()
             if deadline < NEVER and deadline <= _monotonic():
-                self._run_timers()
+                self._timers.run_due(_monotonic(), self.name)
             if self._tasks:
                 self._run_tasks()
             if self._unflushed:
@@ -367,24 +418,6 @@ class EventLoop(Loop):
             raise
         except BaseException:
             logger.exception("%s: %r failed to give up", self.name, watched)
-
-    def _run_timers(self) -> None:
-        now = _monotonic()
-        for _ in range(_MAX_TIMERS):
-            handle = self._timers.pop_due(now)
-            if handle is None:
-                return
-            try:
-                handle.run()
-            except KeyboardInterrupt:
-                raise
-            except BaseException:
-                logger.exception("%s: the timer %r raised", self.name, handle)
-            if handle.interval > 0 and not handle.cancelled:
-                # On time as long as we keep up; after a delay, no burst to make up for what was missed.  Later than now
-                # in any case: an interval too short for the clock would never let the turn end.
-                following = handle.deadline + handle.interval
-                self._timers.reschedule(handle, following if following > now else math.nextafter(now, math.inf))
 
     def _run_tasks(self) -> None:
         for _ in range(min(len(self._tasks), _MAX_TASKS)):
@@ -448,50 +481,3 @@ class EventLoop(Loop):
             del self._watched[fd]
             if not (edge_and_closed and self._poller.forgets_closed):
                 self._poller.unregister(fd)
-
-    def expect(self) -> None:
-        """A channel is on its way here: count it already, so that balancers see a burst."""
-        with self._start_lock:
-            self._handed_out += 1
-
-    def arrived(self) -> None:
-        """It is here, or will not come."""
-        with self._start_lock:
-            self._handed_out -= 1
-
-    def adopt(self, channel: Channel) -> None:
-        """A channel lives here from now on."""
-        self._members.add(channel)
-
-    def forget(self, channel: Channel) -> None:
-        """A channel is closed."""
-        self._members.discard(channel)
-        if self._on_empty and not self._members:
-            for promise in self._on_empty:
-                promise.fulfil(None)
-            self._on_empty = []
-
-    def adopt_listener(self, listener: Listener) -> None:
-        self._listeners.add(listener)
-
-    def forget_listener(self, listener: Listener) -> None:
-        self._listeners.discard(listener)
-
-    # -- for groups that wind down: on the loop -----------------------------------------------------
-
-    def close_listeners(self) -> None:
-        """Take in no new peers."""
-        for listener in list(self._listeners):
-            listener.stop_listening()
-
-    def close_channels(self) -> None:
-        """Close every channel; what was written is still sent."""
-        for channel in list(self._members):
-            channel.close()
-
-    def when_empty(self, promise: ChannelFuture[Any]) -> None:
-        """Fulfil ``promise`` as soon as no channel lives here."""
-        if self._members:
-            self._on_empty.append(promise)
-        else:
-            promise.fulfil(None)

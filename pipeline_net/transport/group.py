@@ -22,10 +22,9 @@ from .._mypyc import mypyc_attr
 from ..errors import BlockingOperationError, ChannelClosedError
 from ..future import ChannelFuture
 from .balancer import Balancer, PeerAddress, make_balancer
-from .busy_poller import BusyPoller
-from .event_loop import EventLoop, on_a_loop
-from .poller import make_poller
+from .event_loop import EventLoop
 from .pool import WorkerPool
+from .running import on_a_loop
 
 _SENDING: Final = 5.0  # seconds that closing channels have to send what was written, before they are aborted
 _ANSWER: Final = 5.0  # seconds that a loop has to run our task; a handler that blocks may be in its way
@@ -75,8 +74,7 @@ class EventLoopGroup:
         self._loops: tuple[EventLoop, ...] = ()
         try:
             for _ in range(count):
-                poller = BusyPoller(make_poller(), busy_poll) if busy_poll else None
-                self._loops += (EventLoop(name, poller=poller, pool=self._pool),)
+                self._loops += (EventLoop(name, busy_poll=busy_poll, pool=self._pool),)
         except OSError:  # no descriptors left
             for loop in self._loops:
                 loop.stop()

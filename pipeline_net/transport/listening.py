@@ -22,7 +22,7 @@ from typing import Any, Final
 from ..errors import BlockingOperationError
 from ..options import ChannelOptions
 from .address import Address, format_sockname
-from .event_loop import on_a_loop
+from .running import on_a_loop
 from .socket_options import apply_options
 
 logger = logging.getLogger("pipeline_net.server")

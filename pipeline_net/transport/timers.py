@@ -18,13 +18,17 @@ There is no clock in here: times are plain numbers on whatever clock the owner u
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from math import inf
+from math import inf, nextafter
 from typing import Final
 
 from .._mypyc import i64
 
+logger = logging.getLogger("pipeline_net.loop")
+
+_MAX_AT_ONCE: Final = 1024  # timers that are run before others have their turn: a peer may have set all to one moment
 _COMPACT_FROM: Final = 64  # pairs; a heap smaller than this is not worth rebuilding
 
 NEVER: Final = inf  # a deadline, if there is none
@@ -180,6 +184,24 @@ class TimerQueue:
             if handle is not None:
                 return handle
         return None
+
+    def run_due(self, now: float, owner: str) -> None:
+        """Run those that are due at ``now``, a limited number of them; for one that raises, ``owner`` logs it."""
+        for _ in range(_MAX_AT_ONCE):
+            handle = self.pop_due(now)
+            if handle is None:
+                return
+            try:
+                handle.run()
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
+                logger.exception("%s: the timer %r raised", owner, handle)
+            if handle.interval > 0 and not handle.cancelled:
+                # On time as long as we keep up; after a delay, no burst to make up for what was missed.  Later than now
+                # in any case: an interval too short for the clock would never let the turn end.
+                following = handle.deadline + handle.interval
+                self.reschedule(handle, following if following > now else nextafter(now, inf))
 
     def __len__(self) -> int:
         return len(self._live)

@@ -63,6 +63,16 @@ def loop() -> Iterator[EventLoop]:
 
 
 @pytest.fixture
+def lone() -> Iterator[EventLoop]:
+    """One loop that nobody runs yet."""
+    loop = EventLoop()
+    try:
+        yield loop
+    finally:
+        loop.stop()
+
+
+@pytest.fixture
 def loops() -> Iterator[EventLoopGroup]:
     """Two loops that have not been started."""
     with EventLoopGroup(2) as group:

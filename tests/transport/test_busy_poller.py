@@ -107,6 +107,29 @@ def test_a_group_of_wakeful_loops_serves_keeps_time_and_hears_other_threads() ->
         assert done.wait(_PATIENCE)
 
 
+def test_a_lone_loop_can_be_wakeful_too() -> None:
+    with pytest.raises(ValueError, match=r"busy_poll= must be .* not -1"):
+        EventLoop(busy_poll=-1)
+    loop = EventLoop(busy_poll=0.001)
+    server = ServerBootstrap(loop, initializer=lambda channel: [Echo()]).bind("tcp://127.0.0.1:0")
+    place = ("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))
+    answers: list[bytes] = []
+
+    def ask() -> None:
+        with socket.create_connection(place, _PATIENCE) as peer:
+            for number in range(20):
+                peer.sendall(b"%03d" % number)
+                answers.append(peer.recv(100))
+        time.sleep(0.01)  # by now it sleeps
+        loop.schedule(0.01, loop.stop)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    loop.run()
+    thread.join(_PATIENCE)
+    assert answers == [b"%03d" % number for number in range(20)]
+
+
 def test_a_loop_with_nothing_to_do_sleeps() -> None:
     used: list[float] = []
     measured = threading.Event()

@@ -23,8 +23,8 @@ from pipeline_net import (
     WorkerPool,
 )
 from pipeline_net.loop import Watched
-from pipeline_net.transport.event_loop import on_a_loop
 from pipeline_net.transport.poller import READ, SelectPoller
+from pipeline_net.transport.running import on_a_loop
 from pipeline_net.transport.timers import TimerHandle
 
 _PATIENCE = 10.0  # seconds

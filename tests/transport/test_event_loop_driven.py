@@ -23,8 +23,8 @@ from pipeline_net import (
     ServerBootstrap,
 )
 from pipeline_net.loop import Watched
-from pipeline_net.transport.event_loop import on_a_loop
 from pipeline_net.transport.poller import READ
+from pipeline_net.transport.running import on_a_loop
 from pipeline_net.transport.stream_channel import StreamChannel
 
 _PATIENCE = 10.0  # seconds
@@ -101,7 +101,7 @@ def test_what_is_asked_between_two_turns_wakes_the_host(ask: Callable[[EventLoop
 
 
 def test_a_loop_with_a_thread_of_its_own_cannot_be_driven_from_outside(loop: EventLoop) -> None:
-    with pytest.raises(PipelineError, match="thread of its own"):
+    with pytest.raises(PipelineError, match="runs in a thread already"):
         loop.run_once(0)
 
 

@@ -309,3 +309,35 @@ def test_it_behaves_like_a_sorted_list(operations: list[tuple[str, int]]) -> Non
         assert len(queue) == len(model)
         assert queue.earliest() == min((entry[0] for entry in model), default=NEVER)
         assert queue.next_deadline() == min((entry[0] for entry in model), default=None)
+
+
+def test_run_due_runs_a_limited_number_and_logs_what_raises(caplog: pytest.LogCaptureFixture) -> None:
+    queue = TimerQueue()
+    ran: list[int] = []
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    queue.schedule(0.5, fail, ())
+    for number in range(1500):
+        queue.schedule(1.0, ran.append, (number,))
+    queue.schedule(3.0, ran.append, (-1,))
+    queue.run_due(1.0, "some loop")
+    assert ran == list(range(1023))  # 1024 with the one that failed
+    assert [record.getMessage().partition(" the timer ")[0] for record in caplog.records] == ["some loop:"]
+    queue.run_due(1.0, "some loop")
+    assert ran == list(range(1500))
+    assert len(queue) == 1
+
+
+def test_run_due_sets_a_repeating_timer_anew_without_a_burst() -> None:
+    queue = TimerQueue()
+    ran: list[str] = []
+    queue.schedule(1.0, ran.append, ("on time",), 1.0)
+    queue.run_due(1.0, "some loop")
+    assert queue.next_deadline() == 2.0
+    queue.run_due(7.5, "some loop")
+    assert ran == ["on time"] * 2
+    following = queue.next_deadline()
+    assert following is not None
+    assert 7.5 < following < 7.6

@@ -22,8 +22,9 @@ from ....errors import BlockingOperationError, ChannelClosedError
 from ....future import ChannelFuture
 from ....loop import Listener
 from ....transport.address import parse_address
-from ....transport.event_loop import EventLoop, on_a_loop
+from ....transport.event_loop import EventLoop
 from ....transport.group import EventLoopGroup
+from ....transport.running import on_a_loop
 from ..headers import Headers, HeadersLike
 from .auth import AuthLike, BasicAuth, as_auth
 from .call import Call, Surroundings, closed_error

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from ....errors import BlockingOperationError, ChannelClosedError
 from ....future import ChannelFuture, wait_in_line
-from ....transport.event_loop import on_a_loop
+from ....transport.running import on_a_loop
 from ..headers import Headers
 from ..messages import Response
 from .exchange import Exchange

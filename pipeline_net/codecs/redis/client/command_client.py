@@ -13,8 +13,9 @@ from typing import Any, Self
 from ...._mypyc import mypyc_attr
 from ....errors import ChannelClosedError
 from ....future import ChannelFuture
-from ....transport.event_loop import EventLoop, on_a_loop
+from ....transport.event_loop import EventLoop
 from ....transport.group import EventLoopGroup
+from ....transport.running import on_a_loop
 from ..command_encoder import RedisCommandEncoder
 from ..messages import Push, Request
 from .batch import Batch, Transaction, nothing_to_do

@@ -30,8 +30,9 @@ import attrs
 
 from ....errors import ChannelClosedError, PipelineError, PoolFullError, ReadTimeoutError
 from ....future import ChannelFuture, completed
-from ....transport.event_loop import EventLoop, on_a_loop
+from ....transport.event_loop import EventLoop
 from ....transport.group import EventLoopGroup
+from ....transport.running import on_a_loop
 from ..messages import Request
 from .calls import Call, GroupCall
 from .command_client import CommandClient
