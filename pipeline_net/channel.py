@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._mypyc import i64, mypyc_attr
 from .channel_life import ACTIVATE, ACTIVE, CLOSE, CLOSED, CLOSING, END, REGISTER, STATE_NAMES, next_state
 from .channel_posts import ChannelPosts
-from .complaints import complaints_of, kind_of, stages_of
+from .complaints import complaints_of, level_of_failure, stages_of
 from .errors import (
     ChannelBrokenError,
     ChannelClosedError,
@@ -359,7 +359,7 @@ class Channel(ChannelPosts):
             logger.info("%s: %s", self, exc)
         else:
             pipeline = self.pipeline
-            level = complaints_of(self.loop).level(logger, logging.ERROR, kind_of(exc, pipeline))
+            level = level_of_failure(self.loop, logger, exc, stages_of(pipeline))
             what = "%s: an exception reached the end of the pipeline, so the channel is closed\n%r"
             logger.log(level, what, self, pipeline, exc_info=exc)
         if self.state < CLOSING and not self.is_given_up:

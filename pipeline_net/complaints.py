@@ -143,15 +143,20 @@ def complaints_of(loop: Loop) -> Complaints:
     return known
 
 
-def kind_of(exc: BaseException, pipeline: ChannelPipeline) -> str:
-    """Say what kind of failure it is, in no words of the peer: what was raised, where, between which stages."""
+def level_of_failure(loop: Loop, logger: logging.Logger, exc: BaseException, stages: str) -> int:
+    """Look up at which level to log an exception that nobody has handled: ERROR, or DEBUG for one more of many."""
+    return complaints_of(loop).level(logger, logging.ERROR, kind_of(exc, stages))
+
+
+def kind_of(exc: BaseException, stages: str) -> str:
+    """Say what kind of failure it is, in no words of the peer: what was raised, where, in which stage or stages."""
     trace: Any = exc.__traceback__
     place = ""
     if trace is not None:
         while trace.tb_next is not None:
             trace = trace.tb_next
         place = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
-    return f"{type(exc).__name__}{place} in {stages_of(pipeline)}"
+    return f"{type(exc).__name__}{place} in {stages}"
 
 
 def stages_of(pipeline: ChannelPipeline) -> str:

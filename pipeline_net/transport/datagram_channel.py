@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..channel import Channel, Keeper
 from ..channel_life import ACTIVE
-from ..complaints import complaints_of, kind_of
+from ..complaints import level_of_failure, stages_of
 from ..datagram import Datagram
 from ..errors import AddressError, ChannelError, FrameTooLongError, InterpreterExitError, PipelineError
 from ..loop import Listener
@@ -160,7 +160,7 @@ class DatagramChannel(Channel):
             logger.log(level, "%s: %s", self, exc)
         else:
             pipeline = self.pipeline
-            level = complaints_of(self.loop).level(logger, logging.ERROR, kind_of(exc, pipeline))
+            level = level_of_failure(self.loop, logger, exc, stages_of(pipeline))
             what = "%s: an exception reached the end of the pipeline; the channel stays open\n%r"
             logger.log(level, what, self, pipeline, exc_info=exc)
 

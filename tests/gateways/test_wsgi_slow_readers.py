@@ -132,14 +132,11 @@ def test_without_being_told_an_iterator_stays_on_its_thread_which_waits_for_the_
     deadlines = Deadlines(idle=0.5)
     with (
         serving_wsgi(site, options=WsgiOptions(deadlines=deadlines), threads=2) as port,
-        slow_reader(port, "/blocks") as first,
-        slow_reader(port, "/blocks") as second,
+        slow_reader(port, "/blocks"),
+        slow_reader(port, "/blocks"),
     ):
         assert get(port).endswith(b"short")  # when the deadline of one of them has passed
         assert site.closed.is_set()
-        for client in (first, second):
-            with pytest.raises(ConnectionResetError):
-                _rest_of(client)
     assert len(site.threads) <= 2
 
 
