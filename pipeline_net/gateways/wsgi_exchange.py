@@ -145,8 +145,11 @@ class WsgiExchange:
     def _close(self) -> None:
         # "If the iterable returned by the application has a close() method, the server or gateway must call that method
         # upon completion of the current request".
+        result = self._result
+        self._result = None  # it may well have start_response, and so us
+        self._blocks = iter(())
         try:
-            close = getattr(self._result, "close", None)
+            close = getattr(result, "close", None)
             if close is not None:
                 close()
         finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import tempfile
+import weakref
 from typing import Any
 
 import pytest
@@ -139,3 +141,27 @@ def test_an_application_that_would_end_its_thread_is_told_of_and_answered(caplog
         WsgiExchange(app, {}, request, reply, True, _now).run()  # type: ignore[arg-type]  # see run()
     assert reply.parts == ["gave up"]
     assert [record.getMessage() for record in caplog.records] == [f"{request!r}: the application raised"]
+
+
+def test_what_the_application_returns_is_not_kept_by_what_it_was_given() -> None:
+    class Blocks:
+        def __init__(self, start_response: Any) -> None:
+            self.start_response = start_response
+
+        def __iter__(self) -> Any:
+            self.start_response("200 OK", [])
+            return iter([b"a"])
+
+    def app(environ: Any, start_response: Any) -> Blocks:
+        blocks = Blocks(start_response)
+        made.append(weakref.ref(blocks))
+        return blocks
+
+    made: list[Any] = []
+    gc.collect()
+    gc.disable()
+    try:
+        assert run(app) == [200, (b"a", False), "end"]
+        assert made[0]() is None
+    finally:
+        gc.enable()
