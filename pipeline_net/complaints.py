@@ -23,6 +23,7 @@ from .loop import Listener, Loop
 
 if TYPE_CHECKING:
     from .pipeline import ChannelPipeline
+    from .transport.timers import TimerHandle
 
 SHOWN: Final = 5  # of each kind, within …
 INTERVAL: Final = 10.0  # seconds
@@ -54,6 +55,7 @@ class Complaints(Listener):
         self._kinds: dict[str, _Kind] = {}
         self._began_at = -INTERVAL
         self._is_expected = False  # a timer will tell what was counted
+        self._timer: TimerHandle | None = None
 
     def level(self, logger: logging.Logger, level: int, kind: str) -> int:
         """Look up at which level to log one more of this kind: ``level`` for the first few, then DEBUG.
@@ -77,10 +79,10 @@ class Complaints(Listener):
         _tell(over, elapsed)
         if must_set_timer:
             try:
-                self._loop.schedule(wait, self._interval_is_over)
-                self._listen(True)
+                self._timer = self._loop.schedule(wait, self.tell)
+                self._loop.adopt_listener(self)
             except PipelineNetError:
-                self._interval_is_over()  # the loop has stopped
+                self.tell()  # the loop has stopped
             except BaseException:
                 self._is_expected = False  # so deep down that there was no place for it: the next one tries again
                 raise
@@ -106,30 +108,24 @@ class Complaints(Listener):
         self._kinds = {}
         return hidden
 
-    def _listen(self, wanted: bool) -> None:
-        if wanted:
-            self._loop.adopt_listener(self)
-        else:
-            self._loop.forget_listener(self)
-
-    def _interval_is_over(self) -> None:
+    def tell(self) -> None:
+        """Tell now what there is to be told, and begin anew; on the loop."""
         with self._lock:
             now = self._loop.time()
             hidden = self._take()
             elapsed = now - self._began_at
             self._began_at = now
             self._is_expected = False
-        self._listen(False)
+            timer = self._timer
+            self._timer = None
+        if timer is not None:
+            timer.cancel()
+            self._loop.forget_listener(self)
         _tell(hidden, elapsed)
 
     def stop_listening(self) -> None:
-        """The loop takes nobody in any more, and may be about to end: tell what there is to be told."""
-        with self._lock:
-            now = self._loop.time()
-            hidden = self._take()
-            elapsed = now - self._began_at
-            self._began_at = now
-        _tell(hidden, elapsed)
+        """The loop takes nobody in any more, and may be about to end."""
+        self.tell()
 
     def resume_listening(self) -> None:
         """There is nobody that it takes in."""
@@ -167,6 +163,5 @@ def stages_of(pipeline: ChannelPipeline) -> str:
 def _tell(hidden: list[tuple[str, _Kind]], elapsed: float) -> None:
     for title, kind in hidden:
         count = kind.count - kind.shown
-        kind.logger.log(
-            kind.level, "%d more like these came within %.3g s, and were not shown: %s", count, elapsed, title
-        )
+        what = "%d more like these came within %.3g s, and were not shown: %s"
+        kind.logger.log(kind.level, what, count, elapsed, title, extra={"hidden": count})

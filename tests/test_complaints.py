@@ -234,6 +234,25 @@ def test_an_exception_caught_that_raises_is_one_of_them(caplog: pytest.LogCaptur
     assert caplog.records[-1].getMessage().startswith("3 more like these came within 10 s")
 
 
+def test_what_is_hidden_can_be_told_at_once(log: Callable[[], list[str]]) -> None:
+    loop = EmbeddedLoop()
+    _complain(loop, "one", SHOWN + 2)
+    loop.advance(1.0)
+    complaints_of(loop).tell()
+    assert log() == ["2 more like these came within 1 s, and were not shown: one"]
+    assert loop.next_deadline() is None
+    assert _complain(loop, "one") == 1
+
+
+def test_the_line_that_tells_how_many_has_the_number_for_programs(caplog: pytest.LogCaptureFixture) -> None:
+    loop = EmbeddedLoop()
+    _complain(loop, "one", SHOWN + 2)
+    loop.advance(INTERVAL)
+    (record,) = caplog.records
+    assert vars(record)["hidden"] == 2
+    assert record.levelname == "ERROR"
+
+
 def test_a_loop_that_has_ended_has_no_timer_and_tells_at_once(log: Callable[[], list[str]]) -> None:
     loop = EventLoop("ended")
     loop.stop()
