@@ -25,6 +25,7 @@ from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart
 from ..codecs.http.options import DEADLINES, LIMITS, Deadlines, Limits
 from ..codecs.websocket.handshake import HandshakeError, is_handshake
 from ..codecs.websocket.server import refuse
+from ..complaints import complaints_of
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PipelineError
 from ..handler import ChannelInboundHandler
@@ -107,7 +108,8 @@ class AsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
 
     def _refuse_tunnel(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
         """Answer what no application can."""
-        _logger.warning("%s asked for a tunnel to %s, and was refused", ctx.channel.remote_address, request.target)
+        level = complaints_of(ctx.loop).level(_logger, logging.WARNING, "requests for a tunnel")
+        _logger.log(level, "%s asked for a tunnel to %s, and was refused", ctx.channel.remote_address, request.target)
         headers = [("content-type", "text/plain"), ("connection", "close")]
         ctx.write(FullResponse(501, headers, b"tunnels (CONNECT) are not made here\n"))
 
