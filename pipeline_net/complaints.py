@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .pipeline import ChannelPipeline
     from .transport.timers import TimerHandle
 
-SHOWN: Final = 5  # of each kind, within …
+SHOWN: Final = 20  # of each kind, within …
 INTERVAL: Final = 10.0  # seconds
 KINDS: Final = 100  # that are told apart within them; the rest is one kind more
 
