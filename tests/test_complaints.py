@@ -103,7 +103,8 @@ def test_messages_that_nobody_reads_are_counted_too(log: Callable[[], list[str]]
     channel.advance(INTERVAL)
     (line,) = log()
     assert line.endswith(
-        f"{100 - SHOWN} more like these came within 10 s, and were not shown: bytes that nobody read in LineBasedFrameDecoder"
+        f"{100 - SHOWN} more like these came within 10 s, and were not shown:"
+        " bytes that nobody read in LineBasedFrameDecoder"
     )
 
 
