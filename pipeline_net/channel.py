@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ._mypyc import i64, mypyc_attr
 from .channel_life import ACTIVATE, ACTIVE, CLOSE, CLOSED, CLOSING, END, REGISTER, STATE_NAMES, next_state
 from .channel_posts import ChannelPosts
+from .complaints import complaints_of, level_of_failure, stages_of
 from .errors import (
     ChannelBrokenError,
     ChannelClosedError,
@@ -352,22 +353,28 @@ class Channel(ChannelPosts):
     def exception_reached_tail(self, exc: BaseException) -> None:
         """No stage handled ``exc``: log it, with the drawn pipeline, and close.  A peer that went away is no news; and
         one with whom TLS does not work out is a line of news, for anybody may call with anything.  So is a stage that
-        can run on its pool no more because the interpreter exits.
+        can run on its pool no more because the interpreter exits.  Of the same kind a few are shown (``complaints``).
         """
         if isinstance(exc, ChannelBrokenError):
             logger.debug("%s", exc)
         elif isinstance(exc, (TlsError, InterpreterExitError)) or isinstance(exc.__cause__, InterpreterExitError):
             logger.info("%s: %s", self, exc)
         else:
+            pipeline = self.pipeline
+            level = level_of_failure(self.loop, logger, exc, stages_of(pipeline))
             what = "%s: an exception reached the end of the pipeline, so the channel is closed\n%r"
-            logger.error(what, self, self.pipeline, exc_info=exc)
+            logger.log(level, what, self, pipeline, exc_info=exc)
         if self.state < CLOSING and not self.is_given_up:
             self.is_given_up = True  # a stage whose close() raises brings us here again
             self.pipeline.close()
 
     def message_reached_tail(self, msg: Any) -> None:
         """No stage read ``msg``: log it, with the drawn pipeline, drop it, and tell the stages: ``UnreadMessage``."""
-        logger.warning("%s: nobody read %s; it is dropped\n%r", self, _SHORT.repr(msg), self.pipeline)
+        pipeline = self.pipeline
+        kind = f"{type(msg).__name__} that nobody read in {stages_of(pipeline)}"
+        level = complaints_of(self.loop).level(logger, logging.WARNING, kind)
+        if logger.isEnabledFor(level):
+            logger.log(level, "%s: nobody read %s; it is dropped\n%r", self, _SHORT.repr(msg), pipeline)
         self.pipeline.fire_user_event_triggered(UnreadMessage(msg))
 
     # -- reading ------------------------------------------------------------------------------------

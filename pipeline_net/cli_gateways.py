@@ -92,6 +92,9 @@ def add_gateways(
     _add_common(wsgi, address, count)
     wsgi.add_argument("--loops", type=count, default=1, metavar="N", help="event loops, each in a thread (1)")
     wsgi.add_argument("--threads", type=count, metavar="N", help="requests that run at once (cores plus 4)")
+    wsgi.add_argument(
+        "--any-thread", action="store_true", help="an iterator may go on in another thread, when its client reads again"
+    )
     wsgi.set_defaults(do=run, serve=serve_wsgi)
 
 
@@ -338,7 +341,7 @@ def serve_wsgi(app: Any, arguments: argparse.Namespace, announce: Callable[[list
             *_addresses(arguments),
             loops=arguments.loops,
             threads=arguments.threads,
-            options=_options(arguments, WsgiOptions, DEFAULT_MAX_BODY, log),
+            options=_options(arguments, WsgiOptions, DEFAULT_MAX_BODY, log, any_thread=arguments.any_thread),
             ready=lambda server: announce(server.addresses),
         )
     return True

@@ -25,6 +25,7 @@ from typing_extensions import TypeVar
 
 from . import event_bits
 from ._mypyc import i64, mypyc_attr
+from .complaints import level_of_failure
 from .errors import ForeignThreadError
 from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents, TransparentHandler
 from .pieces import check_pieces
@@ -211,7 +212,8 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         """Say that ``exception_caught`` itself raised: it ends there, for there is nobody left to ask."""
         if isinstance(raised, RecursionError):
             self._abort_soon(raised)  # first, for here it may be too deep even for a line in the log
-        logger.error("%s: exception_caught of %r raised", self.channel, self.name, exc_info=raised)
+        level = level_of_failure(self.channel.loop, logger, raised, type(self.handler).__name__)
+        logger.log(level, "%s: exception_caught of %r raised", self.channel, self.name, exc_info=raised)
 
     # -- outbound: asked of the previous handler that overrides the operation -----------------------
 

@@ -43,6 +43,13 @@ def is_plain(file: Any) -> bool:
 
     Whatever decompresses has a descriptor, too: that of the file which it reads, and not of what it gives.
     """
-    if type(file) in (io.BufferedReader, io.BufferedRandom):
-        file = file.raw
-    return type(file) is io.FileIO or not isinstance(file, io.IOBase)
+    for kind in (io.BufferedReader, io.BufferedRandom):
+        if isinstance(file, kind) and not _reads_otherwise(file, kind):
+            file = file.raw
+    if isinstance(file, io.FileIO):
+        return not _reads_otherwise(file, io.FileIO)
+    return not isinstance(file, io.IOBase)
+
+
+def _reads_otherwise(file: Any, kind: type) -> bool:
+    return any(getattr(type(file), name) is not getattr(kind, name) for name in ("read", "readinto"))

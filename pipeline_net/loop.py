@@ -143,3 +143,11 @@ class Loop(ABC):
     @abstractmethod
     def time(self) -> float:
         """Seconds of the loop's clock, which only ever grows."""
+
+    @abstractmethod
+    def adopt_listener(self, listener: Listener) -> None:
+        """Let ``listener`` know when the loop takes in nobody any more, as it does before it ends."""
+
+    @abstractmethod
+    def forget_listener(self, listener: Listener) -> None:
+        """It need not know any more."""

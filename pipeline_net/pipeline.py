@@ -25,7 +25,7 @@ from .errors import PipelineError
 from .handler import ChannelHandler
 from .loop import StageFacts
 from .pooled import Executor, PooledContext
-from .stage_facts import free_name, is_taken, learn_facts
+from .stage_facts import MOST_KNOWN, free_name, is_taken, learn_facts
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -284,9 +284,10 @@ class ChannelPipeline:
     def _facts_of(self, handler: ChannelHandler) -> StageFacts:
         cls = type(handler)
         known = self.channel.loop.stage_facts
-        facts = known.get(cls)
-        if facts is None:
-            facts = learn_facts(cls, known)
+        if (facts := known.get(cls)) is None:
+            if len(known) >= MOST_KNOWN:
+                known.clear()
+            facts = known[cls] = learn_facts(cls)
         return facts
 
     def _join_ends(self) -> None:

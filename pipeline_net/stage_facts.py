@@ -10,20 +10,18 @@ from .event_bits import mask_of
 from .handler import has_its_own, interpreted_encode, interpreted_read, overridden_events, refuse_coroutines
 from .loop import StageFacts
 
-_MOST_KNOWN: Final = 1024  # classes; who makes one for each connection must not have us keep them all
+MOST_KNOWN: Final = 1024  # classes; who makes one for each connection must not have us keep them all
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def learn_facts(cls: type, known: dict[type, StageFacts]) -> StageFacts:
-    """Look at a handler class, which takes long, and is done once for each loop: the facts are kept in ``known``.
+def learn_facts(cls: type) -> StageFacts:
+    """Look at a handler class, which takes long, and is done once for each loop.
 
     Raises:
         PipelineError: one of its events is a coroutine or a generator.
     """
     refuse_coroutines(cls)
-    if len(known) >= _MOST_KNOWN:
-        known.clear()
-    facts = known[cls] = StageFacts(
+    return StageFacts(
         mask_of(overridden_events(cls)),
         _WORD_START.sub("-", cls.__name__.strip("_")).lower(),
         interpreted_read(cls),
@@ -31,7 +29,6 @@ def learn_facts(cls: type, known: dict[type, StageFacts]) -> StageFacts:
         is_greeted=has_its_own(cls, "handler_added"),
         is_bid_farewell=has_its_own(cls, "handler_removed"),
     )
-    return facts
 
 
 def is_taken(name: str, seats: list[ChannelHandlerContext[Any, Any]]) -> bool:

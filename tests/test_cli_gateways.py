@@ -88,7 +88,7 @@ def _ask(said: str) -> bytes:
         (("asgi", "gateway_apps:app"), b"127.0.0.1"),
         (("asgi", "gateway_apps:app", "--event-loop", "asyncio", "--loops", "2"), b"127.0.0.1"),
         (("asgi", "gateway_apps:app", "--root-path", "/x", "--forwarded-allow-ips", "127.0.0.0/8"), b"/x192.0.2.1"),
-        (("wsgi", "gateway_apps:wsgi", "--threads", "2", "--loops", "2"), b"127.0.0.1"),
+        (("wsgi", "gateway_apps:wsgi", "--threads", "2", "--loops", "2", "--any-thread"), b"127.0.0.1"),
         (("wsgi", "gateway_apps:make()", "--root-path", "/x", "--forwarded-allow-ips", "*"), b"/x192.0.2.1"),
     ],
 )

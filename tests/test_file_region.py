@@ -91,6 +91,29 @@ def test_what_decompresses_is_not_plain_although_it_has_a_descriptor(tmp_path: P
         assert not is_plain(io.BufferedReader(unpacked))
 
 
+def test_a_kind_of_file_is_plain_unless_it_reads_otherwise(tmp_path: Path) -> None:
+    class Closing(io.FileIO):
+        def close(self) -> None:
+            super().close()
+
+    class Reversed(io.FileIO):
+        def read(self, size: int | None = -1, /) -> Any:
+            return super().read(-1 if size is None else size)[::-1]
+
+    class Counting(io.BufferedReader):
+        def readinto(self, buffer: Any, /) -> int:
+            return super().readinto(buffer)
+
+    path = tmp_path / "file"
+    path.touch()
+    with Closing(path) as closing, Reversed(path) as turned, Counting(io.FileIO(path)) as counting:
+        assert [is_plain(file) for file in (closing, turned, counting)] == [True, False, False]
+        with io.BufferedReader(closing) as buffered:
+            assert is_plain(buffered)
+        with io.BufferedReader(turned) as buffered:
+            assert not is_plain(buffered)
+
+
 def test_what_keeps_its_bytes_elsewhere_is_not_plain() -> None:
     with tempfile.SpooledTemporaryFile() as spooled:
         for other in (io.BytesIO(), io.StringIO(), spooled):

@@ -18,8 +18,8 @@ _PACKAGE = Path(__file__).parent.parent / "pipeline_net"
 
 # Room: the rooms that it may import.  "transport" means all of transport/.  Each may import itself, and _mypyc.
 _CORE = (
-    "channel_life channel_output channel_posts inbox errors buffer ring_buffer future handler event_bits context ends"
-    " pipeline channel options loop file_region datagram unread_message pieces"
+    "channel_life channel_output channel_posts complaints inbox errors buffer ring_buffer future handler event_bits"
+    " context ends pipeline channel options loop file_region datagram unread_message pieces"
 )
 _TABLE = {
     "_mypyc": "",
@@ -34,10 +34,11 @@ _TABLE = {
     "loop": "errors",
     "buffer": "errors",
     "future": "errors",
+    "complaints": "errors loop",
     "handler": "errors",
     "event_bits": "handler",
     "pieces": "errors file_region",
-    "context": "event_bits handler errors pieces",
+    "context": "complaints event_bits handler errors pieces",
     "pooled": "context event_bits handler errors",
     "ends": "context handler",
     "guarded": "channel_life context errors",
@@ -47,7 +48,7 @@ _TABLE = {
     "inbox": "file_region",
     "channel_output": "channel_life inbox pipeline errors options loop file_region",
     "channel_posts": "channel_output inbox future errors options loop",
-    "channel": "channel_life channel_posts inbox pipeline context future errors options loop unread_message",
+    "channel": "channel_life channel_posts complaints inbox pipeline context future errors options loop unread_message",
     "channel_group": "channel channel_life errors",
     "stack": "handler pipeline errors",
     "codecs.message_to_byte": "handler context future",
@@ -71,16 +72,16 @@ _TABLE = {
     "codecs.websocket.client": "codecs.http codecs.websocket bootstrap channel context future handler errors options"
     " transport.group transport.event_loop",
     "codecs.http.files": "codecs.http codecs.http.content handler context errors future file_region",
-    "gateways": "codecs.http codecs.websocket transport bootstrap channel context handler errors options stack"
-    " file_region server_draining handlers.tls handlers.tls_context",
+    "gateways": "codecs.http codecs.websocket transport bootstrap channel complaints context handler errors options"
+    " stack file_region server_draining handlers.tls handlers.tls_context",
     "cli_names": "",
     "cli_binding": "",
     "cli_check": "cli_names testing __init__ errors",
     "cli_gateways": "cli_names cli_binding gateways codecs.http codecs.http.site codecs.websocket errors"
     " handlers.tls_context",
     "handlers": "datagram channel pipeline context handler future errors options loop file_region",
-    "transport": "datagram channel channel_group channel_life pipeline stack context handler future errors options loop"
-    " file_region ring_buffer",
+    "transport": "complaints datagram channel channel_group channel_life pipeline stack context handler future errors"
+    " options loop file_region ring_buffer",
     "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"
     " handlers.tls_context server_draining",
     "event_handler": "",
@@ -109,8 +110,8 @@ _RESTRICTED = {
     "selectors": "transport bootstrap",
     "ssl": "handlers.tls handlers.tls_output handlers.tls_context handlers.tls_verification",
     # access_log_file has a thread that may wait for a disk; testing.embedded_loop asks only which thread it is on; the
-    # handlers and event_broadcast have what channels of several loops share
-    "threading": "guarded inbox transport bootstrap server future gateways testing.embedded_loop"
+    # handlers and event_broadcast have what channels of several loops share, and complaints what stages on a pool say
+    "threading": "complaints guarded inbox transport bootstrap server future gateways testing.embedded_loop"
     " handlers.connection_limit handlers.traffic_shaping handlers.pcap"
     " codecs.http.site.access_log_file codecs.http.site.event_broadcast"
     " codecs.http.site.event_stream",  # threads send through it

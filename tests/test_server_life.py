@@ -197,18 +197,20 @@ def test_on_shutdown_comes_after_the_last_connection_has_closed_and_the_end_take
         def on_shutdown(self, server: RunningServer) -> Any:
             seen.append((self.closed, len(server.connections)))
 
-    handler = Counting()
-    server = serving(handler, loops=2)
-    clients = [dial(server.addresses[0]) for _ in range(20)]
-    for client in clients:
-        assert exchange(client, b"x") == b"x"
-    began = time.monotonic()
-    server.shutdown()
-    server.shutdown()
-    serving.join(server)
-    assert time.monotonic() - began < 0.4  # others need half a second to notice
-    assert seen == [(20, 0)]
-    assert [client.recv(10) for client in clients] == [b""] * 20
+    took: list[float] = []
+    for _ in range(3):  # a busy machine may be late, but not each time
+        server = serving(Counting(), loops=2)
+        clients = [dial(server.addresses[0]) for _ in range(20)]
+        for client in clients:
+            assert exchange(client, b"x") == b"x"
+        began = time.monotonic()
+        server.shutdown()
+        server.shutdown()
+        serving.join(server)
+        took.append(time.monotonic() - began)
+        assert [client.recv(10) for client in clients] == [b""] * 20
+    assert min(took) < 0.4  # others need half a second to notice
+    assert seen == [(20, 0)] * 3
 
 
 def test_what_was_written_before_the_end_arrives(serving: Any, dial: Dial) -> None:

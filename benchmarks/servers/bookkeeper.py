@@ -11,6 +11,7 @@ import gc
 import json
 import logging
 import os
+import re
 import sys
 import threading
 from typing import Any, Final, Never
@@ -28,9 +29,11 @@ from pipeline_net import (
     wire,
 )
 from pipeline_net.codecs import LengthFieldBasedFrameDecoder, LengthFieldPrepender
+from pipeline_net.complaints import complaints_of
 
 _MAX_FRAME: Final = 1 << 20  # bytes
 _PATIENCE: Final = 30.0  # seconds for a loop to answer
+_MORE: Final = re.compile("more like these .*: (FrameTooLong|CorruptedFrame)Error")
 
 
 class Errors(logging.Handler):
@@ -42,7 +45,7 @@ class Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         cause = record.exc_info[1] if record.exc_info else None
-        if not isinstance(cause, DecodeError):
+        if not isinstance(cause, DecodeError) and not _MORE.search(record.getMessage()):
             self.found.append(self.format(record)[:500])
 
 
@@ -56,7 +59,8 @@ def stack(channel: Channel) -> Stack:
 
 
 def has_work(loop: EventLoop) -> bool:
-    """Whether a timer or a task waits there."""
+    """Whether a timer or a task waits there, but for the one that tells what was not logged: that is told now."""
+    loop.execute(complaints_of(loop).tell)
     answer: ChannelFuture[bool] = ChannelFuture(loop)
     loop.execute(lambda: answer.set_result(loop.next_deadline() is not None))
     return answer.result(_PATIENCE)

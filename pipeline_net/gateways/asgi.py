@@ -25,15 +25,16 @@ from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart
 from ..codecs.http.options import DEADLINES, LIMITS, Deadlines, Limits
 from ..codecs.websocket.handshake import HandshakeError, is_handshake
 from ..codecs.websocket.server import refuse
+from ..complaints import complaints_of
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PipelineError
 from ..handler import ChannelInboundHandler
 from ..stack import Stack
 from .asgi_exchange import AsgiExchange
+from .asgi_scope import AsgiScopes
 from .gateway_stack import gateway_stack
 
 if TYPE_CHECKING:
-    from .asgi_call import AsgiCall
     from .asgi_site import AsgiSite
     from .connection import Connection
 
@@ -51,6 +52,7 @@ class AsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
 
     def __init__(self, site: AsgiSite, *, scheme: str = "http") -> None:
         self._site = site
+        self._scopes: AsgiScopes = site.scopes
         self._scheme = scheme
         self._connection: Connection | None = None
         self._head: Request | None = None  # of a request without a body, whose End is on its way
@@ -88,23 +90,26 @@ class AsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
         if connection is None:
             connection = self._connection = self._site.connection(ctx.channel, self._scheme)
         self._exchange = None
+        exchange: AsgiExchange
         if request.method == "CONNECT":
             self._refuse_tunnel(ctx, request)
             return
         if request.wants_upgrade and is_handshake(request):  # other upgrades are offers, and not taken up
             try:
-                call: AsgiCall = self._site.websocket_call(ctx, request, connection)
+                scope, exchange = self._site.websocket(ctx, request, connection)
             except HandshakeError as exc:
                 refuse(ctx, request, exc)
                 return
         else:
-            call = self._site.call(ctx, request, connection)
-        self._exchange = call
-        self._site.start(call)
+            scope = self._scopes.scope(request, connection)
+            exchange = AsgiExchange(ctx, request)
+        self._exchange = exchange
+        self._site.start(scope, exchange)
 
     def _refuse_tunnel(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
         """Answer what no application can."""
-        _logger.warning("%s asked for a tunnel to %s, and was refused", ctx.channel.remote_address, request.target)
+        level = complaints_of(ctx.loop).level(_logger, logging.WARNING, "requests for a tunnel")
+        _logger.log(level, "%s asked for a tunnel to %s, and was refused", ctx.channel.remote_address, request.target)
         headers = [("content-type", "text/plain"), ("connection", "close")]
         ctx.write(FullResponse(501, headers, b"tunnels (CONNECT) are not made here\n"))
 

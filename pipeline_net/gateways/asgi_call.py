@@ -1,4 +1,4 @@
-"""AsgiCall: one call of an ASGI application: scope, receive, send, and what becomes of its exceptions.
+"""One call of an ASGI application: receive, send, and what becomes of its exceptions.
 
 The client that goes away is told to the application, and nothing is taken from it: ``receive()`` returns
 ``http.disconnect``, ``send()`` raises ``ClientDisconnectedError``.  The task is not cancelled: it may be in the middle
@@ -11,8 +11,6 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from ..codecs.http.messages import Request
-from ..context import ChannelHandlerContext
 from .asgi_exchange import AsgiExchange
 from .errors import ClientDisconnectedError
 
@@ -24,72 +22,42 @@ logger: Final = logging.getLogger("pipeline_net.asgi")
 _LONGEST_CHAIN: Final = 32  # exceptions that were raised while another one was handled; chains may be circular
 
 
-class AsgiCall(AsgiExchange):
-    """One call of the application."""
+async def call(app: Application, scope: dict[str, Any], exchange: AsgiExchange) -> None:
+    """Call the application, and look after what it leaves behind."""
 
-    __slots__ = ("_app", "_readers", "_scope", "_writers")  # a dictionary would have to be made for each
-
-    def __init__(
-        self,
-        app: Application,
-        scope: dict[str, Any],
-        ctx: ChannelHandlerContext[Any, Any],
-        request: Request,
-    ) -> None:
-        super().__init__(ctx, request)
-        self._app = app
-        self._scope = scope
-        self._readers: list[asyncio.Future[None]] | None = None  # receive(), wherever it waits
-        self._writers: list[asyncio.Future[None]] | None = None  # send(), likewise
-
-    async def receive(self) -> dict[str, Any]:
-        message: dict[str, Any] | None = self.next_message()
+    async def receive() -> dict[str, Any]:
+        message: dict[str, Any] | None = exchange.next_message()
         while message is None:
-            if self._readers is None:
-                self._readers = []
-                self.has_readers = True
-            await _wait_among(self._readers)
-            message = self.next_message()
+            await _wait_among(exchange.readers)
+            message = exchange.next_message()
         return message
 
-    async def send(self, message: Any) -> None:
-        if self.respond(message):
+    async def send(message: Any) -> None:
+        if exchange.respond(message):
             return
-        while not self.has_room():
-            if self._writers is None:
-                self._writers = []
-            await _wait_among(self._writers)
+        while not exchange.has_room():
+            await _wait_among(exchange.writers)
 
-    async def run(self) -> None:
-        """Call the application, and look after what it leaves behind."""
-        try:
-            await self._app(self._scope, self.receive, self.send)
-        except asyncio.CancelledError:
-            logger.warning("%s was cancelled", self.request)
-            self.has_raised = True
-            self.app_ended()
-            raise
-        except (KeyboardInterrupt, SystemExit):
-            self.app_ended()
-            raise
-        except BaseException as exc:
-            self.has_raised = True
-            if _came_of_a_disconnect(exc):
-                logger.debug("%s: the client has gone", self.request)
-            else:
-                logger.exception("%s: the application raised", self.request)
-            self.app_ended()
+    try:
+        await app(scope, receive, send)
+    except asyncio.CancelledError:
+        logger.warning("%s was cancelled", exchange.request)
+        exchange.has_raised = True
+        exchange.app_ended()
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        exchange.app_ended()
+        raise
+    except BaseException as exc:
+        exchange.has_raised = True
+        if _came_of_a_disconnect(exc):
+            logger.debug("%s: the client has gone", exchange.request)
         else:
-            if not self.app_ended():
-                logger.error("%s: the application has returned before its response was complete", self.request)
-
-    def news(self) -> None:
-        if self._readers:
-            _tell(self._readers)
-
-    def room(self) -> None:
-        if self._writers:
-            _tell(self._writers)
+            logger.exception("%s: the application raised", exchange.request)
+        exchange.app_ended()
+    else:
+        if not exchange.app_ended():
+            logger.error("%s: the application has returned before its response was complete", exchange.request)
 
 
 def _came_of_a_disconnect(exc: BaseException) -> bool:
@@ -118,10 +86,3 @@ async def _wait_among(waiters: list[asyncio.Future[None]]) -> None:
     finally:
         if waiter in waiters:
             waiters.remove(waiter)
-
-
-def _tell(waiters: list[asyncio.Future[None]]) -> None:
-    for waiter in waiters:
-        if not waiter.done():
-            waiter.set_result(None)
-    waiters.clear()

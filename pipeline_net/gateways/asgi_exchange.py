@@ -12,7 +12,9 @@
     a file, End       ◀─ {"type": "http.response.pathsend", "path": …}
 
 The head of the response is kept until the first part of its body is here: a response that comes in one piece leaves as
-one, with its length.  All here is synchronous, and never waits; ``asgi_call`` has the part that awaits.
+one, with its length.  All here is synchronous, and never waits; ``asgi_call`` has the part that awaits.  That part is
+no subclass: of an object whose class is interpreted, compiled code looks up each method by name, also those that it
+calls on itself.
 
 What an application says of the body's framing is set right rather than refused, where frameworks are known to be
 careless: Transfer-Encoding is the server's own affair, and a 204 has neither a body nor a length.
@@ -75,8 +77,8 @@ class AsgiExchange:
         self._trailers: list[Any] | None = None
         self._is_writing = False
         self._write_error: BaseException | None = None
-        self.has_readers = False
-        """Whether anybody has ever waited for ``news()``; a subclass sets it."""
+        self._readers: list[Any] | None = None
+        self._writers: list[Any] | None = None
         if self._owes_continue:
             self._hold_reads()  # until the application wants the body
 
@@ -171,6 +173,8 @@ class AsgiExchange:
     @final
     def _respond(self, step: i64, message: dict[str, Any]) -> bool:
         kind = message["type"]
+        if not isinstance(kind, str):  # compiled, text is compared quicker than what may be anything
+            raise self._unexpected(kind)
         if kind == _BODY and step != IDLE and step != BODY_DONE:
             body: Any = message.get("body", b"")
             if not isinstance(body, bytes):
@@ -188,7 +192,11 @@ class AsgiExchange:
             links = [(b"link", link) for link in message.get("links", [])]
             self._write(InterimResponse(103, links))
             return True
-        raise PipelineError(f"the application sent {kind!r}, and {_EXPECTED[step]} was expected")
+        raise self._unexpected(kind)
+
+    @final
+    def _unexpected(self, kind: object) -> PipelineError:
+        return PipelineError(f"the application sent {kind!r}, and {_EXPECTED[self.step]} was expected")
 
     @final
     def _take_start(self, message: dict[str, Any]) -> None:
@@ -299,7 +307,7 @@ class AsgiExchange:
             self._pieces = []
             self._waiting = 0
         self._release_reads()
-        if self.has_readers:  # nearly never, and a method of a subclass costs more than all of this
+        if self._readers:
             self.news()
 
     # -- when the application is done ---------------------------------------------------------------
@@ -339,18 +347,41 @@ class AsgiExchange:
             self._holds_reads = False
             self._ctx.channel.release_reads()
 
-    # -- what a subclass fills in -------------------------------------------------------------------
+    # -- those who wait -----------------------------------------------------------------------------
+
+    @property
+    def readers(self) -> list[Any]:
+        """Futures of those who wait for ``next_message()``."""
+        if self._readers is None:
+            self._readers = []
+        return self._readers
+
+    @property
+    def writers(self) -> list[Any]:
+        """Futures of those who wait for ``has_room()``."""
+        if self._writers is None:
+            self._writers = []
+        return self._writers
 
     def news(self) -> None:
         """``next_message()`` may have something now."""
-        raise NotImplementedError
+        if self._readers:
+            _tell(self._readers)
 
     def room(self) -> None:
         """There is room for more of the response; or nobody who wants it."""
-        raise NotImplementedError
+        if self._writers:
+            _tell(self._writers)
 
 
 _EXPECTED: Final = (_START, _BODY, _BODY, _TRAILERS, "nothing")
+
+
+def _tell(waiters: list[Any]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+    waiters.clear()
 
 
 def _close(file: Any, _: object) -> None:

@@ -1,7 +1,8 @@
 """AsgiScopes: what an ASGI application is told of a request before it begins.
 
 A scope belongs to the application, which may change it, and what is in it; so nothing of it is shared between requests
-but text.  Most of it is the same for all: a copy of that is filled in, which costs less than making a dictionary anew.
+but text.  Most of it is the same for all, or nearly all: a copy of that is filled in, which costs less than making a
+dictionary anew.
 
 Source: ASGI 3.0, HTTP & WebSocket message format 2.5
 """
@@ -12,17 +13,13 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from ..codecs.http.grammar import QUESTION_MARK, SLASH, UNDERSCORE
-from ..codecs.http.messages import Request
+from ..codecs.http.messages import HTTP_1_1, Request
 from ..codecs.http.proxies import TrustedProxies
 from .connection import Connection, forwarded, path_of
 
 _IN_CAPITALS: Final = frozenset(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])  # nearly all methods
 _VERSIONS: Final[dict[str, str]] = {"version": "3.0", "spec_version": "2.5"}
-_NO_EXTENSIONS: Final[dict[str, Any]] = {
-    "http.response.trailers": None,
-    "http.response.early_hint": None,
-    "http.response.pathsend": None,
-}
+_HTTP: Final = "http"
 
 
 class AsgiScopes:
@@ -41,12 +38,12 @@ class AsgiScopes:
         self._common: dict[str, Any] = {
             "type": "http",
             "asgi": None,
-            "http_version": None,
+            "http_version": HTTP_1_1,
             "method": None,
-            "scheme": None,
+            "scheme": _HTTP,
             "path": None,
             "raw_path": None,
-            "query_string": None,
+            "query_string": b"",
             "root_path": root_path,
             "headers": None,
             "client": None,
@@ -78,20 +75,24 @@ class AsgiScopes:
             client, scheme = forwarded(request, client, scheme, self._proxies)
         scope = self._common.copy()
         scope["asgi"] = _VERSIONS.copy()
-        scope["http_version"] = request.version
+        if request.version != HTTP_1_1:
+            scope["http_version"] = request.version
         scope["method"] = request.method if request.method in _IN_CAPITALS else request.method.upper()
-        scope["scheme"] = scheme
+        if scheme != _HTTP:
+            scope["scheme"] = scheme
         scope["path"] = self._root_path + text
         scope["raw_path"] = path
-        scope["query_string"] = query
+        if query:
+            scope["query_string"] = query
         scope["headers"] = pairs
         scope["client"] = client
         scope["server"] = connection.server
         # "The server will ensure that a shallow copy of the namespace is passed into each subsequent request/response
         # call into the application."
         scope["state"] = self._state.copy()
-        extensions = _NO_EXTENSIONS.copy()
-        for name in _NO_EXTENSIONS:
-            extensions[name] = {}
-        scope["extensions"] = extensions
+        scope["extensions"] = {
+            "http.response.trailers": {},
+            "http.response.early_hint": {},
+            "http.response.pathsend": {},
+        }
         return scope

@@ -13,7 +13,8 @@ from ..codecs.http.messages import Request
 from ..codecs.http.proxies import TrustedProxies
 from ..codecs.websocket.handshake import check_request
 from ..context import ChannelHandlerContext
-from .asgi_call import AsgiCall
+from .asgi_call import call
+from .asgi_exchange import AsgiExchange
 from .asgi_scope import AsgiScopes
 from .asgi_tasks import AppTasks
 from .asgi_websocket import WEBSOCKET_OPTIONS, AsgiWebSocket, WebSocketOptions
@@ -59,7 +60,7 @@ class AsgiSite:
         self._websocket = websocket
         self._loop = asyncio.get_running_loop()
         self.state: dict[str, Any] = {}
-        self._scopes = AsgiScopes(root_path, proxies, self.state)
+        self.scopes: Final = AsgiScopes(root_path, proxies, self.state)
         self._lifespan = Lifespan(app, self.state)
         self.tasks = AppTasks()
 
@@ -97,27 +98,23 @@ class AsgiSite:
         """Find out what all requests of a channel share."""
         return Connection(channel, scheme, self._proxies)
 
-    def call(self, ctx: ChannelHandlerContext[Any, Any], request: Request, connection: Connection) -> AsgiCall:
-        """Prepare the call of the application for one request."""
-        return AsgiCall(self._app, self._scopes.scope(request, connection), ctx, request)
-
-    def websocket_call(
+    def websocket(
         self, ctx: ChannelHandlerContext[Any, Any], request: Request, connection: Connection
-    ) -> AsgiWebSocket:
-        """Prepare the call of the application for one WebSocket.
+    ) -> tuple[dict[str, Any], AsgiWebSocket]:
+        """Prepare the call of the application for one WebSocket: its scope, and what it is.
 
         Raises:
             HandshakeError: the request is no proper handshake.
         """
         offer = check_request(request)
-        scope = self._scopes.scope(request, connection)
+        scope = self.scopes.scope(request, connection)
         del scope["method"]
         scope["type"] = "websocket"
         scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
         scope["subprotocols"] = offer.subprotocols
         scope["extensions"] = {"websocket.http.response": {}}
-        return AsgiWebSocket(self._app, scope, ctx, request, offer, self._websocket)
+        return scope, AsgiWebSocket(ctx, request, offer, self._websocket)
 
-    def start(self, call: AsgiCall) -> None:
-        """Run it, at once as far as it goes."""
-        self.tasks.start(call.run())
+    def start(self, scope: dict[str, Any], exchange: AsgiExchange) -> None:
+        """Call the application, and run it at once as far as it goes."""
+        self.tasks.start(call(self._app, scope, exchange))

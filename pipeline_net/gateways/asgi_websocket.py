@@ -12,7 +12,8 @@
     403               ◀─ the same, before it was accepted
     any response      ◀─ {"type": "websocket.http.response.start", …}, "….body"
 
-Until it is accepted, a WebSocket is a request of HTTP like any other, and refused like one; so this is an ``AsgiCall``.
+Until it is accepted, a WebSocket is a request of HTTP like any other, and refused like one; so this is an
+``AsgiExchange``.
 
 What the application has not received waits, up to a limit; then the peer is not read from (``Inbox``).  That is also
 when its Close and its pings wait: an application that never receives does not learn that the client has gone, until it
@@ -23,7 +24,7 @@ Source: ASGI 3.0, HTTP & WebSocket message format 2.5
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Never
+from typing import Any, Final, Never
 
 import attrs
 
@@ -40,11 +41,7 @@ from ..codecs.websocket.settings import ProtocolSettings
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PipelineError
 from ..handler import ChannelInboundHandler
-from .asgi_call import AsgiCall
-from .asgi_exchange import OVER
-
-if TYPE_CHECKING:
-    from .asgi_site import Application
+from .asgi_exchange import OVER, AsgiExchange
 
 _MAX_MESSAGE: Final = 16 * 1024 * 1024  # bytes; what applications are used to from other servers
 _ABNORMAL: Final = 1006
@@ -83,19 +80,13 @@ class WebSocketOptions:
 WEBSOCKET_OPTIONS: Final = WebSocketOptions()
 
 
-class AsgiWebSocket(AsgiCall):
+class AsgiWebSocket(AsgiExchange):
     """One WebSocket, as an application sees it; all calls on the loop of the channel."""
 
     def __init__(
-        self,
-        app: Application,
-        scope: dict[str, Any],
-        ctx: ChannelHandlerContext[Any, Any],
-        request: Request,
-        offer: Offer,
-        options: WebSocketOptions,
+        self, ctx: ChannelHandlerContext[Any, Any], request: Request, offer: Offer, options: WebSocketOptions
     ) -> None:
-        super().__init__(app, scope, ctx, request)
+        super().__init__(ctx, request)
         self._seat = ctx  # what a seat that was replaced writes goes through those that came in its place
         self._offer = offer
         self._options = options

@@ -13,13 +13,15 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Never
 
 from ..codecs.http.messages import Data, End, FullResponse, Request, RequestPart, ResponsePart
 from ..codecs.http.options import DEADLINES, LIMITS, Deadlines, Limits
 from ..codecs.http.proxies import TrustedProxies
+from ..complaints import complaints_of
 from ..context import ChannelHandlerContext
-from ..errors import EncodeError, PoolFullError
+from ..errors import EncodeError, PipelineError, PoolFullError
 from ..handler import ChannelInboundHandler
 from ..stack import Stack
 from .connection import Connection, check_root_path
@@ -30,11 +32,13 @@ from .wsgi_input import RequestBody
 from .wsgi_reply import WsgiReply
 
 if TYPE_CHECKING:
+    from ..loop import Loop
     from ..transport.pool import WorkerPool
 
 logger: Final = logging.getLogger("pipeline_net.wsgi")
 
 _NOBODY: Final = TrustedProxies()
+_TRY_AGAIN: Final = 0.05  # seconds until there may be room for the rest of an exchange
 
 
 class WsgiSite:
@@ -45,13 +49,21 @@ class WsgiSite:
         pool: runs it; a request that finds no room there is answered with 503.
         root_path: SCRIPT_NAME: where a proxy that cuts this off has mounted the application.
         proxies: the peers whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody's by default.
+        any_thread: whether an iterator that the application returns may go on in another thread: then it leaves its
+            thread while the client does not read.
 
     Raises:
         ValueError: a root path that does not begin with a slash, or ends with one.
     """
 
     def __init__(
-        self, app: Callable[..., Any], pool: WorkerPool, *, root_path: str = "", proxies: TrustedProxies = _NOBODY
+        self,
+        app: Callable[..., Any],
+        pool: WorkerPool,
+        *,
+        root_path: str = "",
+        proxies: TrustedProxies = _NOBODY,
+        any_thread: bool = False,
     ) -> None:
         if not callable(app):
             raise TypeError(f"a WSGI application is called with environ and start_response, which {app!r} cannot be")
@@ -60,6 +72,16 @@ class WsgiSite:
         self.pool: Final = pool
         self.root_path: Final = root_path
         self.proxies: Final = proxies
+        self.any_thread: Final = any_thread
+
+    def go_on(self, loop: Loop, fn: Callable[[], object]) -> None:
+        """Run the rest of an exchange on some thread of the pool; from the loop, or any thread of the pool."""
+        try:
+            self.pool.submit(fn)
+        except PoolFullError:
+            loop.schedule(_TRY_AGAIN, self.go_on, loop, fn)
+        except PipelineError:
+            fn()  # the pool has ended, and what the application has left open is still to be closed
 
     def __repr__(self) -> str:
         return f"<WsgiSite of {self.app!r}>"
@@ -119,9 +141,20 @@ class WsgiHandler(ChannelInboundHandler[RequestPart, Never, ResponsePart]):
         environ = make_environ(request, connection, site.root_path, site.proxies, body, FileWrapper)
         self._reply = reply
         try:
-            site.pool.submit(WsgiExchange(site.app, environ, request, reply, self._scheme == "http").run)
+            site.pool.submit(
+                WsgiExchange(
+                    site.app,
+                    environ,
+                    request,
+                    reply,
+                    self._scheme == "http",
+                    partial(site.go_on, ctx.loop),
+                    any_thread=site.any_thread,
+                ).run
+            )
         except PoolFullError as exc:
-            logger.error("%s", exc)
+            level = complaints_of(ctx.loop).level(logger, logging.ERROR, "requests for which there was no thread")
+            logger.log(level, "%s", exc)
             reply.is_over = True
             reply.on_loop_release_reads()
             headers = [("content-type", "text/plain"), ("connection", "close"), ("retry-after", "1")]

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from ..codecs.http.messages import Data, End, FullResponse, InterimResponse, Request, Response
 from ..context import ChannelHandlerContext
 from ..errors import ChannelError, EncodeError
 from ..file_region import FileRegion
 from .errors import ClientDisconnectedError
+
+if TYPE_CHECKING:
+    from ..future import ChannelFuture
 
 logger: Final = logging.getLogger("pipeline_net.wsgi")
 
@@ -31,6 +35,7 @@ class WsgiReply:
         self._is_gone = False  # nobody reads
         self._error: BaseException | None = None  # what went wrong with an earlier write
         self._is_ended = False  # the last part is handed over
+        self._then: Callable[[], object] | None = None  # who has left its thread until there is room
         # On the loop:
         self._parts: list[Any] = []  # what is sent together
         self._unacknowledged = 0
@@ -47,36 +52,45 @@ class WsgiReply:
 
     def begin(self, head: Response) -> None:
         """Keep the head for the first block."""
-        self._check()
+        self.check()
         self._parts.append(head)
 
-    def send(self, data: bytes, is_last: bool) -> None:
-        """Send a block, after those before it; waits while too many are on their way."""
+    def send(self, data: bytes, is_last: bool, waits: bool = True) -> bool:
+        """Send a block, after those before it.  While too many are on their way: wait, or return False."""
         self._parts.append(Data(data))
         if is_last:
             self._parts.append(End())
             self._is_ended = True
         self._hand_over(len(data))
         if is_last:
-            return
+            return True
         with self._changed:
+            if not waits and not self._may_go_on():
+                return False
             self._changed.wait_for(self._may_go_on)
-        self._check()
+        self.check()
+        return True
 
-    def send_file(self, region: FileRegion) -> None:
-        """Send a part of a file, and wait until it is sent."""
+    def when_room(self, then: Callable[[], object]) -> None:
+        """Call ``then()`` when it is time for more, or when nobody wants more: ``check()`` tells.
+
+        It is called on the loop, or here and now.
+        """
+        with self._changed:
+            self._then = then
+        self._call_back()
+
+    def send_file(self, region: FileRegion) -> ChannelFuture[Any]:
+        """Send a part of a file; the future is done when it is sent."""
         promise = self._ctx.new_promise()
         self._parts.append(Data(region))
         parts, self._parts = self._parts, []
         self._execute(self.on_loop_write, parts, 0, promise)
-        try:
-            promise.result()
-        except ChannelError as exc:
-            raise ClientDisconnectedError("the client has gone before it has read the file") from exc
+        return promise
 
     def send_whole(self, response: FullResponse) -> None:
         """Send all of it."""
-        self._check()
+        self.check()
         self._parts.append(response)
         self._is_ended = True
         self._hand_over(0)
@@ -115,7 +129,8 @@ class WsgiReply:
     def _may_go_on(self) -> bool:
         return self._credit > 0 or self._is_gone or self._error is not None
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise what went wrong with an earlier write, or that nobody reads."""
         if self._error is not None:
             raise self._error
         if self._is_gone:
@@ -164,12 +179,14 @@ class WsgiReply:
                 self._credit += self._unacknowledged
                 self._unacknowledged = 0
                 self._changed.notify_all()
+            self._call_back()
 
     def on_loop_disconnect(self) -> None:
         """Nobody reads what comes."""
         with self._changed:
             self._is_gone = True
             self._changed.notify_all()
+        self._call_back()
 
     def on_loop_error(self, error: EncodeError) -> bool:
         """Keep what went wrong with a write for the thread; False if it was none of ours."""
@@ -179,7 +196,16 @@ class WsgiReply:
         with self._changed:
             self._error = error
             self._changed.notify_all()
+        self._call_back()
         return True
+
+    def _call_back(self) -> None:
+        """Let go on who has left its thread, if it may."""
+        with self._changed:
+            if self._then is None or not self._may_go_on():
+                return
+            then, self._then = self._then, None
+        then()
 
     def on_loop_give_up(self) -> None:
         """Tell the client as well as HTTP allows."""

@@ -10,6 +10,8 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Final
 
+import attrs
+
 from ..bootstrap import Server
 from ..transport.group import EventLoopGroup
 from ..transport.pool import WorkerPool
@@ -21,8 +23,14 @@ __all__ = ["DEFAULT_MAX_BODY", "WsgiOptions", "run_wsgi"]
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
+@attrs.frozen(kw_only=True)
 class WsgiOptions(ServingOptions):
-    """How a WSGI application is served: ``ServingOptions``."""
+    """How a WSGI application is served: ``ServingOptions``, and where its iterators run."""
+
+    any_thread: bool = False
+    """Whether an iterator that the application returns may go on in another thread than the one in which it began; its
+    context variables stay.  Then a client that does not read takes no thread.  Not for iterators that use what belongs
+    to a thread: connections of sqlite3, ``threading.local``, sessions that are kept there."""
 
 
 _OPTIONS: Final = WsgiOptions()
@@ -55,7 +63,8 @@ def run_wsgi(
     """
     asked: SimpleQueue[None] = SimpleQueue() if stop is None else stop
     with WorkerPool(threads, name="wsgi") as pool:
-        site = WsgiSite(app, pool, root_path=options.root_path, proxies=options.proxies)
+        any_thread = isinstance(options, WsgiOptions) and options.any_thread
+        site = WsgiSite(app, pool, root_path=options.root_path, proxies=options.proxies, any_thread=any_thread)
         # The loops end first: a thread that waits for a client learns that it is gone, and the pool can end, too.
         with EventLoopGroup(loops) as group:
             server = bootstrap(group, options, partial(_stack, site, options)).bind(*addresses)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import PipelineError
 from ..future import ChannelFuture
-from ..loop import Loop
+from ..loop import Listener, Loop
 from ..transport.timers import TimerHandle, TimerQueue
 from .clock import VirtualClock
 
@@ -95,6 +95,12 @@ class EmbeddedLoop(Loop):
         promise: ChannelFuture[Any] = ChannelFuture(self)
         self.execute(_run_and_report, promise, fn, args)
         return promise
+
+    def adopt_listener(self, listener: Listener) -> None:
+        """Nothing: this loop has no end that one could be told of."""
+
+    def forget_listener(self, listener: Listener) -> None:
+        """Nothing, either."""
 
     # -- turning it: on the thread that made it -----------------------------------------------------
 

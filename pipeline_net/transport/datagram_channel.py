@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..channel import Channel, Keeper
 from ..channel_life import ACTIVE
+from ..complaints import level_of_failure, stages_of
 from ..datagram import Datagram
 from ..errors import AddressError, ChannelError, FrameTooLongError, InterpreterExitError, PipelineError
 from ..loop import Listener
@@ -158,12 +159,10 @@ class DatagramChannel(Channel):
                 self._tells_again_at = now + _TELLS_EVERY
             logger.log(level, "%s: %s", self, exc)
         else:
-            logger.error(
-                "%s: an exception reached the end of the pipeline; the channel stays open\n%r",
-                self,
-                self.pipeline,
-                exc_info=exc,
-            )
+            pipeline = self.pipeline
+            level = level_of_failure(self.loop, logger, exc, stages_of(pipeline))
+            what = "%s: an exception reached the end of the pipeline; the channel stays open\n%r"
+            logger.log(level, what, self, pipeline, exc_info=exc)
 
     # -- reading ------------------------------------------------------------------------------------
 

@@ -71,6 +71,7 @@ class EventLoop(Residents):
         busy_poll: seconds that it goes on asking after its last event before it sleeps; see ``EventLoopGroup``.
         poller: how it learns who is ready; the best that this machine has.
         pool: where ``run_blocking`` runs; threads of its own, made when there is work.
+        wakeup: what wakes it from its sleep; a host, on whose thread it lives, has a way of its own.
 
     Raises:
         ValueError: an impossible ``busy_poll``.
@@ -83,12 +84,13 @@ class EventLoop(Residents):
         busy_poll: float = 0.0,
         poller: Poller | None = None,
         pool: WorkerPool | None = None,
+        wakeup: Wakeup | None = None,
     ) -> None:
         super().__init__(f"{name}-{next(_numbers)}")
         self._poller: Poller = make_poller() if poller is None else poller
         if busy_poll:
             self._poller = BusyPoller(self._poller, busy_poll)
-        self._wakeup: Wakeup = self.make_wakeup()
+        self._wakeup: Wakeup = Wakeup() if wakeup is None else wakeup
         self._wake_fd = self._wakeup.fileno()
         self._poller.register(self._wake_fd, READ)
         self._jobs = BlockingJobs(self, pool)
@@ -107,10 +109,6 @@ class EventLoop(Residents):
         self._stopping = False
         self._stopped = False
         self._generation: i64 = FORKS.generation
-
-    def make_wakeup(self) -> Wakeup:
-        """Make what wakes the loop; a host, on whose thread it lives, has a way of its own."""
-        return Wakeup()
 
     def __repr__(self) -> str:
         state = "stopped" if self._stopped else "running" if self._thread_id else "not started"
@@ -349,14 +347,15 @@ class EventLoop(Residents):
         if self._stopped or self._generation != FORKS.generation:
             self._refuse()
         self._refuse_second_driver()
-        self._thread_id = get_ident()
-        is_nested = self._thread_id in LOOP_THREADS  # driven by a handler of another loop
-        LOOP_THREADS.add(self._thread_id)
+        thread: Any = _this_thread()  # Any keeps it as an object, which a host asks for in each turn
+        self._thread_id = thread
+        is_nested = thread in LOOP_THREADS  # driven by a handler of another loop
+        LOOP_THREADS.add(thread)
         try:
             self._turn(timeout if timeout is None or timeout > 0.0 else 0.0)  # epoll takes less for "for ever"
         finally:
             if not is_nested:
-                LOOP_THREADS.discard(get_ident())
+                LOOP_THREADS.discard(thread)
         if self._tasks or self._postponed or self._unflushed:
             self._wakeup.wake()  # whoever drives us looks at fileno()
 

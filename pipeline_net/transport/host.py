@@ -49,17 +49,6 @@ class _HostWakeup(Wakeup):
             self._host.call_soon(self._turn)
 
 
-class _HostedLoop(EventLoop):
-    """An event loop that asyncio drives, and that tells asyncio directly when there is something to do."""
-
-    def __init__(self, name: str, wakeup: _HostWakeup) -> None:
-        self._given = wakeup
-        super().__init__(name)
-
-    def make_wakeup(self) -> Wakeup:
-        return self._given
-
-
 class AsyncioHost:
     """Lets the running asyncio loop drive an ``EventLoop`` of ours: ``host.loop``.
 
@@ -82,7 +71,8 @@ class AsyncioHost:
     def __init__(self, name: str = "hosted") -> None:
         self._host = asyncio.get_running_loop()
         self._wakeup = _HostWakeup(self._host, self._turn)
-        self.loop: Final[EventLoop] = _HostedLoop(name, self._wakeup)
+        # No subclass: it would be interpreted, and each method that the loop calls on itself be looked up by name.
+        self.loop: Final = EventLoop(name, wakeup=self._wakeup)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._is_closed = False

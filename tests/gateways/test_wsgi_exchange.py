@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import os
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline_net import EncodeError, PipelineError
+from pipeline_net import ChannelFuture, EncodeError, PipelineError
 from pipeline_net.codecs.http import FullResponse, Request, Response
 from pipeline_net.gateways.wsgi_exchange import FileWrapper, WsgiExchange
+from pipeline_net.testing import EmbeddedLoop
+
+LOOP = EmbeddedLoop()
+
+
+def _now(fn: Any) -> None:
+    fn()
 
 
 class Reply:
@@ -25,14 +34,18 @@ class Reply:
     def begin(self, head: Response) -> None:
         self.parts.append(head.status)
 
-    def send(self, data: bytes, is_last: bool) -> None:
+    def send(self, data: bytes, is_last: bool, waits: bool) -> bool:
         self.parts.append((data, is_last))
+        return True
 
     def send_whole(self, response: FullResponse) -> None:
         self.parts.append((response.status, response.body))
 
-    def send_file(self, region: Any) -> None:
+    def send_file(self, region: Any) -> ChannelFuture[None]:
         self.parts.append((region.offset, region.count))
+        future: ChannelFuture[None] = ChannelFuture(LOOP)
+        future.set_result(None)
+        return future
 
     def end(self) -> None:
         self.parts.append("end")
@@ -44,7 +57,8 @@ class Reply:
 def run(app: Any, method: str = "GET", sends_files: bool = True) -> list[Any]:
     reply = Reply()
     request = Request(method, "/", [])
-    WsgiExchange(app, {}, request, reply, sends_files).run()  # type: ignore[arg-type]  # it has the methods that are used
+    WsgiExchange(app, {}, request, reply, sends_files, _now).run()  # type: ignore[arg-type]  # it has the methods that are used
+    LOOP.run_pending()
     return reply.parts
 
 
@@ -115,7 +129,7 @@ def test_a_wrapper_closes_what_can_be_closed() -> None:
 
 
 def test_errors_name_the_value_and_the_rule() -> None:
-    exchange = WsgiExchange(lambda *_: [], {}, Request("GET", "/", []), Reply(), True)  # type: ignore[arg-type]  # see run()
+    exchange = WsgiExchange(lambda *_: [], {}, Request("GET", "/", []), Reply(), True, _now)  # type: ignore[arg-type]  # see run()
     with pytest.raises(EncodeError, match="three digits, and not as 'ok'"):
         exchange.start_response("ok", [])
     with pytest.raises(EncodeError, match="not 200"):
@@ -133,6 +147,30 @@ def test_an_application_that_would_end_its_thread_is_told_of_and_answered(caplog
     reply = Reply()
     request = Request("GET", "/", [])
     with pytest.raises(SystemExit):
-        WsgiExchange(app, {}, request, reply, True).run()  # type: ignore[arg-type]  # see run()
+        WsgiExchange(app, {}, request, reply, True, _now).run()  # type: ignore[arg-type]  # see run()
     assert reply.parts == ["gave up"]
     assert [record.getMessage() for record in caplog.records] == [f"{request!r}: the application raised"]
+
+
+def test_what_the_application_returns_is_not_kept_by_what_it_was_given() -> None:
+    class Blocks:
+        def __init__(self, start_response: Any) -> None:
+            self.start_response = start_response
+
+        def __iter__(self) -> Any:
+            self.start_response("200 OK", [])
+            return iter([b"a"])
+
+    def app(environ: Any, start_response: Any) -> Blocks:
+        blocks = Blocks(start_response)
+        made.append(weakref.ref(blocks))
+        return blocks
+
+    made: list[Any] = []
+    gc.collect()
+    gc.disable()
+    try:
+        assert run(app) == [200, (b"a", False), "end"]
+        assert made[0]() is None
+    finally:
+        gc.enable()

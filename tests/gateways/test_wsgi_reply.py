@@ -80,7 +80,7 @@ def test_a_thread_that_waits_for_somebody_who_has_gone_is_told() -> None:
             sending.result(10)
 
 
-def test_a_thread_whose_file_cannot_follow_its_head_does_not_wait_for_it(tmp_path: Path) -> None:
+def test_who_sends_a_file_that_cannot_follow_its_head_hears_of_it(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"hello")
 
@@ -91,11 +91,32 @@ def test_a_thread_whose_file_cannot_follow_its_head_does_not_wait_for_it(tmp_pat
     channel, reply = begin(Refuses())
     with ThreadPoolExecutor(1) as pool, path.open("rb") as file:
         reply.begin(http.Response(200, [("content-length", "5")]))
-        sending = pool.submit(reply.send_file, FileRegion(file))
-        while not sending.done():
-            channel.run_pending()
+        sent = pool.submit(reply.send_file, FileRegion(file)).result()
+        channel.run_pending()
         with pytest.raises(EncodeError, match="does not like it"):
-            sending.result()
+            sent.result()
+
+
+def test_who_does_not_wait_is_called_when_there_is_room_or_nobody_reads() -> None:
+    called: list[str] = []
+    channel, reply = begin()
+    reply.begin(http.Response(200, []))
+    assert reply.send(b"x", False, waits=False)
+    reply.when_room(lambda: called.append("at once"))
+    assert called == ["at once"]
+    assert not reply.send(bytes(CREDIT), False, waits=False)
+    reply.when_room(lambda: called.append("room"))
+    assert called == ["at once"]
+    sent(channel)
+    assert called == ["at once", "room"]
+    reply.check()
+    assert not reply.send(bytes(CREDIT), False, waits=False)
+    reply.when_room(lambda: called.append("gone"))
+    reply.on_loop_disconnect()
+    reply.on_loop_disconnect()
+    assert called == ["at once", "room", "gone"]
+    with pytest.raises(ClientDisconnectedError):
+        reply.check()
 
 
 def test_giving_up_is_a_500_or_a_cut() -> None:

@@ -106,10 +106,13 @@ def test_the_next_address_is_tried_at_once_when_one_refuses(
     loops: EventLoopGroup, listener: socket.socket, refusing: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_names(monkeypatch, ("127.0.0.1", refusing), ("127.0.0.1", listener.getsockname()[1]))
-    started = time.monotonic()
-    channel = Bootstrap(loops, nothing).connect("tcp://name.test:80").result(_PATIENCE)
-    assert time.monotonic() - started < 0.2  # less than the delay between attempts
-    assert channel.remote_address == listener.getsockname()
+    took: list[float] = []
+    for _ in range(5):  # a busy machine may be late, but not each time
+        started = time.monotonic()
+        channel = Bootstrap(loops, nothing).connect("tcp://name.test:80").result(_PATIENCE)
+        took.append(time.monotonic() - started)
+        assert channel.remote_address == listener.getsockname()
+    assert min(took) < 0.2  # less than the delay between attempts
 
 
 def test_the_next_address_is_tried_soon_when_one_does_not_answer(

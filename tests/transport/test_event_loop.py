@@ -224,9 +224,12 @@ def test_ten_thousand_timers_that_are_due_together_do_not_keep_a_descriptor_wait
 def test_a_cancelled_timer_does_not_fire(loop: EventLoop) -> None:
     fired: list[str] = []
     done = threading.Event()
-    handle = loop.schedule(0.01, fired.append, "never")
-    loop.schedule(0.03, done.set)
+    go_on = threading.Event()
+    loop.execute(go_on.wait, _PATIENCE)  # or it could fire before it is cancelled
+    handle = loop.schedule(0.001, fired.append, "never")
+    loop.schedule(0.002, done.set)
     handle.cancel()
+    go_on.set()
     assert done.wait(_PATIENCE)
     assert fired == []
 

@@ -1,5 +1,11 @@
 """DateClock: the Date of responses, written once a second.
 
+On a loop, a timer throws the line away when its second is over, and the next response writes a new one and sets the
+timer again; so a response asks no clock, and a loop without responses has no timer.  As timers are looked at once a
+turn, a Date may be that of the moment when the turn began.  RFC 9110 6.6.1: "In theory, the date ought to represent the
+moment just before generating the message content.  In practice, a sender can generate the date value at any time during
+message origination."
+
 RFC 9110 6.6.1: "An origin server with a clock … MUST generate a Date header field in all 2xx (Successful), 3xx
 (Redirection), and 4xx (Client Error) responses"
 """
@@ -26,27 +32,42 @@ def http_date(seconds: float) -> str:
 
 
 class DateClock:
-    """Knows what time it is, in bytes, and looks anew when the second is over."""
+    """Knows what time it is, in bytes, and looks anew when the second is over.
 
-    def __init__(self) -> None:
-        self._until: float = 0.0
-        self._since: float = 0.0
-        self._line = b""
+    Args:
+        loop: whose timer says that it is over; without one, the clock is asked each time.
+    """
+
+    def __init__(self, loop: Loop | None = None) -> None:
+        self._loop = loop
+        self._line: bytes | None = None  # what is sent until the timer says that the second is over
+        self._second = -1
+        self._written = b""
 
     def line_and_end(self) -> bytes:
         r"""Return ``date: …\r\n`` and the empty line that ends a head, because Date goes last."""
+        line = self._line
+        return self._look() if line is None else line
+
+    def _look(self) -> bytes:
         now: float = _now()
-        if not self._since <= now < self._until:  # also when the clock was set back
-            self._since = float(int(now))
-            self._until = self._since + 1.0
-            self._line = f"date: {http_date(now)}\r\n\r\n".encode("ascii")
-        return self._line
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._written = f"date: {http_date(now)}\r\n\r\n".encode("ascii")
+        if self._loop is not None:
+            self._line = self._written
+            self._loop.schedule(1.0 - now % 1.0, self._expire)
+        return self._written
+
+    def _expire(self) -> None:
+        self._line = None
 
 
 def clock_of(loop: Loop) -> DateClock:
     """Find the clock that the connections of ``loop`` share; loops share nothing."""
     clock = loop.shared.get("http.date")
     if clock is None:
-        clock = loop.shared["http.date"] = DateClock()
+        clock = loop.shared["http.date"] = DateClock(loop)
     assert isinstance(clock, DateClock)
     return clock

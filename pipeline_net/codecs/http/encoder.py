@@ -192,12 +192,13 @@ class HttpResponseEncoder(BodyEncoder):
             # RFC 9110 8.6: of a response to HEAD, the length is that of the content which a GET would have got; an
             # application that has left the content out has not said how long that is.
             framing = _LENGTHS[size] if size < 1024 else b"content-length: %d\r\n" % size
-        head = self._first_line(msg) + headers.block + framing + self._added(facts)
+        line = self._first_line(msg)
+        added = self._added(facts)
         if size == 0 or self._method == "HEAD":
-            return head
+            return b"%b%b%b%b" % (line, headers.block, framing, added)  # one piece of memory; sums make one for each +
         if size <= _COPIED:
-            return head + body
-        return [head, body]
+            return b"%b%b%b%b%b" % (line, headers.block, framing, added, body)
+        return [b"%b%b%b%b" % (line, headers.block, framing, added), body]
 
     def _encode_in_parts(self, msg: FullResponse) -> list[Any]:
         """Encode what is not an everyday response as if it had come in parts; all of it, or nothing."""
@@ -245,7 +246,7 @@ class HttpResponseEncoder(BodyEncoder):
             # request indicates HTTP/1.1 (or later minor revisions)."
             step = UNCOUNTED
             self._keep_alive = False
-        head = self._first_line(msg) + headers.block + framing + self._added(facts)
+        head = b"%b%b%b%b" % (self._first_line(msg), headers.block, framing, self._added(facts))
         self._missing = headers.length
         self.step = NOTHING if self._method == "HEAD" or status == 304 else step
         return head

@@ -37,6 +37,7 @@ IS_CHUNKED: Final = 256  # the one transfer coding that we can make
 HAS_EXPECT: Final = 512
 
 _SHORT: Final = 4096  # bytes; a longer block is not copied for each line that is added
+_LOWER: Final = bytes(range(256)).lower()  # for translate(), which compiled code need not look up, as it does lower()
 _NOT_SPLIT: Final[list[bytes]] = []  # stands for the lists of headers that are a block still; stays empty
 _SECRET: Final = frozenset(["authorization", "proxy-authorization", "cookie", "set-cookie"])
 _HIDDEN: Final = "…"  # what repr() shows of them
@@ -96,8 +97,12 @@ class Headers:
             for name, value in items.items():
                 self.add(name, value)
         elif isinstance(items, list):  # before an abstract class is asked, which takes long
-            for name, value in items:
-                self.add(name, value)
+            for pair in items:
+                if isinstance(pair, tuple) and len(pair) == 2:
+                    self.add(pair[0], pair[1])
+                else:  # a list of two is a pair to ASGI, too; compiled, to take apart what may be anything takes longer
+                    name, value = pair
+                    self.add(name, value)
         elif items:
             pairs: Any = items.items() if isinstance(items, Mapping) else items
             for name, value in pairs:
@@ -156,11 +161,19 @@ class Headers:
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
         """Every line, the names in lower case: the form that ASGI wants."""
-        self._split()
-        values = self._values
         pairs: list[tuple[bytes, bytes]] = []
-        for index, key in enumerate(self._keys):
-            pairs.append((key, values[index]))
+        block = self._block
+        if self._is_split or block is None:
+            values = self._values
+            for index, key in enumerate(self._keys):
+                pairs.append((key, values[index]))
+            return pairs
+        at: i64 = 0
+        end: i64 = len(block)
+        while at < end:  # who wants all of them as pairs needs no lists
+            colon, first, last, following = _line_at(block, at)
+            pairs.append((block[at:colon].translate(_LOWER), block[first:last]))
+            at = following
         return pairs
 
     @property
@@ -209,7 +222,7 @@ class Headers:
             self._facts = self._facts_with(self._facts, key, content)
         block = self._block
         if block is not None and not self._is_split and len(block) < _SHORT:
-            line = start + content + b"\r\n"
+            line = b"%b%b\r\n" % (start, content)
             self._block = block + line if block else line
             return
         self._split()
@@ -338,22 +351,29 @@ class Headers:
         at: i64 = 0
         end: i64 = len(block)
         while at < end:
-            colon: i64 = at
-            while block[colon] != grammar.COLON:
-                colon += 1
-            first: i64 = colon + 1
-            last: i64 = first
-            while block[last] != grammar.CR:
-                last += 1
+            colon, first, last, following = _line_at(block, at)
             name = block[at:colon]
-            at = last + 2
-            while first < last and (block[first] == grammar.SPACE or block[first] == grammar.TAB):
-                first += 1
-            while last > first and (block[last - 1] == grammar.SPACE or block[last - 1] == grammar.TAB):
-                last -= 1
             self._names.append(name)
-            self._keys.append(name.lower())
+            self._keys.append(name.translate(_LOWER))
             self._values.append(block[first:last])
+            at = following
+
+
+def _line_at(block: bytes, start: i64) -> tuple[i64, i64, i64, i64]:
+    """Find the colon of the line that begins at ``start``, where its value begins and ends, and the next line."""
+    colon: i64 = start
+    while block[colon] != grammar.COLON:
+        colon += 1
+    first: i64 = colon + 1
+    last: i64 = first
+    while block[last] != grammar.CR:
+        last += 1
+    following: i64 = last + 2
+    while first < last and (block[first] == grammar.SPACE or block[first] == grammar.TAB):
+        first += 1
+    while last > first and (block[last - 1] == grammar.SPACE or block[last - 1] == grammar.TAB):
+        last -= 1
+    return colon, first, last, following
 
 
 def from_block(block: bytes) -> Headers:

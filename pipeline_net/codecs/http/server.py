@@ -39,6 +39,7 @@ from .options import DEADLINES, LIMITS, STRICT, Deadlines, Leniency, Limits
 from .request_decoder import HttpRequestDecoder
 from .response_parts import request_of, size_of
 from .status import reason_phrase
+from .unanswered import UnansweredRequests
 
 if TYPE_CHECKING:
     from ...future import ChannelFuture
@@ -95,7 +96,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         self._max_pipelined: i64 = limits.max_pipelined
         self._auto_continue = auto_continue
         self._watch = DeadlineWatch(deadlines, _Watch(self))
-        self._unanswered: list[Request] = []  # a list, not a deque: it is short, and compiled it is quicker
+        self._unanswered = UnansweredRequests()
         self._reading: Request | None = None  # whose End has not come
         self._has_begun = False  # the head of the response to the first of the unanswered ones is written
         self._status: i64 = 0  # of the response that has begun
@@ -113,7 +114,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
     @property
     def unanswered(self) -> int:
         """How many requests the application has whose responses have not ended."""
-        return len(self._unanswered)
+        return self._unanswered.count
 
     # -- life ---------------------------------------------------------------------------------------
 
@@ -148,10 +149,10 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         self._in_batch = True
         if isinstance(msg, Request):
             unanswered = self._unanswered
-            unanswered.append(msg)
+            unanswered.add(msg)
             self._reading = msg
             self._continued = False
-            if len(unanswered) == 1:
+            if unanswered.count == 1:
                 self._encoder.answers(msg, msg.keep_alive and not self._draining)
             ctx.fire_channel_read(msg)
             if msg.expects_continue:
@@ -163,7 +164,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             request = self._reading
             self._reading = None
             ctx.fire_channel_read(msg)
-            if self._unanswered and request is not None:
+            if self._unanswered.count > 0 and request is not None:
                 self._pause_if_full(request)
             elif self._draining and not self._has_switched:
                 ctx.close()  # it was answered before it was complete
@@ -175,7 +176,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
     def _pause_if_full(self, request: Request) -> None:
         """Decode no further request while the application has as many as it may, or nobody knows what follows."""
         if (
-            len(self._unanswered) >= self._max_pipelined
+            self._unanswered.count >= self._max_pipelined
             # RFC 9112 9.6: "A server that receives a "close" connection option MUST initiate closure of the connection
             # after it sends the final response to the request that contained the "close" connection option … The
             # server MUST NOT process any further requests received on that connection."
@@ -194,8 +195,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             and reading.expects_continue
             and not self._continued
             and not self._has_begun
-            and self._unanswered
-            and self._unanswered[0] is reading
+            and self._unanswered.first is reading
             and ctx.channel.is_open
         ):
             self._continued = True
@@ -214,7 +214,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         elif self._reading is not None:
             if watch.phase != BODY:
                 watch.enter(ctx, BODY)
-        elif self._unanswered:
+        elif self._unanswered.count > 0:
             if watch.phase != ANSWER:
                 watch.enter(ctx, ANSWER)
         elif not self._decoder.is_between_messages:
@@ -224,7 +224,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             watch.enter(ctx, IDLE)
 
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        if not self._unanswered or self._has_switched:
+        if self._unanswered.count == 0 or self._has_switched:
             ctx.fire_channel_eof()
             return
         self._input_ended = True  # the response first; then we close
@@ -233,27 +233,27 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
     # -- responses ----------------------------------------------------------------------------------
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        unanswered = self._unanswered
+        first = self._unanswered.first
         if self._has_switched or not ctx.channel.is_open:
             ctx.write(msg, promise)  # bytes of the other protocol; or a write that the channel refuses
             return
         if promise is not None and not promise.take_on():
             return  # cancelled in time: it must not count as answered, or the next response would be taken for this one
-        if not unanswered:
+        if first is None:
             raise EncodeError(f"there is no request that {type(msg).__name__} could answer")
-        to = request_of(msg)
-        if to is None:
-            if len(unanswered) > 1:
-                raise EncodeError(f"{len(unanswered)} requests are unanswered: say to which this belongs, to=request")
-        elif to is not unanswered[0]:
+        if (to := request_of(msg)) is None:
+            if self._unanswered.count > 1:
+                raise EncodeError(f"{self.unanswered} requests are unanswered: say to which this belongs, to=request")
+        elif to is not first:
             self._hold_back(ctx, to, msg, promise)
             return
-        self._send(ctx, msg, promise)
+        self._send(ctx, first, msg, promise)
 
-    def _send(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        """Write a part of the response to the first of the unanswered requests."""
+    def _send(
+        self, ctx: ChannelHandlerContext[Any, Any], request: Request, msg: Any, promise: ChannelFuture[Any] | None
+    ) -> None:
+        """Write a part of the response to ``request``, the first of the unanswered ones."""
         encoder = self._encoder
-        request = self._unanswered[0]
         if isinstance(msg, InterimResponse):
             self._send_interim(ctx, request, msg, promise)
             return
@@ -295,7 +295,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
 
     def _response_ended(self, ctx: ChannelHandlerContext[Any, Any], request: Request, status: i64) -> None:
         unanswered = self._unanswered
-        unanswered.pop(0)
+        unanswered.drop_first()
         self._has_begun = False
         if status == 101 or (status < 300 and request.method == "CONNECT"):
             self._switch(ctx)
@@ -303,11 +303,11 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         if self._encoder.ends_connection:
             ctx.close()
             return
-        if unanswered:
+        if unanswered.count > 0:
             if self._is_releasing:
                 return  # whoever is at it goes on
             self._begin_next(ctx)
-            if not unanswered or not ctx.channel.is_open:
+            if unanswered.count == 0 or not ctx.channel.is_open:
                 return  # all of them are answered, and what that leads to is done
         elif self._refusal is not None:
             self._answer_refusal(ctx, self._refusal)
@@ -315,7 +315,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         elif self._input_ended or (self._draining and self._reading is None):
             ctx.close()
             return
-        if self._decoder.is_paused and len(unanswered) < self._max_pipelined:
+        if self._decoder.is_paused and unanswered.count < self._max_pipelined:
             self._resume()
         if not self._in_batch:
             self._note_phase(ctx)
@@ -327,8 +327,8 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
     def _begin_next(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """The next request is the one to answer; what was written early goes now."""
         self._is_releasing = True
-        while self._unanswered:
-            request = self._unanswered[0]
+        request = self._unanswered.first
+        while request is not None:
             self._encoder.answers(request, request.keep_alive and not self._draining)
             self._continue_if_waited_for(ctx)
             parts = None if self._early is None else self._early.pop(id(request), None)
@@ -340,8 +340,9 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
                     self.write(ctx, msg, promise)
                 except Exception as exc:  # noqa: BLE001 - as if it were written now
                     ctx.refuse(exc, promise)
-            if self._unanswered and self._unanswered[0] is request:
+            if self._unanswered.first is request:
                 break  # there is more of it to come
+            request = self._unanswered.first
         self._is_releasing = False
 
     def _hold_back(
@@ -349,10 +350,10 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
     ) -> None:
         """Keep what answers a request before its turn."""
         request = to.head if isinstance(to, FullRequest) else to
-        if request is self._unanswered[0]:
-            self._send(ctx, msg, promise)
+        if request is not None and request is self._unanswered.first:
+            self._send(ctx, request, msg, promise)
             return
-        if request is None or not any(request is known for known in self._unanswered):
+        if request is None or not self._unanswered.holds(request):
             raise EncodeError(f"{to!r} is answered already, or was never asked here")
         size: i64 = size_of(msg)
         if self._early_bytes + size > ctx.channel.options.write_buffer_limit:
@@ -384,11 +385,11 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         if self._reading is not None:
             self._refused = self._reading
             self._reading = None
-            if not unanswered or (len(unanswered) == 1 and self._has_begun):
+            if unanswered.count == 0 or (unanswered.count == 1 and self._has_begun):
                 ctx.close()  # it has been answered: there is no way to take that back
                 return
-            unanswered.pop()  # its response is the refusal
-        if unanswered:
+            unanswered.drop_last()  # its response is the refusal
+        if unanswered.count > 0:
             self._refusal = exc
         else:
             self._answer_refusal(ctx, exc)
@@ -405,8 +406,8 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
 
     def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
         """Close, leaving no client to guess: 500 to whoever waits, and no half that looks like a whole response."""
-        if self._unanswered and not self._has_begun and not self._has_switched and ctx.channel.is_open:
-            request = self._unanswered[0]
+        request = self._unanswered.first
+        if request is not None and not self._has_begun and not self._has_switched and ctx.channel.is_open:
             self._encoder.answers(request, False)
             self._unanswered.clear()
             ctx.write(self._plain_answer(ctx, 503 if self._draining else 500, request))
@@ -427,9 +428,9 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
     def _answer_unread(self, ctx: ChannelHandlerContext[Any, Any], unread: Request) -> None:
         """Say that nothing here answers such a request, unless a stage that passed it on has begun to answer it."""
         request = unread.head if isinstance(unread, FullRequest) else unread
-        if request is None or not any(request is known for known in self._unanswered):
+        if request is None or not self._unanswered.holds(request):
             return
-        has_begun = request is self._unanswered[0] and self._has_begun
+        has_begun = request is self._unanswered.first and self._has_begun
         if not has_begun and (self._early is None or id(request) not in self._early):
             # From the end of the pipeline, as an application would: some stages pair requests and responses, too.
             # It ends the connection: who has passed the request on and answers later all the same, without to=, would
@@ -444,9 +445,9 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         if not isinstance(event, ServerDraining) or self._has_switched or self._draining:
             return
         self._draining = True
-        if self._unanswered:
+        if (first := self._unanswered.first) is not None:
             if not self._has_begun:
-                self._encoder.answers(self._unanswered[0], False)
+                self._encoder.answers(first, False)
         elif self._reading is None and self._decoder.is_between_messages and ctx.channel.is_open:
             ctx.close()
 

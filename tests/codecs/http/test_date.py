@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from pipeline_net.codecs.http.date import DateClock, clock_of, http_date
-from pipeline_net.testing import EmbeddedChannel
+from pipeline_net.testing import EmbeddedChannel, EmbeddedLoop
 
 
 @pytest.mark.parametrize("seconds", [0, 784111777, 951782400, 4102444799])
@@ -29,6 +29,23 @@ def test_a_second_is_written_once() -> None:
     clock = DateClock()
     lines = {id(clock.line_and_end()) for _ in range(100)}
     assert len(lines) <= 2  # a second may have passed
+
+
+def test_on_a_loop_a_timer_says_when_the_second_is_over() -> None:
+    loop = EmbeddedLoop()
+    clock = clock_of(loop)
+    assert loop.next_deadline() is None
+    line = clock.line_and_end()
+    until = loop.next_deadline()
+    assert until is not None
+    assert 0.0 < until - loop.time() <= 1.0
+    assert clock.line_and_end() is line
+    loop.advance(until - loop.time())
+    nobody_asks = loop.next_deadline()
+    assert nobody_asks is None
+    clock.line_and_end()
+    again = loop.next_deadline()
+    assert again is not None
 
 
 def test_a_loop_has_one_clock() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline_net import EncodeError
 from pipeline_net.codecs.http import Headers, HttpRequestDecoder, InterimResponse, Request, Response
-from pipeline_net.codecs.http.headers import HAS_CONNECTION, HAS_LENGTH, SAYS_CLOSE
+from pipeline_net.codecs.http.headers import HAS_CONNECTION, HAS_LENGTH, SAYS_CLOSE, from_block
 
 PAIRS = [("Host", "a"), ("Accept", "x"), ("Set-Cookie", "1"), ("accept", "y")]
 
@@ -234,3 +234,30 @@ def test_text_and_bytes_are_one(name: str | bytes, value: str | bytes) -> None:
     headers.add(name, value)
     assert headers.raw == [(b"content-type", b"text/plain")]
     assert headers.block.lower() == b"content-type: text/plain\r\n"
+
+
+def test_pairs_are_the_same_whether_the_block_was_taken_apart_before_or_not() -> None:
+    block = b"Host: a\r\nEmpty:\r\nBlank: \t \r\nX-Y:b\r\nTrailing:  c d \t\r\n!#~: \xe9\r\n"
+    whole, apart = from_block(block), from_block(block)
+    assert len(apart) == 6
+    expected = [
+        *((b"host", b"a"), (b"empty", b""), (b"blank", b""), (b"x-y", b"b"), (b"trailing", b"c d")),
+        (b"!#~", b"\xe9"),
+    ]
+    assert whole.raw == expected
+    assert apart.raw == expected
+    whole.add("Later", "1")
+    del apart["host"]
+    assert whole.raw == [*expected, (b"later", b"1")]
+    assert apart.raw == expected[1:]
+
+
+def test_a_list_of_two_is_a_pair_as_well() -> None:
+    pairs: Any = [["a", "1"], (b"B", b"2"), ("c", b"3")]
+    assert Headers(pairs).raw == [(b"a", b"1"), (b"b", b"2"), (b"c", b"3")]
+
+
+@pytest.mark.parametrize("pair", [("a",), ("a", "1", "2"), ["a"], "abc"])
+def test_what_is_no_pair_is_refused(pair: Any) -> None:
+    with pytest.raises(ValueError, match="unpack"):
+        Headers([("a", "1"), pair])

@@ -35,13 +35,18 @@ def settle(future: ChannelFuture[Any], reply: Any, name: str) -> None:
 
 
 class Call:
-    """Commands on their way: ``data`` are their bytes, ``missing`` counts the replies that are still to come."""
+    """Commands on their way: ``data`` are their bytes, ``missing`` counts the replies that are still to come.
+
+    ``starts_at`` is how many bytes the channel had been given before them.
+    """
 
     def __init__(self, name: str, data: list[bytes], count: int, timeout: float | None) -> None:
         self.name = name
         self.data = data
+        self.size = len(data[0]) if len(data) == 1 else sum(map(len, data))  # bytes
         self.count = count
         self.missing = count
+        self.starts_at = 0
         self.timeout = timeout
         self.timer: TimerHandle | None = None
 

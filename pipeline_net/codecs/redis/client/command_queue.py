@@ -49,10 +49,13 @@ class CommandQueue(Connection):
         self.pending = 0
         self._on_push = on_push
         self._max_pending: int = options.max_pending
+        self._max_bytes: int = options.max_waiting_bytes
         self._offline_limit: int = options.offline_limit
         self._waiting: OrderedDict[Call, None] = OrderedDict()  # from its middle they leave who have timed out
         self._waiting_count = 0  # commands in it
+        self._waiting_bytes = 0  # theirs
         self._inbox: deque[Call] = deque()
+        self._inbox_bytes = 0  # theirs; less by what several threads have added in the same moment
         self._inbox_is_due = False
         self._ready_promises: list[ChannelFuture[Any]] = []
         self._close_promises: list[ChannelFuture[Any]] = []
@@ -75,6 +78,11 @@ class CommandQueue(Connection):
         if len(self._inbox) >= self._max_pending:
             call.fail(self._full(call))
             return
+        unsent = self._inbox_bytes + self._waiting_bytes
+        if unsent >= self._max_bytes:
+            call.fail(self._too_much(unsent))
+            return
+        self._inbox_bytes += call.size
         self._inbox.append(call)
         if self._inbox_is_due:  # asked after the call was put there: see _take_inbox()
             return
@@ -101,6 +109,7 @@ class CommandQueue(Connection):
         inbox = self._inbox
         while inbox:
             self._accept(inbox.popleft())
+        self._inbox_bytes = 0
 
     def _accept(self, call: Call) -> None:
         if call.is_given_up:
@@ -117,6 +126,9 @@ class CommandQueue(Connection):
             self._set_timer(call)
             matcher.send(call)
             return
+        if self._waiting_bytes >= self._max_bytes:
+            call.fail(self._too_much(self._waiting_bytes))
+            return
         if (
             self.last_error is not None
             and self._waiting_count + call.count > self._offline_limit
@@ -128,6 +140,7 @@ class CommandQueue(Connection):
         self._set_timer(call)
         self._waiting[call] = None
         self._waiting_count += call.count
+        self._waiting_bytes += call.size
         call.on_cancel(partial(self._cancelled, call))
         if self.state == IDLE:
             self.open()
@@ -155,6 +168,7 @@ class CommandQueue(Connection):
     def _withdraw(self, call: Call) -> None:
         del self._waiting[call]
         self._waiting_count -= call.count
+        self._waiting_bytes -= call.size
         self._settle_accounts(call)
 
     def _settle_accounts(self, call: Call) -> None:
@@ -172,6 +186,7 @@ class CommandQueue(Connection):
         while self._waiting and self.state == READY and matcher is not None and matcher.may_send:
             call, _ = self._waiting.popitem(last=False)
             self._waiting_count -= call.count
+            self._waiting_bytes -= call.size
             if call.is_given_up:
                 self._settle_accounts(call)
             else:
@@ -182,6 +197,7 @@ class CommandQueue(Connection):
         while self._waiting_count > beyond:
             call, _ = self._waiting.popitem()
             self._waiting_count -= call.count
+            self._waiting_bytes -= call.size
             call.fail(self._closed_error() if self._closing or self.state == CLOSED else self._unreachable())
             self._settle_accounts(call)
 
@@ -287,6 +303,11 @@ class CommandQueue(Connection):
         return PoolFullError(
             f"{self.pending} commands to {self.address} are without a reply, and {call.count} more would be over the"
             f" limit of {self._max_pending}"
+        )
+
+    def _too_much(self, size: int) -> BaseException:
+        return PoolFullError(
+            f"{size} bytes of commands wait to be sent to {self.address}, and the limit is {self._max_bytes}"
         )
 
     def _why_not(self) -> str:

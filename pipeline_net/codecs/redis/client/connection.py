@@ -207,6 +207,7 @@ class Connection(MatcherOwner):
             max_depth=options.max_depth,
             max_message_length=options.max_message_length,
         )
+        matcher.decoder = decoder
         return [decoder, *self.more_stages(), matcher]
 
     def attempt_ended(self, matcher: ReplyMatcher, error: BaseException | None) -> None:

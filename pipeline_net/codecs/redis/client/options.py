@@ -80,6 +80,9 @@ class ClientOptions:
     """How late a reply may be after its command has timed out; then the connection is given up."""
     max_pending: int = attrs.field(default=65536, validator=count(1))
     """Commands that may be without a reply at once, whether sent or not; one more fails with ``PoolFullError``."""
+    max_waiting_bytes: int = attrs.field(default=64 * 1024 * 1024, validator=count(1))
+    """Bytes of commands that may wait to be sent; if so many do already, one more fails with ``PoolFullError``.  So a
+    single command or batch may be larger."""
     offline_limit: int = attrs.field(default=1024, validator=count(0))
     """How many of them may wait while the server cannot be reached; with 0 they fail at once."""
     reconnect: bool = True

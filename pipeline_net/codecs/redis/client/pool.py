@@ -14,6 +14,9 @@ through a connection that others use meanwhile::
 A leased client does not connect again when its connection is lost: the server has forgotten then what was watched.  The
 pool makes a new one for the next lease.
 
+Nor is a connection lent again whose user has changed it for good, say with CLIENT SETNAME or CLIENT TRACKING
+(``footprints``): it is closed, and the pool makes a new one.  What was watched is forgotten, an open MULTI discarded.
+
 All clients live on one loop, which also keeps the books, so there is no lock.
 """
 
@@ -21,7 +24,7 @@ from __future__ import annotations
 
 from collections import deque
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -35,10 +38,9 @@ from .calls import Call, GroupCall
 from .command_client import CommandClient
 from .command_queue import CommandQueue
 from .connection import EndWithLoop, check_address, joined
+from .footprints import LASTING, UNDONE, footprint
 from .options import ClientOptions
 from .refused import ON_ANY_CONNECTION
-
-_MARKING: Final = frozenset({"WATCH", "MULTI"})  # after these the server remembers something
 
 
 class LeasedClient(CommandClient):
@@ -56,7 +58,8 @@ class LeasedClient(CommandClient):
     ) -> None:
         super().__init__(loop, address, attrs.evolve(options, reconnect=False), None, ON_ANY_CONNECTION, queue)
         self.is_lent = False
-        self.is_marked = False  # the server may remember something of its user
+        self.is_marked = False  # the server may remember something of its user …
+        self.is_spent = False  # … and will not forget it
         self._has_passed_on = False  # the connection is another one's now
 
     def passed_on(self) -> LeasedClient:
@@ -68,8 +71,11 @@ class LeasedClient(CommandClient):
         if not self.is_lent:
             raise PipelineError(f"{self!r} is not on loan")
         name = super().check(command)
-        if name.upper() in _MARKING:
+        left = footprint(command)
+        if left == UNDONE:
             self.is_marked = True
+        elif left == LASTING:
+            self.is_spent = True
         return name
 
     def post(self, call: Call) -> None:
@@ -82,7 +88,7 @@ class LeasedClient(CommandClient):
         return completed(self.loop, None) if self._has_passed_on else super().close()
 
     def clean(self) -> None:
-        """Let the server forget what it may remember of the last user."""
+        """Let the server forget what it may remember of the last user; ``is_spent`` says that it cannot."""
         if not self.is_marked:
             return
         self.is_marked = False
@@ -207,7 +213,8 @@ class ClientPool:
     def release(self, client: LeasedClient) -> None:
         """Give a client back; again is allowed, and does nothing.
 
-        One that still waits for replies is closed: they are nobody else's business.
+        One that still waits for replies is closed: they are nobody else's business.  So is one whose connection has
+        been changed for good.
         """
         client.is_lent = False
         try:
@@ -289,7 +296,7 @@ class ClientPool:
         if client not in self._clients:
             return  # given back twice
         self._clients.discard(client)
-        if self._is_closed or client.is_closed or client.pending:
+        if self._is_closed or client.is_closed or client.is_spent or client.pending:
             client.close()
         else:
             client.clean()

@@ -10,6 +10,10 @@ long, leaves; their entry stays, and swallows the reply when it comes::
     goes to      caller   nobody               caller
 
 Pushes of RESP3 are nobody's reply, and may come between any two.
+
+A reply that comes before its command has left is none, and so is one that had begun to come before: the connection
+ends, for what follows would be taken for the replies to what others ask.  What the kernel has received by then and we
+have not read cannot be told from a reply, short of asking the kernel before each command.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from ....context import ChannelHandlerContext
 from ....errors import ChannelBrokenError, ProtocolError
 from ....handler import ChannelInboundHandler
 from ..messages import Push, Reply
+from ..reply_decoder import RedisReplyDecoder
 from .calls import Call
 
 if TYPE_CHECKING:
@@ -69,6 +74,9 @@ class ReplyMatcher(ChannelInboundHandler[Reply, Never, bytes]):
         self._channel: Channel | None = None
         self._error: BaseException | None = None  # why the channel ends
         self._late_timer: TimerHandle | None = None
+        self._began_unasked = False  # a part of something is here that came while nobody waited
+        self.decoder: RedisReplyDecoder | None = None
+        """The decoder of its pipeline."""
 
     def handler_added(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._ctx = ctx
@@ -86,6 +94,7 @@ class ReplyMatcher(ChannelInboundHandler[Reply, Never, bytes]):
         """Write a call; its replies will come after those of all that were sent before."""
         ctx = self._ctx
         assert ctx is not None, "calls are sent through a seated matcher"
+        call.starts_at = ctx.channel.written
         self.in_flight.append(call)
         for piece in call.data:
             ctx.write(piece)
@@ -129,6 +138,7 @@ class ReplyMatcher(ChannelInboundHandler[Reply, Never, bytes]):
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
         if isinstance(msg, Push):
+            self._began_unasked = False  # it was the push that had begun
             self._owner.pushed(msg)
             return
         if self._error is not None:
@@ -137,11 +147,21 @@ class ReplyMatcher(ChannelInboundHandler[Reply, Never, bytes]):
             self.exception_caught(ctx, ProtocolError(f"the server has replied {reprlib.repr(msg)} to nothing"))
             return
         call = self.in_flight[0]
+        if self._began_unasked or ctx.channel.sent <= call.starts_at:
+            early = ProtocolError(f"the server has replied {reprlib.repr(msg)} before it was asked {call.name}")
+            self.exception_caught(ctx, early)
+            return
         call.missing -= 1
         call.take(msg)
         if call.missing == 0:
             self.in_flight.popleft()
             self._owner.call_answered(call)
+
+    def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        """Look whether something has begun to come that can only be a push."""
+        decoder = self.decoder
+        if decoder is not None and (not self.in_flight or ctx.channel.sent <= self.in_flight[0].starts_at):
+            self._began_unasked = decoder.unread_bytes > 0
 
     def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """A server that will say no more is of no use."""

@@ -125,7 +125,9 @@ def test_it_can_be_awaited(loops: EventLoopGroup, real_address: str) -> None:
             assert await batch.done == [b"1"]
             assert await value == b"1"
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(client.execute("BLPOP", "list", 0.1), 0.01)
+                await asyncio.wait_for(client.execute("BLPOP", "list", 10), 0.01)
+            async with redis.Client(loops, real_address) as other:
+                await other.execute("RPUSH", "list", "for nobody")
             assert await client.execute("ECHO", "x") == b"x"
         with pytest.raises(ChannelClosedError):
             await client.execute("GET", "a")

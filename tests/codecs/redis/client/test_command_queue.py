@@ -184,6 +184,7 @@ def test_a_reply_that_comes_too_late_goes_to_nobody(connect: Connect, fake: Any,
 
     server = fake(greeting(hold_the_first))
     client = connect(server)
+    client.connect().result(10)  # or it could be late before it is sent
     late = client.execute("GET", "a", timeout=0.02)
     assert _errors(late) == [ReadTimeoutError]
     assert str(late.exception()) == "no reply to GET within 0.02 s"
@@ -214,8 +215,18 @@ def test_a_connection_whose_replies_stay_out_is_made_anew(connect: Connect, fake
 
     server = fake(deaf_at_first)
     client = connect(server, late_limit=0.02)
-    late = client.execute("ECHO", "a", timeout=0.01)
-    behind = client.execute("ECHO", "b", timeout=None)
+    client.connect().result(10)
+    futures: list[Any] = []
+
+    def ask() -> None:
+        futures.append(client.execute("ECHO", "a", timeout=0.01))
+        futures.append(client.execute("ECHO", "b", timeout=None))
+        asked.set()
+
+    asked = threading.Event()
+    client.loop.execute(ask)  # both at once, or the second one could come when the connection is given up already
+    assert asked.wait(10)
+    late, behind = futures
     assert _errors(late, behind) == [ReadTimeoutError, ChannelBrokenError]
     assert "the reply to ECHO is more than 0.02 s late" in str(behind.exception())
     assert client.call("ECHO", "c") == b"c"
@@ -225,6 +236,7 @@ def test_a_connection_whose_replies_stay_out_is_made_anew(connect: Connect, fake
 def test_who_waits_without_a_timeout_keeps_the_connection(connect: Connect, fake: Any, greeting: Any) -> None:
     server = fake(greeting(lambda ctx, command: None))
     client = connect(server, late_limit=0.01)
+    client.connect().result(10)
     blocks = client.execute("BLPOP", "list", 0, timeout=None)
     assert _errors(*[client.execute("GET", "a", timeout=0.02) for _ in range(2)]) == [ReadTimeoutError] * 2
     assert _errors(client.execute("GET", "a", timeout=0.03)) == [ReadTimeoutError]
@@ -321,6 +333,41 @@ def test_no_more_commands_are_pending_than_the_limit_says(connect: Connect, fake
     assert _errors(*futures[10:], many) == [PoolFullError] * 3
     assert "are without a reply, and 1 more would be over the limit of 10" in str(futures[11].exception())
     assert not any(future.done() for future in futures[:10])
+
+
+def test_no_more_bytes_wait_than_the_limit_says_and_one_command(connect: Connect, fake: Any, echoes: Any) -> None:
+    server = fake(echoes)
+    server.stop_listening()
+    client = connect(server, max_waiting_bytes=100_000)
+    client.connect().exception(10)
+    futures = [client.execute("ECHO", bytes([number]) * 60_000) for number in range(4)]
+    assert _errors(*futures[2:]) == [PoolFullError] * 2
+    assert "bytes of commands wait to be sent to" in str(futures[2].exception())
+    assert "and the limit is 100000" in str(futures[2].exception())
+    futures[0].cancel()
+    for _ in range(2):  # the loop hears of it, and then lets it leave
+        done = threading.Event()
+        client.loop.execute(done.set)
+        assert done.wait(10)
+    again = client.execute("ECHO", b"\4" * 60_000)  # for one has left
+    server.listen_again()
+    assert [len(future.result(10)) for future in (futures[1], again)] == [60_000] * 2
+    for _ in range(3):
+        assert client.call("ECHO", b"x" * 1_000_000) == b"x" * 1_000_000, "a single one may be larger"
+
+
+@pytest.mark.parametrize("size", [1, 60_000])
+def test_nor_while_the_loop_is_held_up(size: int, connect: Connect, fake: Any, echoes: Any) -> None:
+    client = connect(fake(echoes), max_waiting_bytes=100_000)
+    client.connect().result(10)
+    lets_go = threading.Event()
+    client.loop.execute(lets_go.wait, 10.0)
+    futures = [client.execute("ECHO", b"x" * size) for _ in range(6)]
+    lets_go.set()
+    fitting = 2 if size > 1 else 6
+    assert [future.result(10) for future in futures[:fitting]] == [b"x" * size] * fitting
+    assert _errors(*futures[fitting:]) == [PoolFullError] * (6 - fitting)
+    assert client.call("ECHO", b"x" * size) == b"x" * size
 
 
 def test_a_server_that_does_not_read_makes_commands_wait_instead_of_filling_the_channel(

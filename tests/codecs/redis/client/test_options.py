@@ -14,6 +14,7 @@ def test_everything_is_bounded_by_default() -> None:
     options = redis.ClientOptions()
     assert options.timeout == 10.0
     assert options.max_pending == 65536
+    assert options.max_waiting_bytes == 64 * 1024 * 1024
     assert options.offline_limit == 1024
     assert options.ping_interval == 30.0
 
@@ -28,6 +29,7 @@ def test_everything_is_bounded_by_default() -> None:
         ({"timeout": float("nan")}, "timeout must be more than 0"),
         ({"ping_interval": -1.0}, "ping_interval must be more than 0, or None"),
         ({"max_pending": 0}, "max_pending must be a whole number from 1"),
+        ({"max_waiting_bytes": 0}, "max_waiting_bytes must be a whole number from 1"),
         ({"offline_limit": -1}, "offline_limit must be a whole number from 0"),
         ({"backoff": 2.0, "backoff_limit": 1.0}, r"backoff \(2.0\) must not be above backoff_limit \(1.0\)"),
         ({"database": True}, "database is a number from 0 to 2147483647, not True"),

@@ -103,6 +103,24 @@ def test_nothing_is_left_for_the_next_user(pool: redis.ClientPool) -> None:
         assert transaction.results() == [b"changed"]
 
 
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_who_changes_the_connection_for_good_is_its_last_user(
+    loops: EventLoopGroup, real_address: str, is_batch: bool
+) -> None:
+    options = redis.ClientOptions(name="ours")
+    with redis.ClientPool(loops, real_address, size=1, options=options) as pool:
+        with pool.lease() as client:
+            identity = client.call("CLIENT", "ID")
+            if is_batch:
+                client.execute_many([("GET", "a"), ("CLIENT", "SETNAME", "mine")]).result(10)
+            else:
+                assert client.call("CLIENT", "SETNAME", "mine") == redis.OK
+            assert client.call("CLIENT", "GETNAME") == b"mine"
+        with pool.lease() as client:
+            assert client.call("CLIENT", "GETNAME") == b"ours"
+            assert client.call("CLIENT", "ID") != identity
+
+
 def test_a_client_that_still_waits_for_replies_is_not_used_again(pool: redis.ClientPool) -> None:
     with pool.lease() as client:
         blocked = client.execute("BLPOP", "list", 30, timeout=None)

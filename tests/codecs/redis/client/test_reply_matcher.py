@@ -14,6 +14,8 @@ from pipeline_net.codecs.redis.client.calls import Call, GroupCall, SingleCall
 from pipeline_net.codecs.redis.client.reply_matcher import MatcherOwner, ReplyMatcher
 from pipeline_net.testing import EmbeddedChannel, chunks
 
+_SAID = b">2\r\n$7\r\nmessage\r\n$1\r\na\r\n"
+
 
 class Owner(MatcherOwner):
     """Writes down what it is told."""
@@ -47,11 +49,13 @@ class Wired:
     def __init__(self) -> None:
         self.owner = Owner()
         self.matcher = ReplyMatcher(self.owner)
-        self.channel = EmbeddedChannel(redis.RedisReplyDecoder(), self.matcher)
+        self.matcher.decoder = decoder = redis.RedisReplyDecoder()
+        self.channel = EmbeddedChannel(decoder, self.matcher)
 
     def ask(self, data: bytes = b"GET") -> ChannelFuture[Any]:
         future: ChannelFuture[Any] = self.channel.new_promise()
         self.matcher.send(SingleCall(data.decode(), [data], None, future))
+        self.channel.run_pending()
         return future
 
 
@@ -109,6 +113,49 @@ def test_a_reply_that_nobody_asked_for_ends_the_connection(wired: Wired) -> None
     assert isinstance(end, ProtocolError)
     assert str(end) == "the server has replied 1 to nothing"
     assert not wired.channel.is_open
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_reply_that_comes_before_its_command_has_left_is_nobodys(others: int, wired: Wired) -> None:
+    before = [wired.ask(b"1") for _ in range(others)]
+    future: ChannelFuture[Any] = wired.channel.new_promise()
+    wired.matcher.send(SingleCall("2", [b"2"], None, future))
+    wired.channel.pipeline.fire_channel_read(b"+1\r\n" * others + b"+evil\r\n")  # in the turn in which it was asked
+    wired.channel.run_pending()
+    assert [asked.result() for asked in before] == [redis.SimpleString("1")] * others
+    assert not future.done()
+    (end,) = wired.owner.ends
+    assert str(end) == "the server has replied SimpleString(b'evil') before it was asked 2"
+
+
+@pytest.mark.parametrize(
+    ("begun", "rest"),
+    [
+        (b"+", b"evil\r\n"),
+        (b"+evil\r", b"\n"),
+        (b"$4\r\n", b"evil\r\n"),
+        (b"*2\r\n+ev\r\n", b"+il\r\n"),
+        (b"|1\r\n+a\r\n", b"+b\r\n+evil\r\n"),
+    ],
+)
+def test_a_reply_that_had_begun_before_anybody_asked_is_nobodys(begun: bytes, rest: bytes, wired: Wired) -> None:
+    assert len(redis.RedisReplyDecoder().feed(begun + rest)) == 1, "it would be one"
+    wired.channel.write_inbound(begun)
+    future = wired.ask()
+    wired.channel.write_inbound(rest)
+    assert not future.done()
+    (end,) = wired.owner.ends
+    assert "before it was asked" in str(end)
+
+
+@pytest.mark.parametrize("at", range(1, len(_SAID)))
+def test_a_push_may_have_begun_before_somebody_asks(at: int, wired: Wired) -> None:
+    wired.channel.write_inbound(_SAID[:at])
+    future = wired.ask()
+    wired.channel.write_inbound(_SAID[at:] + b":1\r\n")
+    assert future.result() == 1
+    assert wired.owner.pushes == [[b"message", b"a"]]
+    assert wired.owner.ends == []
 
 
 @pytest.mark.parametrize("nonsense", [b"?what\r\n", b":1x\r\n", b"$-7\r\n"])

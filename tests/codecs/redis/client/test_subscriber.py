@@ -162,7 +162,7 @@ def test_a_server_that_answers_no_pings_is_left(connect: Connect, fake: Any, gre
         return None if command[0] == b"PING" else confirm(ctx, command)
 
     server = fake(greeting(deaf))
-    messages = connect(server.address, ping_interval=0.01).subscribe("news")
+    messages = connect(server.address, ping_interval=0.05).subscribe("news")
     messages.ready.result(10)
     for _ in range(10_000):
         if messages.interruptions:
