@@ -110,8 +110,8 @@ def test_a_kind_of_file_is_plain_unless_it_reads_otherwise(tmp_path: Path) -> No
         assert [is_plain(file) for file in (closing, turned, counting)] == [True, False, False]
         with io.BufferedReader(closing) as buffered:
             assert is_plain(buffered)
-        with io.BufferedReader(turned) as buffered:
-            assert not is_plain(buffered)
+        with io.BufferedReader(turned) as backwards:
+            assert not is_plain(backwards)
 
 
 def test_what_keeps_its_bytes_elsewhere_is_not_plain() -> None:
