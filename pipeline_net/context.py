@@ -374,6 +374,12 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.to_write = seat if mask & event_bits.WRITE else seat.to_write
         self.to_flush = seat if mask & event_bits.FLUSH else seat.to_flush
 
+    def write_like(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        """Link operations to where those of ``seat`` go, past its own handler."""
+        self.to_read = seat.to_read
+        self.to_write = seat.to_write
+        self.to_flush = seat.to_flush
+
     def point_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
         """Let all links lead to one seat."""
         self.to_channel_read = seat

@@ -154,37 +154,26 @@ class ChannelPipeline:
         seat = self.ends.next
         if seat is NOWHERE:
             return
-        to_tell = 0
         while seat is not self.ends:
             if isinstance(seat, PooledContext) and seat.is_busy:
                 seat.when_idle(self.remove_all)  # those behind it have yet to hear what it passes on
                 return
-            if _notices_leaving(seat):
-                to_tell += 1
             seat = seat.next
         self._is_emptying = True  # or who seats a stage when it leaves would never let this end
         seat = self.ends.prev
-        while to_tell > 0 and seat is not self.ends:
-            if _notices_leaving(seat):
-                to_tell -= 1
-            self._unseat(seat, seat.prev, seat.next)
-            if not isinstance(seat, PooledContext):
-                seat.retire(self.ends)
-            seat = self.ends.prev
-        self._clear_out()
-        self.channel.stages_have_left()
-
-    def _clear_out(self) -> None:
-        """Take out those who are left.  None of them notices, so nobody can fire or write in between, and no links
-        need to be right before the end.
-        """
-        seat = self.ends.prev
         while seat is not self.ends:
-            before = seat.prev
-            seat.retire(self.ends)
-            seat.handler.seats -= 1
-            seat = before
+            if _notices_leaving(seat):
+                self._unseat(seat, seat.prev, self.ends)  # and all links are right again, for it may fire and write
+                if not isinstance(seat, PooledContext):
+                    seat.retire(self.ends)
+            else:  # then nobody can use a link before the next one leaves
+                seat.prev.next = self.ends
+                self.ends.prev = seat.prev
+                seat.retire(self.ends)
+                seat.handler.seats -= 1
+            seat = self.ends.prev
         self._point_ends_at(self.ends)
+        self.channel.stages_have_left()
 
     def fall_apart(self) -> None:
         """The channel is closed, and its last stage has left: let go of what refers to itself."""
@@ -320,6 +309,7 @@ class ChannelPipeline:
             self._insert(seat, base)
             self._admit(seat)
             base = seat
+        self._renew_links()
 
     def _add_before(self, base: Seat, stages: tuple[Stage, ...], executor: Executor | None) -> None:
         for seat in self._make_seats(stages, executor, None):
@@ -327,6 +317,7 @@ class ChannelPipeline:
                 base = base.next
             self._insert(seat, base.prev)
             self._admit(seat)
+        self._renew_links()
 
     def _make_seats(self, stages: tuple[Any, ...], executor: Executor | None, leaving: Seat | None) -> list[Seat]:
         """Check all of them before the first is seated, so that a refusal changes nothing.
@@ -342,14 +333,15 @@ class ChannelPipeline:
         here = len(seats)
         for stage in stages:
             name = ""
-            handler: Any = stage
+            given: Any = stage
             if isinstance(stage, tuple):
                 if len(stage) != 2 or not isinstance(stage[0], str) or not stage[0]:
                     raise PipelineError(f"a stage is a handler or (name, handler), not {stage!r}; in\n{self!r}")
-                name, handler = stage
-            if not isinstance(handler, ChannelHandler):
-                hint = f": did you mean {handler.__name__}()?" if isinstance(handler, type) else ""
-                raise PipelineError(f"a stage is a ChannelHandler, not {handler!r}{hint}; in\n{self!r}")
+                name, given = stage
+            if not isinstance(given, ChannelHandler):
+                hint = f": did you mean {given.__name__}()?" if isinstance(given, type) else ""
+                raise PipelineError(f"a stage is a ChannelHandler, not {given!r}{hint}; in\n{self!r}")
+            handler: ChannelHandler = given  # compiled, each use of what may be anything would be checked again
             if (handler.seats > 0 or any(seat.handler is handler for seat in seats)) and not handler.shareable:
                 raise PipelineError(
                     f"{handler!r} has a seat already, and is not shareable: make a new one for each channel,"
@@ -367,34 +359,44 @@ class ChannelPipeline:
         return seats[here:] if here else seats
 
     def _insert(self, seat: Seat, after: Seat) -> None:
-        """Give the seat neighbours; as its mask is still 0, no event stops there."""
+        """Give the seat neighbours; as its mask is still 0, no event stops there.  The links are renewed later."""
         seat.prev = after
         seat.next = after.next
         after.next.prev = seat
         after.next = seat
         seat.handler.seats += 1
-        seat.link_to_next(seat.next)
-        seat.link_to_prev(after)
 
-    def _admit(self, seat: Seat) -> None:
-        """Let ``handler_added`` run, then let events in; a handler that fails it is shown out again."""
+    def _admit(self, seat: Seat, replaced: Seat | None = None) -> None:
+        """Let ``handler_added`` run, then let events in; a handler that fails it is shown out again.  After the last of
+        several, the caller renews the links.
+
+        Args:
+            replaced: hears what comes until then, except from the newcomer, and nothing more afterwards: no event meets
+                both of them.
+        """
         facts = seat.facts
+        raised: BaseException | None = None
         if facts.is_greeted or isinstance(seat, PooledContext):
+            self._renew_links()  # for it may fire and write; nobody else can before the caller is done
+            if replaced is not None and seat.prev is replaced:
+                seat.write_like(replaced)
             try:
                 seat.events.handler_added(seat)
             except KeyboardInterrupt:
                 raise
             except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
-                self.reject(seat, exc)
-                return
-        if not seat.is_removed:  # it may have taken itself out again
+                raised = exc
+        if replaced is not None:
+            replaced.mask = 0
+        if raised is not None:
+            self.reject(seat, raised)
+        elif not seat.is_removed:  # it may have taken itself out again
             seat.mask = facts.mask
             if isinstance(seat, PooledContext):
                 seat.take_all_of_a_kind()
             else:
                 seat.reads = facts.reads
                 seat.encodes = facts.encodes
-            self._relink(seat, seat)
 
     def reject(self, seat: Seat, exc: BaseException) -> None:
         """Show a handler out whose ``handler_added`` raised, and report that through ``exception_caught``."""
@@ -409,16 +411,14 @@ class ChannelPipeline:
     def _replace(self, which: Which, stages: tuple[Stage, ...]) -> ChannelHandler:
         old = self._must_find(which)
         seats = self._make_seats(stages, None, old)
-        if not isinstance(old, PooledContext):
-            # The old handler goes deaf first, so that no event meets both the old one and a new one.
-            old.mask = 0
         after = old
         for seat in seats:
             while after.is_removed:
                 after = after.prev
             self._insert(seat, after)
-            self._admit(seat)
+            self._admit(seat, None if isinstance(old, PooledContext) else old)
             after = seat
+        self._renew_links()
         stayed = [seat for seat in seats if not seat.is_removed]
         if isinstance(old, PooledContext):
             old.leave(stayed[-1] if stayed else None)
@@ -457,10 +457,11 @@ class ChannelPipeline:
         error.__cause__ = exc
         self.fire_exception_caught(error)
 
+    def _renew_links(self) -> None:
+        self._relink(self.ends, self.ends)
+
     def _relink(self, before: Seat, after: Seat) -> None:
-        """Let all learn it who fire or write past what has changed: between ``before`` and ``after``, or a seat that is
-        both.
-        """
+        """Let all learn it who fire or write past what has changed between ``before`` and ``after``."""
         seat = after.prev
         seat.link_to_next(after)
         while seat is not self.ends:

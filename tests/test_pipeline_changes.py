@@ -387,3 +387,59 @@ def test_after_any_changes_every_event_goes_to_the_next_stage_that_overrides_it(
         for seat in [pipeline.ends, *seats]:
             for event in (*INBOUND, "exception_caught", *OUTBOUND):
                 assert target(event, seat) is next_that_overrides(event, seat), (event, pipeline)
+
+
+class Hears(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Writes down what it hears, and passes it on."""
+
+    def __init__(self, name: str, heard: list[str]) -> None:
+        self.name = name
+        self.heard = heard
+
+    def channel_read(self, ctx: Ctx, msg: Any) -> None:
+        self.heard.append(f"{self.name} reads {msg}")
+        ctx.fire_channel_read(msg)
+
+    def user_event_triggered(self, ctx: Ctx, event: Any) -> None:
+        self.heard.append(f"{self.name} hears {event}")
+        ctx.fire_user_event_triggered(event)
+
+    def write(self, ctx: Ctx, msg: Any, promise: Any) -> None:
+        self.heard.append(f"{self.name} writes {msg!r}")
+        ctx.write(msg, promise)
+
+
+class Newcomer(Hears):
+    """Makes something happen while it is greeted."""
+
+    def handler_added(self, ctx: Ctx) -> None:
+        ctx.pipeline.fire_channel_read(f"{self.name}'s")
+        ctx.pipeline.fire_user_event_triggered(f"{self.name}'s")
+        ctx.write(self.name.encode())
+
+
+def test_who_is_replaced_hears_others_until_the_first_newcomer_has_been_greeted() -> None:
+    heard: list[str] = []
+    channel = EmbeddedChannel(Hears("before", heard), ("old", Hears("old", heard)), Hears("behind", heard))
+    channel.pipeline.replace("old", Newcomer("a", heard), Newcomer("b", heard))
+    greeting_a = ["before reads a's", "old reads a's", "behind reads a's"]
+    greeting_a += ["before hears a's", "old hears a's", "behind hears a's", "before writes b'a'"]
+    greeting_b = ["before reads b's", "a reads b's", "behind reads b's"]
+    greeting_b += ["before hears b's", "a hears b's", "behind hears b's", "a writes b'b'", "before writes b'b'"]
+    assert heard == greeting_a + greeting_b
+
+
+def test_stages_that_are_not_greeted_are_linked_before_the_next_one_is() -> None:
+    heard: list[str] = []
+    channel = EmbeddedChannel(Hears("first", heard))
+    channel.pipeline.add_last(Hears("a", heard), Hears("b", heard), Newcomer("c", heard), Hears("d", heard))
+    expected = [f"{name} reads c's" for name in ("first", "a", "b")]
+    expected += [f"{name} hears c's" for name in ("first", "a", "b")]
+    expected += [f"{name} writes b'c'" for name in ("b", "a", "first")]
+    assert heard == expected
+    heard.clear()
+    channel.pipeline.fire_channel_read("later")
+    channel.pipeline.write(b"late")
+    assert heard == [f"{name} reads later" for name in ("first", "a", "b", "c", "d")] + [
+        f"{name} writes b'late'" for name in ("d", "c", "b", "a", "first")
+    ]
