@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from ._mypyc import i64
-
 NEW: Final = 0
 REGISTERED: Final = 1
 ACTIVE: Final = 2
@@ -36,7 +34,7 @@ LIFE: Final[list[list[int]]] = [
 ]
 
 
-def next_state(state: i64, step: i64) -> int:
+def next_state(state: int, step: int) -> int:
     """Look up the table of a channel's life."""
     following = LIFE[step][state]
     if following == _NEVER:
