@@ -1,4 +1,4 @@
-"""What a pipeline finds out about a stage before it seats it: the facts of its class, and a name that is free."""
+"""What a pipeline finds out about a stage: the facts of its class, a name that is free, and what it holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Any, Final
 
 from .context import ChannelHandlerContext
 from .event_bits import mask_of
-from .handler import has_its_own, interpreted_encode, interpreted_read, overridden_events, refuse_coroutines
+from .handler import (
+    ChannelHandler,
+    has_its_own,
+    interpreted_encode,
+    interpreted_read,
+    overridden_events,
+    refuse_coroutines,
+)
 from .loop import StageFacts
 
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -46,3 +53,12 @@ def free_name(base: str, seats: list[ChannelHandlerContext[Any, Any]]) -> str:
         name = f"{base}-{number}"
         number += 1
     return name
+
+
+def drawn_unread(handler: ChannelHandler) -> str:
+    """What a drawing says of the bytes that a handler holds.  It is drawn to report a mistake, so it makes none."""
+    try:
+        unread = handler.unread_bytes
+    except Exception as exc:  # noqa: BLE001 - which is what there is to see
+        return f"  unread_bytes raised {type(exc).__name__}"
+    return f"  {unread} bytes unread" if unread else ""

@@ -248,7 +248,7 @@ class StreamChannel(Channel):
         size = self._ask
         full: i64 = size
         total: i64 = 0
-        head = self.pipeline.head
+        ends = self.pipeline.ends
         failure: OSError | None = None
         eof = False
         is_empty = False  # the kernel's buffer
@@ -274,7 +274,7 @@ class StreamChannel(Channel):
                     eof = failure is None
                     break
                 count: i64 = len(chunk)
-                head.fire_channel_read(chunk)
+                ends.fire_channel_read(chunk)
                 total += count
                 if count < full and not to_the_end:
                     is_empty = True
@@ -283,7 +283,7 @@ class StreamChannel(Channel):
                     break
                 size = full = self._receive_size
             if total > 0:
-                head.fire_channel_read_complete()
+                ends.fire_channel_read_complete()
             if eof:
                 self.end_of_input()
         except KeyboardInterrupt:  # who goes on afterwards finds the rest unread, and the answers still to be sent
