@@ -25,7 +25,7 @@ import attrs
 from .channel import Channel
 from .channel_group import ChannelGroup
 from .errors import AddressError, BlockingOperationError, ChannelClosedError
-from .future import ChannelFuture
+from .future import ChannelFuture, patience
 from .handler import ChannelHandler
 from .options import ChannelOptions
 from .server_draining import ServerDraining as ServerDraining
@@ -130,7 +130,7 @@ class Server:
         """
         if on_a_loop():
             raise BlockingOperationError(f"{self!r} cannot be waited for on a loop, which has work to do")
-        return self._closed.wait(timeout)
+        return self._closed.wait(None if timeout is None else patience(timeout))
 
     def __enter__(self) -> Server:
         return self
@@ -415,11 +415,11 @@ class Bootstrap:
             initializer = partial(_begin_with, partial(self._tls.handler, address.host), initializer)
         try:
             seat_stages(channel, initializer)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as exc:  # noqa: BLE001 - whoever connects gets it
-            promise.fail_if_pending(exc)
+        except BaseException as exc:
+            promise.fail_if_pending(exc)  # whoever connects gets it
             channel.end(exc)
+            if isinstance(exc, KeyboardInterrupt):
+                raise
             return
         if not channel.is_open:
             promise.fail_if_pending(channel.closed_error())  # by one of its own stages

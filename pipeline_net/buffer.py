@@ -40,7 +40,7 @@ class ReceiveBuffer:
         self.left: i64 = len(data)
         self.wanted: i64 = 0  # bytes that must be here before the decoder is asked again
         self.expected: i64 = 0  # bytes that should arrive as one piece next; see expect()
-        self._pieces: list[bytes | bytearray] = []  # what follows _data, not joined to it yet
+        self._pieces: list[bytes | bytearray] = []  # what follows front, not joined to it yet
         # what find() knows: this needle begins nowhere from _sought_from to _searched (counted from the first unread
         # byte), and that search ended in this piece
         self._sought = b""

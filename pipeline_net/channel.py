@@ -320,13 +320,15 @@ class Channel(ChannelPosts):
 
     def _say_goodbye(self) -> None:
         self.catch_up()  # what other threads asked for too late is refused in order
-        if self.was_active:
-            if self.close_reason is not None:  # before that, the promise of the connection says what went wrong
-                self.pipeline.fire_exception_caught(self.close_reason)
-            self.pipeline.fire_channel_inactive()
-        if self.was_registered:
-            self.pipeline.fire_channel_unregistered()
-        self.pipeline.remove_all()
+        try:
+            if self.was_active:
+                if self.close_reason is not None:  # before that, the promise of the connection says what went wrong
+                    self.pipeline.fire_exception_caught(self.close_reason)
+                self.pipeline.fire_channel_inactive()
+            if self.was_registered:
+                self.pipeline.fire_channel_unregistered()
+        finally:  # an interrupt, too, lets stages give back what they hold
+            self.pipeline.remove_all()
 
     def stages_have_left(self) -> None:
         """The pipeline is empty.  A closed channel does not refer to it any more, or both would wait for the collector;

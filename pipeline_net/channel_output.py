@@ -140,6 +140,8 @@ class ChannelOutput(Watched):
         self, ctx: ChannelHandlerContext[Any, Any], messages: list[Any], promise: ChannelFuture[Any] | None
     ) -> None:
         """Let ``ctx`` write the parts of one message; stages, which may write, hear of the writability afterwards."""
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time: otherwise the last part alone would be missing
         last = len(messages) - 1
         self._unfinished += 1
         try:
@@ -151,6 +153,18 @@ class ChannelOutput(Watched):
                 self._tells_later = False
                 if self.state == ACTIVE:
                     self._tell_writability()
+
+    def write_nothing(self, promise: ChannelFuture[Any]) -> None:
+        """A message comes to no bytes at all: its promise is kept in its turn, or fails as any other would."""
+        if self.state > ACTIVE or self._shutdown_asked:
+            self._refuse_write(promise)
+        elif promise.take_on():
+            if self.written == self.sent:
+                promise.fulfil(None)
+                return
+            if self._promises is None:
+                self._promises = deque()
+            self._promises.append((self.written, promise))
 
     def hold_bytes(self, count: int) -> None:
         """A stage holds back ``count`` bytes that were written to it: they count at the water marks.  Negative when

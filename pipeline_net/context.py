@@ -273,7 +273,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         if messages:
             self.channel.write_together(self, messages, promise)
         elif promise is not None:
-            promise.fulfil(None)
+            self.channel.write_nothing(promise)
 
     def write_part(self, msg: Any, promise: ChannelFuture[Any] | None) -> None:
         """Write one of the messages of ``write_all``; on the channel's loop."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 
 class FileRegion:
@@ -34,4 +35,14 @@ class FileRegion:
         return self.count
 
     def __repr__(self) -> str:
-        return f"<FileRegion {self.offset}+{self.count} of {self.file.name!r}>"
+        return f"<FileRegion {self.offset}+{self.count} of {getattr(self.file, 'name', self.file)!r}>"
+
+
+def is_plain(file: Any) -> bool:
+    """Whether what ``file`` gives are the bytes behind its descriptor; of what only looks like a file, it is believed.
+
+    Whatever decompresses has a descriptor, too: that of the file which it reads, and not of what it gives.
+    """
+    if type(file) in (io.BufferedReader, io.BufferedRandom):
+        file = file.raw
+    return type(file) is io.FileIO or not isinstance(file, io.IOBase)

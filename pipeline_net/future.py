@@ -30,6 +30,8 @@ logger = logging.getLogger("pipeline_net.future")
 
 MAKING: Final = threading.Lock()  # held for a moment by who makes a future that several threads may ask for at once
 
+_LONGEST: Final[float] = threading.TIMEOUT_MAX  # seconds; locks refuse to be waited for longer
+
 _PENDING: Final = 0
 _RUNNING: Final = 1  # the loop has taken it on: too late to cancel
 _DONE: Final = 2
@@ -103,7 +105,7 @@ class ChannelFuture(Generic[T]):
                 self._gates = []
             self._gates.append(gate)
         started = time.monotonic()
-        if gate.acquire(timeout=-1.0 if timeout is None else max(timeout, 0.0)):
+        if gate.acquire(timeout=-1.0 if timeout is None else patience(timeout)):
             return
         with self._lock:
             if self._state >= _DONE:
@@ -242,6 +244,13 @@ class ChannelFuture(Generic[T]):
             self.loop.execute_until_stopped(fn, self)
         except ChannelClosedError:
             logger.warning("%s has stopped: %r will not be told of %r", self.loop.name, fn, self)
+
+
+def patience(seconds: float) -> float:
+    """How long a lock may be waited for by who says ``seconds``, who may mean for ever (``inf``) or not at all."""
+    if seconds > _LONGEST:
+        return _LONGEST
+    return seconds if seconds > 0.0 else 0.0
 
 
 def completed(loop: Loop, result: T) -> ChannelFuture[T]:

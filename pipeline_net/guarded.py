@@ -93,6 +93,10 @@ class GuardedContext(ChannelHandlerContext[Any, Any]):
         self._must_be_on_loop("write", promise)
         ChannelHandlerContext.write(self, msg, promise)
 
+    def write_all(self, messages: list[Any], promise: ChannelFuture[Any] | None = None) -> None:
+        self._must_be_on_loop("write_all", promise)
+        ChannelHandlerContext.write_all(self, messages, promise)
+
     def flush(self) -> None:
         self._must_be_on_loop("flush")
         ChannelHandlerContext.flush(self)

@@ -283,7 +283,7 @@ class ChannelPipeline:
         known = self.channel.loop.stage_facts
         facts = known.get(cls)
         if facts is None:
-            facts = known[cls] = learn_facts(cls)
+            facts = learn_facts(cls, known)
         return facts
 
     def _on_loop(self, change: Callable[..., Any], *args: Any) -> Any:

@@ -309,6 +309,9 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
             _, _, promise = self._waiting.popleft()
             if promise is not None:
                 promise.fail_if_pending(exc)
+        if self._holding:  # nothing waits any more; and without reading, nothing might come by which to notice that
+            self._holding = False
+            self._seat.channel.release_reads()
         self._seat.channel.pipeline.fire_exception_caught(exc)
 
     def _failed(self, event: int, exc: BaseException, second: Any) -> None:

@@ -17,17 +17,20 @@ from .handler import (
 )
 from .loop import StageFacts
 
+_MOST_KNOWN: Final = 1024  # classes; who makes one for each connection must not have us keep them all
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def learn_facts(cls: type) -> StageFacts:
-    """Look at a handler class, which takes long, and is done once for each loop.
+def learn_facts(cls: type, known: dict[type, StageFacts]) -> StageFacts:
+    """Look at a handler class, which takes long, and is done once for each loop: the facts are kept in ``known``.
 
     Raises:
         PipelineError: one of its events is a coroutine or a generator.
     """
     refuse_coroutines(cls)
-    return StageFacts(
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    facts = known[cls] = StageFacts(
         mask_of(overridden_events(cls)),
         _WORD_START.sub("-", cls.__name__.strip("_")).lower(),
         interpreted_read(cls),
@@ -35,6 +38,7 @@ def learn_facts(cls: type) -> StageFacts:
         is_greeted=has_its_own(cls, "handler_added"),
         is_bid_farewell=has_its_own(cls, "handler_removed"),
     )
+    return facts
 
 
 def is_taken(name: str, seats: list[ChannelHandlerContext[Any, Any]]) -> bool:

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelDuplexHandler, ChannelFuture, ChannelHandlerContext, ChannelOptions, FileRegion
+from pipeline_net import (
+    ChannelClosedError,
+    ChannelDuplexHandler,
+    ChannelFuture,
+    ChannelHandlerContext,
+    ChannelOptions,
+    FileRegion,
+    MessageToByteEncoder,
+)
 from pipeline_net.testing import EmbeddedChannel
 
 Ctx = ChannelHandlerContext[Any, Any]
@@ -67,6 +75,54 @@ def test_an_empty_write_is_done_at_once_when_nothing_is_before_it() -> None:
     assert outcome(channel.write(b"")) is None
 
 
+class Nothing(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Makes no bytes at all of a message, and passes on what has bytes."""
+
+    def write(self, ctx: Ctx, msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        if msg is None:
+            ctx.write_all([], promise)
+        else:
+            ctx.write(msg, promise)
+
+
+def test_a_message_that_comes_to_nothing_is_done_in_its_turn() -> None:
+    channel = EmbeddedChannel(Nothing())
+    assert outcome(channel.write(None)) is None
+    channel.peer_window = 0
+    futures = [channel.write(data) for data in (b"12", None, b"3", None)]
+    channel.run_pending()
+    states = [[future.done() for future in futures]]
+    for _ in range(3):
+        peer_takes(channel, 1)
+        states.append([future.done() for future in futures])
+    assert states == [[False] * 4] * 2 + [[True, True, False, False], [True] * 4]
+    assert taken(channel) == b"123"
+
+
+@pytest.mark.parametrize("ends", ["close", "shutdown_output"])
+def test_a_message_that_comes_to_nothing_fails_when_it_comes_too_late(ends: str) -> None:
+    channel = EmbeddedChannel(Nothing())
+    channel.peer_window = 0
+    channel.write(b"pending")
+    channel.run_pending()
+    getattr(channel, ends)()
+    assert outcome(channel.write(None)) is ChannelClosedError
+
+
+def test_a_message_that_comes_to_nothing_can_be_cancelled_in_time_only() -> None:
+    channel = EmbeddedChannel(Nothing())
+    channel.peer_window = 0
+    channel.write(b"pending")
+    early, late = channel.new_promise(), channel.new_promise()
+    early.cancel()
+    channel.pipeline.write(None, early)
+    channel.pipeline.write(None, late)
+    assert not late.cancel()
+    peer_takes(channel, 7)
+    assert early.cancelled()
+    assert outcome(late) is None
+
+
 def test_a_write_that_was_cancelled_before_it_reached_the_head_is_not_sent() -> None:
     channel, _ = connected()
     promise = channel.new_promise()
@@ -75,6 +131,29 @@ def test_a_write_that_was_cancelled_before_it_reached_the_head_is_not_sent() -> 
     channel.pipeline.write_and_flush(b"yes")
     assert taken(channel) == b"yes"
     assert (channel.written, channel.sent) == (3, 3)
+
+
+class Pieces(MessageToByteEncoder[int]):
+    """Makes so many pieces of a message."""
+
+    def encode(self, msg: int) -> list[bytes]:
+        return [b"%d" % number for number in range(msg)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_nothing_is_sent_of_a_message_of_several_pieces_that_was_cancelled_in_time(count: int) -> None:
+    channel = EmbeddedChannel(Pieces())
+    promise = channel.new_promise()
+    promise.cancel()
+    channel.pipeline.write(count, promise)
+    channel.run_pending()
+    assert channel.outbound == []
+    late = channel.new_promise()
+    channel.pipeline.write(count, late)
+    assert not late.cancel()
+    channel.run_pending()
+    assert taken(channel) == b"".join(Pieces().encode(count))
+    assert outcome(late) is None
 
 
 def test_a_write_that_reached_the_head_cannot_be_cancelled() -> None:

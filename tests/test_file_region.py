@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
 from pipeline_net import FileRegion
+from pipeline_net.file_region import is_plain
 
 
 @pytest.fixture
@@ -55,3 +61,44 @@ def test_the_place_where_the_owner_reads_is_left_alone(file: BinaryIO) -> None:
 
 def test_it_shows_what_it_is_of(file: BinaryIO) -> None:
     assert repr(FileRegion(file, 2, 5)) == f"<FileRegion 2+5 of {file.name!r}>"
+    nameless = io.BytesIO(b"0123456789")
+    assert repr(FileRegion(nameless, 2, 5)) == f"<FileRegion 2+5 of {nameless!r}>"
+
+
+@pytest.mark.parametrize("mode", ["rb", "r+b", "w+b"])
+@pytest.mark.parametrize("buffering", [-1, 0])
+def test_files_of_the_system_are_plain(tmp_path: Path, mode: str, buffering: int) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with open(path, mode, buffering=buffering) as opened:
+        assert is_plain(opened)
+
+
+def test_files_without_a_name_are_plain_and_so_are_those_that_vanish() -> None:
+    with tempfile.TemporaryFile() as nameless, tempfile.NamedTemporaryFile() as vanishing:
+        assert is_plain(nameless)
+        assert is_plain(vanishing)
+
+
+@pytest.mark.parametrize("opener", [gzip.open, bz2.open, lzma.open])
+def test_what_decompresses_is_not_plain_although_it_has_a_descriptor(tmp_path: Path, opener: Any) -> None:
+    path = tmp_path / "packed"
+    with opener(path, "wb") as packed:
+        packed.write(b"0123456789")
+    with opener(path, "rb") as unpacked:
+        assert unpacked.fileno() >= 0
+        assert not is_plain(unpacked)
+        assert not is_plain(io.BufferedReader(unpacked))
+
+
+def test_what_keeps_its_bytes_elsewhere_is_not_plain() -> None:
+    with tempfile.SpooledTemporaryFile() as spooled:
+        for other in (io.BytesIO(), io.StringIO(), spooled):
+            assert not is_plain(other)
+
+
+def test_what_looks_like_a_file_is_believed(file: BinaryIO) -> None:
+    class Wrapper:
+        fileno = file.fileno
+
+    assert is_plain(Wrapper())

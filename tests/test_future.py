@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -313,6 +315,17 @@ def test_a_thread_that_asks_again_and_again_leaves_nothing_behind(future: Channe
     _in_a_thread(wait).join(10)
     assert len(impatience) == 4
     assert not future._gates
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 1e300, 10**9, 10])
+def test_who_waits_for_ever_may_say_so_in_seconds(future: ChannelFuture[int], timeout: float) -> None:
+    heard: list[int] = []
+    waiting = _in_a_thread(lambda: heard.append(future.result(timeout)))
+    while not future._gates and waiting.is_alive():
+        time.sleep(0)
+    future.set_result(5)
+    waiting.join(10)
+    assert heard == [5]
 
 
 def test_only_one_of_many_threads_completes_it(loop: EmbeddedLoop) -> None:

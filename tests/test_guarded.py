@@ -51,7 +51,7 @@ def _neighbours() -> tuple[EmbeddedChannel, Hears, GuardedContext]:
     channel = EmbeddedChannel(hears)
     between = channel.pipeline.context(hears)
     assert between is not None
-    guarded = GuardedContext(channel.pipeline, "guarded", ChannelDuplexHandler(), learn_facts(ChannelDuplexHandler))
+    guarded = GuardedContext(channel.pipeline, "guarded", ChannelDuplexHandler(), learn_facts(ChannelDuplexHandler, {}))
     guarded.next = guarded.prev = between
     guarded.link_to_next(between)
     guarded.link_to_prev(between)
@@ -90,11 +90,19 @@ def test_whatever_is_asked_on_the_loop_passes_and_elsewhere_is_refused(event: st
     assert hears.heard == [event]
 
 
-def test_the_promise_of_what_is_refused_fails() -> None:
-    channel, _, guarded = _neighbours()
+@pytest.mark.parametrize("several", [False, True])
+def test_the_promise_of_what_is_refused_fails(several: bool) -> None:
+    channel, hears, guarded = _neighbours()
     promise = channel.new_promise()
-    error = _on_another_thread(lambda: guarded.write(b"message", promise))
+    messages = [b"one", b"two"]
+    error = _on_another_thread(
+        lambda: guarded.write_all(messages, promise) if several else guarded.write(messages[0], promise)
+    )
+    assert error is not None
     assert promise.exception() is error
+    assert hears.heard == []
+    guarded.write_all(messages)
+    assert hears.heard == ["write"] * 2
 
 
 def test_when_the_channel_is_closed_anybody_may_say_goodbye() -> None:

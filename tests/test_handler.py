@@ -322,7 +322,7 @@ def test_what_stages_work_with_can_be_subclassed() -> None:
     channel = EmbeddedChannel(keeps)
     seat = channel.pipeline.context(keeps)
     assert seat is not None
-    context = OwnContext(channel.pipeline, "own", ChannelHandler(), learn_facts(ChannelHandler))
+    context = OwnContext(channel.pipeline, "own", ChannelHandler(), learn_facts(ChannelHandler, {}))
     context.link_to_next(seat)
     context.fire_channel_read(b"x")
     assert told == [(b"x!",)]

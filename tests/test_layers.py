@@ -113,7 +113,8 @@ _RESTRICTED = {
     # handlers and event_broadcast have what channels of several loops share, and complaints what stages on a pool say
     "threading": "complaints guarded inbox transport bootstrap server future gateways testing.embedded_loop"
     " handlers.connection_limit handlers.traffic_shaping handlers.pcap"
-    " codecs.http.site.access_log_file codecs.http.site.event_broadcast",
+    " codecs.http.site.access_log_file codecs.http.site.event_broadcast"
+    " codecs.http.site.event_stream",  # threads send through it
     "_thread": "transport bootstrap server future",
 }
 

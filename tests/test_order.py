@@ -392,3 +392,24 @@ def test_no_event_reaches_a_handler_before_its_handler_added_returned() -> None:
         channel.run_pending()
         thread.join(0.001)
     assert log == ["new.handler_added", "returned"]
+
+
+@pytest.mark.parametrize("event", ["channel_inactive", "channel_unregistered"])
+def test_stages_give_back_what_they_hold_although_the_goodbye_was_interrupted(event: str) -> None:
+    def interrupt(self: Any, ctx: Any) -> None:
+        raise KeyboardInterrupt
+
+    class Holds(ChannelInboundHandler[Any]):
+        is_holding = True
+
+        def handler_removed(self, ctx: Any) -> None:
+            self.is_holding = False
+
+    interrupted = type("Interrupted", (ChannelInboundHandler,), {event: interrupt})
+    channel = EmbeddedChannel(before := Holds(), interrupted(), behind := Holds())
+    channel.close()
+    with pytest.raises(KeyboardInterrupt):
+        channel.run_pending()
+    assert not before.is_holding
+    assert not behind.is_holding
+    assert channel.pipeline.names == []

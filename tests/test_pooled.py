@@ -326,6 +326,30 @@ def test_a_pool_that_fills_up_while_events_wait_fails_them_all() -> None:
     assert log == ["p.channel_read on a pool", "z.exception_caught"]
 
 
+def test_reading_goes_on_when_the_pool_refuses_those_for_whose_sake_it_paused() -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    class Slow(ChannelDuplexHandler[Any, Any, Any, Any]):
+        def channel_read(self, ctx: Ctx, msg: Any) -> None:
+            begun.set()
+            released.wait(10)
+
+    channel, pool = with_pool(("p", Slow()), ("z", tracer("z", [], "exception_caught", keeps=True)))
+    channel.write_inbound("being worked on")
+    fn, args = pool.jobs.pop()
+    thread = threading.Thread(target=fn, args=args)
+    thread.start()
+    begun.wait(10)
+    channel.write_inbound(*range(100))
+    assert not channel.wants_to_read
+    pool.is_full = True
+    released.set()
+    thread.join(10)
+    channel.run_pending()
+    assert channel.is_open
+    assert channel.wants_to_read
+
+
 # -- leaving ----------------------------------------------------------------------------------------
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
 
 from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, PipelineError
 from pipeline_net.event_bits import EOF, READ
+from pipeline_net.loop import StageFacts
 from pipeline_net.stage_facts import free_name, is_taken, learn_facts
 from pipeline_net.testing import EmbeddedChannel
 
@@ -29,7 +32,9 @@ class Late(ChannelInboundHandler[Any]):
 
 
 def test_the_facts_of_a_class() -> None:
-    facts = learn_facts(_HTTPEcho2Handler)
+    known: dict[type, StageFacts] = {}
+    facts = learn_facts(_HTTPEcho2Handler, known)
+    assert known == {_HTTPEcho2Handler: facts}
     assert facts.mask == READ | EOF
     assert facts.name == "http-echo2-handler"
     assert facts.reads is _HTTPEcho2Handler.channel_read
@@ -39,7 +44,7 @@ def test_the_facts_of_a_class() -> None:
 
 def test_a_class_whose_events_are_coroutines_is_refused() -> None:
     with pytest.raises(PipelineError, match=r"Late\.channel_active is a coroutine"):
-        learn_facts(Late)
+        learn_facts(Late, {})
 
 
 def test_names_are_counted_up_until_one_is_free() -> None:
@@ -47,3 +52,21 @@ def test_names_are_counted_up_until_one_is_free() -> None:
     seats = [seat for name in channel.pipeline.names if (seat := channel.pipeline.context(name)) is not None]
     assert [is_taken(name, seats) for name in ("echo", "echo-2", "echo-3")] == [True, True, False]
     assert (free_name("echo", seats), free_name("other", seats)) == ("echo-3", "other")
+
+
+def test_who_makes_a_class_for_each_connection_has_not_all_of_them_kept() -> None:
+    channel = EmbeddedChannel()
+    made: list[weakref.ref[type]] = []
+    for _ in range(3000):
+
+        class OfOneConnection(ChannelInboundHandler[Any]):
+            pass
+
+        made.append(weakref.ref(OfOneConnection))
+        channel.pipeline.add_last(OfOneConnection())
+        channel.pipeline.remove(OfOneConnection)
+    del OfOneConnection
+    gc.collect()  # a class refers to itself
+    assert sum(known() is not None for known in made) <= 1024
+    channel.pipeline.add_last(last := _HTTPEcho2Handler())
+    assert last in channel.pipeline

@@ -60,9 +60,7 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
     _waits_for_room: bool = False  # the peer does not read our answers: the rest is decoded once it does
     owes_message: bool = False  # see decode()
     is_paused: bool = False
-    """Whether messages wait undecoded until ``resume()``.  Reading pauses, too, as soon as bytes wait; until then the
-    end of the input is noticed.
-    """
+    """Whether messages wait undecoded until ``resume()``.  Reading pauses when bytes wait; before, an end is seen."""
     _holds_reads: bool = False
     _rests: bool = False  # until the next turn of the loop, for the sake of other connections
     _brought_nothing: bool = False  # no message has come of what was read last, as far as it is decoded
@@ -179,8 +177,6 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                     raise
                 except BaseException as exc:  # noqa: BLE001 - whatever decode raises is the pipeline's to handle
                     self._decode_raised(ctx, buffer, exc, before)
-                    if self._failed:
-                        break
                     if not channel.is_open:
                         self._drop(buffer)
                     continue
@@ -197,6 +193,10 @@ class ByteToMessageDecoder(ChannelInboundHandler[bytes, M, Never], Generic[M]):
                 ctx.fire_channel_read(message)
                 if not channel.is_open:
                     self._drop(buffer)  # whoever closes wants no more messages
+        except KeyboardInterrupt:  # who goes on afterwards gets the messages that are here, though no byte may follow
+            if not ctx.is_removed and not ctx.runs_on_pool:
+                self._rest(ctx)
+            raise
         finally:
             self._decoding = False
             if ctx.is_removed:

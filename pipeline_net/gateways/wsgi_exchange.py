@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from ..codecs.http.headers import Headers
 from ..codecs.http.messages import FullResponse, Request, Response
 from ..errors import ChannelError, EncodeError, PipelineError
-from ..file_region import FileRegion
+from ..file_region import FileRegion, is_plain
 from .errors import ClientDisconnectedError
 from .response_head import BODYLESS, tidy_head
 from .wsgi_reply import WsgiReply
@@ -317,7 +317,7 @@ def _take_status_apart(status: Any) -> tuple[int, str | None]:
 
 def _region_of(file: Any) -> FileRegion | None:
     try:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        if not is_plain(file) or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return None
         binary: BinaryIO = file
         return FileRegion(binary, binary.tell())

@@ -12,6 +12,7 @@ pass in its turn.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 Chunked: TypeAlias = "bytes | bytearray | memoryview | FileRegion | Iterator[bytes] | BinaryIO"
 
+logger = logging.getLogger("pipeline_net.handlers")
+
 _CHUNK: Final = 65536  # bytes read from a file at once
 
 
@@ -39,7 +42,8 @@ class ChunkedWriteHandler(ChannelOutboundHandler[Chunked, bytes | bytearray | me
 
     What is written after such a message waits until it is done, as do ``shutdown_output()`` and ``close()``.  The
     promise of the write is kept when the last piece has been sent.  The iterator or file is the stage's from then on,
-    which closes it (if it has a ``close()``) when it is done, has failed, or the channel has closed.
+    which closes it (if it has a ``close()``) when it is done, has failed, or the channel has closed; a ``close()`` that
+    raises is logged.
 
     An iterator or file that raises fails its write.  If pieces of it have been sent already, the channel is aborted:
     the peer must not take the half for the whole.
@@ -209,6 +213,13 @@ def _is_source(msg: Any) -> bool:
 
 
 def _close(source: Any) -> None:
+    """Let a source go.  What that raises cannot undo what was read: it is logged, and others get their turn."""
     close = getattr(source, "close", None)
-    if close is not None:
+    if close is None:
+        return
+    try:
         close()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        logger.exception("%r, which was written piece by piece, cannot be closed", source)

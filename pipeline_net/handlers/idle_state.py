@@ -177,16 +177,12 @@ class IdleStateHandler(TransparentHandler[Any]):
         due = inf
         if channel.input_open and self._reader != inf:
             if _is_due(now, self._last_read, self._reader_told, self._reader):
-                events.append(
-                    IdleStateEvent(IdleState.READER, now - self._last_read, self._last_read >= self._reader_told)
-                )
+                events.append(_event(IdleState.READER, now, self._last_read, self._reader_told))
                 self._reader_told = now
             due = max(self._last_read, self._reader_told) + self._reader
         if self._writer != inf:
             if _is_due(now, self._last_write, self._writer_told, self._writer):
-                events.append(
-                    IdleStateEvent(IdleState.WRITER, now - self._last_write, self._last_write >= self._writer_told)
-                )
+                events.append(_event(IdleState.WRITER, now, self._last_write, self._writer_told))
                 self._writer_told = now
             due = min(due, max(self._last_write, self._writer_told) + self._writer)
         if self._all != inf:

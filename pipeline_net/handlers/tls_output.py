@@ -235,24 +235,26 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             return
         self._is_letting_out = True
         released = 0
-        while self._waiting and self.state == OPEN and not self._file_is_under_way:
-            msg, promise = self._waiting[0]
-            if isinstance(msg, FileRegion):
-                self.encrypt_batch(ctx)
-                if not self._read_file(ctx, msg):
-                    break
-                continue
-            self._waiting.popleft()
-            released += len(msg)
-            self._plain.append(msg)
-            self._plain_size += len(msg)
-            if promise is not None:
-                if self._promises is None:
-                    self._promises = []
-                self._promises.append(promise)
-            if self._plain_size >= _RECORD:
-                self._encrypt_plain(ctx, True)
-        self._is_letting_out = False
+        try:
+            while self._waiting and self.state == OPEN and not self._file_is_under_way:
+                msg, promise = self._waiting[0]
+                if isinstance(msg, FileRegion):
+                    self.encrypt_batch(ctx)
+                    if not self._read_file(ctx, msg):
+                        break
+                    continue
+                self._waiting.popleft()
+                released += len(msg)
+                self._plain.append(msg)
+                self._plain_size += len(msg)
+                if promise is not None:
+                    if self._promises is None:
+                        self._promises = []
+                    self._promises.append(promise)
+                if self._plain_size >= _RECORD:
+                    self._encrypt_plain(ctx, True)
+        finally:
+            self._is_letting_out = False
         if self.state != OPEN:
             return  # and whoever changed that has dropped the rest
         if self._waiting is not None and not self._waiting:
@@ -286,7 +288,8 @@ class TlsOutput(ChannelDuplexHandler[bytes, bytes, bytes, bytes]):
             chunk = os.pread(region.file.fileno(), min(left, _FILE_CHUNK), region.offset + self._file_sent)
             if not chunk and left:
                 raise OSError(f"{region!r}: the file has become shorter than it was")
-        except OSError as exc:
+        except (OSError, ValueError) as exc:  # it has become shorter, or somebody has closed it
+            ctx.flush()  # what was written before it
             ctx.channel.fail(exc)  # which drops what waits, as soon as the stages hear of it
             return False
         self._encrypt(ctx, chunk, len(chunk))

@@ -212,8 +212,13 @@ class TrafficShapingHandler(TransparentHandler[bytes]):
             return
         if isinstance(first.msg, FileRegion):
             file, offset, left = first.msg.file, first.msg.offset, first.msg.count
-            piece: Any = FileRegion(file, offset, count)
-            first.msg = FileRegion(file, offset + count, left - count)
+            try:
+                piece: Any = FileRegion(file, offset, count)
+                first.msg = FileRegion(file, offset + count, left - count)
+            except (OSError, ValueError) as exc:  # it has become shorter, or somebody has closed it
+                ctx.flush()  # what was passed on before
+                ctx.channel.fail(exc)
+                return
         else:
             view = memoryview(first.msg).cast("B")
             piece = bytes(view[:count])

@@ -167,9 +167,11 @@ class EmbeddedLoop(Loop):
         handle = self._timers.pop_due(self.clock.time())
         while handle is not None:
             busy = True
-            self._run(handle.run, ())
-            if handle.interval > 0 and not handle.cancelled:
-                self._timers.reschedule(handle, self.clock.after(handle.interval))
+            try:
+                self._run(handle.run, ())
+            finally:  # one that was interrupted comes again, too
+                if handle.interval > 0 and not handle.cancelled:
+                    self._timers.reschedule(handle, self.clock.after(handle.interval))
             handle = self._timers.pop_due(self.clock.time())
         for _ in range(len(self._tasks)):  # what they add waits for the next turn
             busy = True

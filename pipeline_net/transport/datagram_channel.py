@@ -207,6 +207,10 @@ class DatagramChannel(Channel):
                     break
             if got:
                 self.pipeline.fire_channel_read_complete()
+        except KeyboardInterrupt:
+            if got:
+                self.loop.execute(self.pipeline.fire_channel_read_complete)  # the stages are owed the end of a batch
+            raise
         finally:
             self._in_batch = False
         self.reading_changed()

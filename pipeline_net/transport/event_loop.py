@@ -294,7 +294,7 @@ class EventLoop(Residents):
         self.close_listeners()
         self.close_channels()
         while self._members and not self._stopping and _monotonic() < until:
-            self._turn(until - _monotonic())
+            self._turn(max(until - _monotonic(), 0.0))  # less would be for ever
 
     def _shut_down(self) -> None:
         if self._stopped or self._generation != FORKS.generation:
@@ -352,7 +352,7 @@ class EventLoop(Residents):
         is_nested = thread in LOOP_THREADS  # driven by a handler of another loop
         LOOP_THREADS.add(thread)
         try:
-            self._turn(timeout)
+            self._turn(timeout if timeout is None or timeout > 0.0 else 0.0)  # epoll takes less for "for ever"
         finally:
             if not is_nested:
                 LOOP_THREADS.discard(thread)

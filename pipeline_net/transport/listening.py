@@ -32,10 +32,7 @@ _POSIX: Final = sys.platform not in ("win32", "cygwin")
 
 
 class BoundSocket:
-    """A socket with a local address, non-blocking, and the file that it may have made.
-
-    ``wildcard`` says whether it takes what comes to any address of the machine.
-    """
+    """A socket with a local address, non-blocking, and the file that it may have made."""
 
     def __init__(self, sock: socket.socket, scheme: str, path: str = "") -> None:
         self.sock = sock

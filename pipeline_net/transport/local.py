@@ -216,13 +216,17 @@ class LocalChannel(Channel):
                 self.pipeline.fire_channel_read_complete()
             if self._end_has_arrived and not self._arrived and (self.wants_to_read or not count):
                 self.end_of_input()
-        finally:
+        except KeyboardInterrupt:
+            if count:
+                self.loop.execute(self.pipeline.fire_channel_read_complete)
+            raise
+        finally:  # also of an interrupt: who goes on afterwards reads the rest, and the peer goes on sending
             self._in_batch = False
-        if count:
-            self._acknowledge(count)
-        if self.flush_is_due:
-            self.send_pending()
-        self.reading_changed()
+            if count:
+                self._acknowledge(count)
+            if self.flush_is_due:
+                self.send_pending()
+            self.reading_changed()
 
     def _acknowledge(self, count: int) -> None:
         if self._peer is not None and not self._peer_is_gone:
@@ -250,7 +254,7 @@ class LocalChannel(Channel):
                 self._window -= count
                 self._tell_peer(self._peer.deliver, pieces)
                 self.progress(count)  # which may make somebody write more
-        except OSError as exc:  # of the file that a region is part of
+        except (OSError, ValueError) as exc:  # of the file that a region is part of, which may be closed
             self.fail(exc)
         finally:
             self._is_sending = False
@@ -264,6 +268,8 @@ class LocalChannel(Channel):
             if room <= 0:
                 break
             if isinstance(piece, FileRegion):
+                if pieces:
+                    break  # what stands before a file arrives, also if that cannot be read
                 data = _read_file(piece, self._region_sent)
                 self._region_sent += len(data)
                 if self._region_sent < piece.count:

@@ -6,6 +6,7 @@ import threading
 
 from ..channel import Channel
 from ..channel_group import ChannelGroup
+from ..future import patience
 
 
 class OpenChannels(ChannelGroup):
@@ -26,7 +27,7 @@ class OpenChannels(ChannelGroup):
         """Wait, at most ``timeout`` seconds; says whether it is empty.  Not on a loop."""
         self._is_awaited = True  # first: who leaves after we have looked must know that we wait
         with self._left:
-            return self._left.wait_for(self._is_empty, timeout)
+            return self._left.wait_for(self._is_empty, patience(timeout))
 
     def _is_empty(self) -> bool:
         return not self._channels

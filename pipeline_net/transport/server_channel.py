@@ -117,6 +117,7 @@ class Intake(Keeper):
         try:
             seat_stages(channel, self.initializer)
         except KeyboardInterrupt:
+            channel.abort()  # nobody would look at it again
             raise
         except BaseException as exc:
             logger.exception("%s: its initializer failed, so it is closed\n%r", channel, channel.pipeline)

@@ -274,8 +274,8 @@ class StreamChannel(Channel):
                     eof = failure is None
                     break
                 count: i64 = len(chunk)
-                ends.fire_channel_read(chunk)
                 total += count
+                ends.fire_channel_read(chunk)
                 if count < full and not to_the_end:
                     is_empty = True
                     break
@@ -289,8 +289,9 @@ class StreamChannel(Channel):
         except KeyboardInterrupt:  # who goes on afterwards finds the rest unread, and the answers still to be sent
             self._in_batch = False
             self._look_again()
-            if self.flush_is_due:
-                self._event_loop.flush_with_others(self, 0)
+            if total > 0:
+                self._event_loop.execute(ends.fire_channel_read_complete)
+            self._event_loop.flush_with_others(self, 0)
             raise
         finally:
             self._in_batch = False

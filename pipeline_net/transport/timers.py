@@ -197,11 +197,12 @@ class TimerQueue:
                 raise
             except BaseException:
                 logger.exception("%s: the timer %r raised", owner, handle)
-            if handle.interval > 0 and not handle.cancelled:
-                # On time as long as we keep up; after a delay, no burst to make up for what was missed.  Later than now
-                # in any case: an interval too short for the clock would never let the turn end.
-                following = handle.deadline + handle.interval
-                self.reschedule(handle, following if following > now else nextafter(now, inf))
+            finally:  # one that was interrupted comes again, too
+                if handle.interval > 0 and not handle.cancelled:
+                    # On time as long as we keep up; after a delay, no burst to make up for what was missed.  Later than
+                    # now in any case: an interval too short for the clock would never let the turn end.
+                    following = handle.deadline + handle.interval
+                    self.reschedule(handle, following if following > now else nextafter(now, inf))
 
     def __len__(self) -> int:
         return len(self._live)

@@ -244,18 +244,55 @@ def test_a_decoder_that_has_rested_and_made_nothing_asks_for_more(silent: int) -
     assert channel.reads_requested == 1  # there was a message: whoever reads it asks
 
 
-def test_who_goes_on_after_an_interrupt_behind_a_rest_reads_and_has_lost_nothing() -> None:
-    class Interrupted(Counter):
-        def channel_read(self, ctx: Any, msg: Any) -> None:
-            super().channel_read(ctx, msg)
-            if self.count == TURN + 5:
-                raise KeyboardInterrupt
+class Interrupted(ChannelInboundHandler[bytes]):
+    """Notes what it reads; and at one of the messages somebody types Ctrl-C."""
 
-    channel = EmbeddedChannel(FixedLengthFrameDecoder(1), counter := Interrupted())
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.events: list[bytes | str] = []
+
+    def channel_read(self, ctx: Any, msg: bytes) -> None:
+        self.events.append(msg)
+        if len(self.events) - self.events.count("complete") == self.at:
+            raise KeyboardInterrupt
+
+    def channel_read_complete(self, ctx: Any) -> None:
+        self.events.append("complete")
+
+
+@pytest.mark.parametrize("at", [5, TURN + 5])
+def test_who_goes_on_after_an_interrupt_has_lost_nothing_and_reads(at: int) -> None:
+    channel = EmbeddedChannel(FixedLengthFrameDecoder(1), handler := Interrupted(at))
     with pytest.raises(KeyboardInterrupt):
         channel.write_inbound(b"x" * (2 * TURN))
-    assert counter.count == TURN + 5
+    assert handler.events.count(b"x") == at
+    channel.run_pending()  # no byte has come since
+    assert handler.events.count(b"x") == 2 * TURN
+    assert handler.events[-1] == "complete"
     assert channel.wants_to_read
-    channel.write_inbound(b"x")
+    channel.write_inbound(b"y")
+    assert handler.events[-2:] == [b"y", "complete"]
+
+
+def test_what_arrives_after_an_interrupt_comes_behind_what_was_here() -> None:
+    channel = EmbeddedChannel(FixedLengthFrameDecoder(1), handler := Interrupted(1))
+    with pytest.raises(KeyboardInterrupt):
+        channel.write_inbound(b"ab")
+    assert not channel.wants_to_read
+    channel.write_inbound(b"c")
+    assert [event for event in handler.events if event != "complete"] == [b"a", b"b", b"c"]
+
+
+def test_a_decoder_that_was_taken_out_when_the_interrupt_came_holds_nothing_up() -> None:
+    class Leaving(Interrupted):
+        def channel_read(self, ctx: Any, msg: bytes) -> None:
+            if FixedLengthFrameDecoder in ctx.pipeline:
+                ctx.pipeline.remove(FixedLengthFrameDecoder)
+            super().channel_read(ctx, msg)
+
+    channel = EmbeddedChannel(FixedLengthFrameDecoder(1), handler := Leaving(1))
+    with pytest.raises(KeyboardInterrupt):
+        channel.write_inbound(b"abc")
     channel.run_pending()
-    assert counter.count == 2 * TURN + 1
+    assert handler.events[:2] == [b"a", b"bc"]
+    assert channel.wants_to_read

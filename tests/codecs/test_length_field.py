@@ -213,8 +213,8 @@ class TestPrepender:
     def test_a_length_that_is_negative_after_adjustment_is_refused(self) -> None:
         prepender = LengthFieldPrepender(2, length_adjustment=-3)
         assert prepender.encode(b"abc") == b"\x00\x00abc"
-        for message in (b"ab", bytearray(b"ab")):
-            with pytest.raises(EncodeError, match="the length is -1 after adjustment"):
+        for message in (b"ab", bytearray(b"ab"), b"a", b""):
+            with pytest.raises(EncodeError, match=f"the length is {len(message) - 3} after adjustment"):
                 prepender.encode(message)
 
     def test_a_long_message_is_not_copied(self) -> None:

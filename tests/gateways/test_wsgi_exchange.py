@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import io
 import os
 import tempfile
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +108,13 @@ def test_a_file_goes_as_a_region_where_that_is_possible() -> None:
     os.write(write, b"pipe")
     os.close(write)
     assert run(_answer(FileWrapper(os.fdopen(read, "rb")))) == [200, (b"pipe", False), "end"]
+
+
+def test_a_file_that_decompresses_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "packed"
+    path.write_bytes(gzip.compress(b"0123456789"))
+    with gzip.open(path, "rb") as file:
+        assert run(_answer(FileWrapper(file))) == [200, (b"0123456789", False), "end"]
 
 
 def test_a_wrapper_closes_what_can_be_closed() -> None:

@@ -300,3 +300,64 @@ def test_a_large_file_over_a_real_socket(tmp_path: Path) -> None:
     ):
         received = b"".join(iter(lambda: client.recv(65536), b""))
     assert received == data + b"".join(b"%d " % number for number in range(1000))
+
+
+class Unclosable(Source):
+    """Cannot be closed."""
+
+    def close(self) -> None:
+        super().close()
+        raise OSError("the disk is gone")
+
+
+def test_a_source_that_cannot_be_closed_is_sent_whole_and_logged_and_what_follows_has_its_turn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    channel = opened(write_buffer_high=2, write_buffer_low=1)
+    source = Unclosable(b"one", b"two", b"three")
+    written = [channel.write(source), channel.write(b"after")]
+    channel.run_pending()
+    assert channel.outbound == [b"one", b"two", b"three", b"after"]
+    assert [future.result() for future in written] == [None, None]
+    assert source.closed == 1
+    assert "cannot be closed" in caplog.text
+    assert "the disk is gone" in caplog.text
+
+
+def test_sources_that_cannot_be_closed_are_all_let_go_when_the_channel_closes() -> None:
+    channel = opened()
+    channel.peer_window = 0
+    sources = [Unclosable(b"one", b"two"), Unclosable(b"three")]
+    written = [channel.write(source) for source in sources]
+    channel.run_pending()
+    channel.abort()
+    channel.run_pending()
+    assert [source.closed for source in sources] == [1, 1]
+    assert [type(future.exception()) for future in written] == [ChannelClosedError] * 2
+
+
+def test_it_goes_on_piece_by_piece_although_others_keep_the_channel_busy() -> None:
+    channel = opened(write_buffer_high=8, write_buffer_low=4)
+    channel.hold_bytes(100)  # what another stage holds back: the channel is never writable
+    written = channel.write(Source(*(b"%d" % number for number in range(10))))
+    channel.run_pending()
+    assert not channel.is_writable
+    assert b"".join(channel.outbound) == b"0123456789"
+    assert written.done()
+
+
+def test_pieces_come_one_by_one_while_there_is_no_room_and_in_numbers_while_there_is() -> None:
+    channel = opened(write_buffer_high=8, write_buffer_low=4)
+    channel.peer_window = 0
+    source = Source(*(b"%04d" % number for number in range(20)))
+    channel.write(source)
+    channel.run_pending()
+    taken = source.taken
+    assert taken == 4  # three of 4 bytes are more than 8, and one is taken to know whether there is another
+    for _ in range(2):
+        channel.peer_window = 4
+        channel.run_pending()
+    assert source.taken == taken
+    channel.peer_window = 4
+    channel.run_pending()
+    assert source.taken > taken

@@ -125,3 +125,23 @@ def test_added_in_a_running_pipeline_it_works_from_then_on() -> None:
 def test_a_count_below_1_is_refused() -> None:
     with pytest.raises(ValueError, match="most must be at least 1, not 0"):
         FlushConsolidationHandler(0)
+
+
+def test_a_flush_before_anything_was_read_passes_at_once() -> None:
+    class Greets(ChannelInboundHandler[Any]):
+        def channel_active(self, ctx: Ctx) -> None:
+            ctx.write_and_flush(b"hello")
+            ctx.fire_channel_active()
+
+    channel = EmbeddedChannel(FlushConsolidationHandler(), Greets(), options=ChannelOptions(auto_flush=False))
+    assert channel.outbound == [b"hello"]
+
+
+def test_a_flush_after_a_batch_passes_at_once() -> None:
+    channel, counts = opened()
+    channel.write_inbound(b"a", b"b")
+    before = len(counts.log)
+    channel.write(b"later")
+    channel.flush()
+    assert counts.log[before:] == ["flush"]
+    assert channel.outbound[-1] == b"later"

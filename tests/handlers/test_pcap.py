@@ -90,6 +90,7 @@ def test_a_conversation() -> None:
     numbers = [(packet.sequence, packet.acknowledged) for packet in found]
     assert numbers == [(0, 0), (0, 1), (1, 1), (1, 1), (1, 7), (7, 8), (8, 8), (8, 8), (8, 9)]
     assert found[0].source == bytes([192, 0, 2, 1])
+    assert all(packet.is_whole for packet in found)
 
 
 @pytest.mark.skipif(TCPDUMP is None, reason="needs the tcpdump command")
@@ -137,6 +138,18 @@ def test_a_large_message_is_several_segments() -> None:
     segments = [packet for packet in packets(file.getvalue()) if packet.flags & PSH]
     assert b"".join(packet.payload for packet in segments) == data
     assert [packet.sequence for packet in segments] == [1, 65001, 130001, 195001]
+
+
+def test_a_large_message_of_which_little_is_kept_is_as_many_segments() -> None:
+    channel, file = captured(snap_length=65_010)
+    channel.write_inbound(bytes(150_000))
+    segments = [packet for packet in packets(file.getvalue()) if packet.flags & PSH]
+    assert [(len(packet.payload), packet.length - 40) for packet in segments] == [
+        (65_000, 65_000),
+        (10, 65_000),
+        (0, 20_000),
+    ]
+    assert [packet.sequence for packet in segments] == [1, 65_001, 130_001]
 
 
 def test_what_is_not_kept_is_counted() -> None:

@@ -14,6 +14,7 @@ from pipeline_net import (
     ChannelHandlerContext,
     ChannelInboundHandler,
     ChannelOptions,
+    ChannelOutboundHandler,
     EventLoopGroup,
     ReadTimeoutError,
     ServerBootstrap,
@@ -72,6 +73,16 @@ class TestReading:
         channel.peer_window = 0
         channel.write(b"x")
         channel.advance(35)
+        assert len(hears.errors) == 1
+
+    def test_who_keeps_the_connection_all_the_same_is_told_once(self) -> None:
+        class Keeps(ChannelOutboundHandler[Any, Any]):
+            def close(self, ctx: Ctx, promise: Any) -> None:
+                """Stays."""
+
+        channel = EmbeddedChannel(Keeps(), ReadTimeoutHandler(10), hears := Hears())
+        channel.advance(35)
+        assert channel.is_open
         assert len(hears.errors) == 1
 
     @pytest.mark.parametrize("seconds", [0, -1, float("nan")])

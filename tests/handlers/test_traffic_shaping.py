@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_net import (
+    ChannelBrokenError,
     ChannelClosedError,
     ChannelInboundHandler,
     ChannelOptions,
@@ -133,6 +134,24 @@ class TestWriting:
         assert rest == b"v" * 2000 + b"a" * 2000
         assert not channel.output_open
 
+    @pytest.mark.parametrize("is_closed", [True, False])
+    def test_a_file_that_cannot_be_read_to_its_end_ends_the_channel(self, is_closed: bool) -> None:
+        channel = EmbeddedChannel(TrafficShapingHandler(write=1000))
+        file = BytesIO(b"f" * 3000)
+        written = [channel.write(message) for message in (b"before", FileRegion(file), b"after")]
+        channel.advance(1)
+        assert channel.outbound[0] == b"before"
+        assert not any(future.done() for future in written[1:])
+        if is_closed:
+            file.close()
+        else:
+            file.truncate(100)
+        with pytest.raises(ChannelBrokenError):
+            channel.advance(1)
+        assert not channel.is_open
+        assert written[0].exception() is None
+        assert [type(future.exception()) for future in written[1:]] == [ChannelBrokenError] * 2
+
     def test_what_waits_is_pending(self) -> None:
         options = ChannelOptions(write_buffer_high=4000, write_buffer_low=2000, write_buffer_limit=8000)
         channel = EmbeddedChannel(TrafficShapingHandler(write=1000), options=options)
@@ -182,6 +201,20 @@ class TestWriting:
         assert "last" not in channel.outbound
         channel.advance(1)
         assert channel.outbound[-1] == "last"
+
+    def test_single_bytes_and_empty_writes_keep_their_places(self) -> None:
+        channel = EmbeddedChannel(TrafficShapingHandler(write=1000))
+        channel.write(b"x" * 1500)
+        futures = [channel.write(data) for data in (b"y", b"", b"z")]
+        channel.advance(0.5)
+        assert sent(channel) == 1500
+        assert [future.done() for future in futures] == [False] * 3
+        channel.advance(0.0011)
+        assert sent(channel) == 1501
+        assert [future.done() for future in futures] == [True, True, False]
+        channel.advance(0.001)
+        assert sent(channel) == 1502
+        assert futures[2].done()
 
     def test_a_stage_that_writes_when_it_hears_of_room_comes_after_what_waits(self) -> None:
         class Refills(ChannelInboundHandler[Any]):

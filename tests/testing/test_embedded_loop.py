@@ -129,6 +129,21 @@ def test_keyboard_interrupt_goes_to_whoever_runs_the_loop() -> None:
     assert loop.exceptions == []
 
 
+def test_a_repeating_timer_that_was_interrupted_comes_again() -> None:
+    loop, ran = EmbeddedLoop(), list[float]()
+
+    def beat() -> None:
+        ran.append(loop.time())
+        if len(ran) == 1:
+            raise KeyboardInterrupt
+
+    loop.schedule_every(1.0, beat)
+    with pytest.raises(KeyboardInterrupt):
+        loop.advance(1.0)
+    loop.advance(2.0)
+    assert ran == [1.0, 2.0, 3.0]
+
+
 def test_other_threads_post_and_the_test_runs() -> None:
     loop, ran = EmbeddedLoop(), list[Any]()
     assert loop.in_loop

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline_net import (
+    Bootstrap,
     Channel,
     ChannelHandlerContext,
     ChannelInboundHandler,
@@ -179,6 +180,20 @@ def test_run_once_waits_no_longer_than_it_is_told() -> None:
         loop.stop()
 
 
+def test_run_once_does_not_wait_when_its_time_is_over_already() -> None:
+    loop = EventLoop()
+    woken: list[int] = []
+    rescue = threading.Timer(2.0, loop.execute, (woken.append, 1))  # else a wrong one would wait for ever
+    rescue.start()
+    try:
+        loop.run_once(-0.001)
+        assert woken == []
+    finally:
+        rescue.cancel()
+        rescue.join()
+        loop.stop()
+
+
 def test_keyboard_interrupt_reaches_whoever_drives_the_loop() -> None:
     loop = EventLoop()
 
@@ -248,6 +263,90 @@ def test_who_goes_on_after_an_interrupt_has_lost_nothing() -> None:
         loop.stop()
         for peer in peers:
             peer.close()
+
+
+class Batches(ChannelInboundHandler[Any]):
+    """Notes where batches end; and somebody types Ctrl-C at a message."""
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+        self.reads = 0
+        self.events: list[str] = []
+
+    def channel_read(self, ctx: ChannelHandlerContext, msg: Any) -> None:
+        self.events.append("read")
+        self.reads += 1
+        if self.reads == self._at:
+            raise KeyboardInterrupt
+
+    def channel_read_complete(self, ctx: ChannelHandlerContext) -> None:
+        self.events.append("complete")
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:0", "udp://127.0.0.1:0", "local://interrupted-batch"])
+def test_stages_hear_that_an_interrupted_batch_has_ended(address: str) -> None:
+    loop = EventLoop()
+    batches = Batches(1)
+
+    def drive_until(is_done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not is_done() and time.monotonic() < deadline:
+            loop.run_once(0.01)
+
+    try:
+        server = ServerBootstrap(loop, initializer=lambda _: [batches]).bind(address)
+        connected = Bootstrap(loop, lambda _: []).connect(server.addresses[0])
+        drive_until(lambda: connected.done() and len(server.channels) == 1)
+        connected.result().write_and_flush(b"x")
+        with pytest.raises(KeyboardInterrupt):
+            drive_until(lambda: len(batches.events) > 1)
+        assert batches.events == ["read"]
+        drive_until(lambda: len(batches.events) > 1)
+        assert batches.events == ["read", "complete"]
+    finally:
+        loop.stop()
+
+
+def _interrupted(channel: Channel) -> list[Any]:
+    raise KeyboardInterrupt
+
+
+def _drive(loop: EventLoop, turns: int) -> None:
+    for _ in range(turns):
+        loop.run_once(1.0)
+
+
+def test_a_connection_whose_initializer_was_interrupted_is_closed_and_gives_its_place_back() -> None:
+    loop = EventLoop()
+    peers: list[socket.socket] = []
+    try:
+        server = ServerBootstrap(loop, initializer=_interrupted, max_connections=1).bind("tcp://127.0.0.1:0")
+        place = ("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))
+        for _ in range(2):
+            peers.append(socket.create_connection(place, _PATIENCE))
+            with pytest.raises(KeyboardInterrupt):
+                _drive(loop, 10)
+            loop.run_once(0)  # says goodbye
+            assert (loop.channels, len(server.channels)) == (0, 0)
+            with pytest.raises(ConnectionResetError):
+                peers[-1].recv(1)
+    finally:
+        loop.stop()
+        for peer in peers:
+            peer.close()
+
+
+def test_whoever_connects_hears_that_the_initializer_was_interrupted() -> None:
+    loop = EventLoop()
+    try:
+        connected = Bootstrap(loop, _interrupted).connect("tcp://127.0.0.1:9")
+        with pytest.raises(KeyboardInterrupt):
+            _drive(loop, 10)
+        assert isinstance(connected.exception(), KeyboardInterrupt)
+        loop.run_once(0)
+        assert loop.channels == 0
+    finally:
+        loop.stop()
 
 
 class Answering(ChannelInboundHandler[bytes]):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -152,6 +154,22 @@ def test_it_says_whether_the_last_channel_has_gone(run: Callable[[Any], Any]) ->
     run(main())
 
 
-def test_it_wants_a_running_loop_and_leaves_nothing_open_without_one() -> None:
+def test_it_wants_a_running_loop() -> None:
     with pytest.raises(RuntimeError, match="no running event loop"):
         AsyncioHost()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="descriptors are counted in /proc")
+def test_it_leaves_nothing_open_where_asyncio_cannot_watch_a_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def watches_nothing(*_: Any) -> None:
+        raise NotImplementedError
+
+    async def main() -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", watches_nothing)
+        with pytest.raises(NotImplementedError):
+            AsyncioHost()
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    with asyncio.Runner() as runner:
+        runner.run(main())

@@ -21,6 +21,7 @@ from pipeline_net import (
     ChannelInboundHandler,
     ChannelOptions,
     ConnectTimeoutError,
+    EventLoop,
     EventLoopGroup,
     FileRegion,
     PipelineError,
@@ -299,6 +300,30 @@ def test_a_file_that_was_closed_breaks_its_channel_and_not_the_loop(loops: Event
     assert other.wait(lambda: other.count == 1)
 
 
+def test_what_was_written_before_a_file_that_cannot_be_read_arrives(
+    loops: EventLoopGroup, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = Recorder()
+    serve(loops, lambda _: [there])
+    channel = connect(loops, Recorder())
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(1000))
+        region = FileRegion(file)
+    written: list[Any] = []
+
+    def write() -> None:
+        written.extend(channel.write(message) for message in (b"one, ", b"two", region, b"never"))
+
+    assert isinstance(channel.loop, EventLoop)
+    wait_for([ask(channel.loop, write)], _PATIENCE)  # in one batch of work
+    assert [future.exception(_PATIENCE) for future in written[:2]] == [None, None]
+    assert isinstance(written[2].exception(_PATIENCE), ChannelBrokenError)
+    assert isinstance(written[3].exception(_PATIENCE), ChannelBrokenError)
+    assert there.wait(lambda: there.count == len(b"one, two"))
+    assert b"".join(there.pieces) == b"one, two"
+    assert "failed to send" not in caplog.text
+
+
 def test_nobody_listening_is_a_refusal(loops: EventLoopGroup) -> None:
     failure = Bootstrap(loops, lambda _: None).connect("local://nobody").exception(_PATIENCE)
     assert isinstance(failure, ChannelBrokenError)
@@ -407,3 +432,42 @@ def test_no_descriptor_is_used(loops: EventLoopGroup) -> None:
     connect(loops, here).write(b"x")
     assert here.wait(lambda: here.count == 1)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_who_goes_on_after_an_interrupt_gets_the_rest_and_the_peer_goes_on_sending() -> None:
+    loop = EventLoop()
+    armed = [True]
+    pieces: list[bytes] = []
+
+    class Interrupted(ChannelInboundHandler[bytes]):
+        def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+            pieces.append(msg)
+            ctx.write(b"answer")
+            if armed:
+                armed.clear()
+                raise KeyboardInterrupt
+
+    def turn(times: int) -> None:
+        for _ in range(times):
+            loop.run_once(0)
+
+    try:
+        ServerBootstrap(loop, initializer=lambda _: [Interrupted()]).bind("local://interrupted")
+        answers = Recorder()
+        connected = Bootstrap(loop, lambda _: [answers]).connect("local://interrupted")
+        turn(10)
+        client = connected.result()
+        for _ in range(3):
+            client.write(b"x" * 20000)
+        with pytest.raises(KeyboardInterrupt):
+            turn(10)
+        turn(10)
+        assert pieces == [b"x" * 20000] * 3
+        assert answers.count == 3 * len(b"answer")
+        for _ in range(10):  # more than the window, which what was interrupted has not made smaller
+            client.write(b"y" * _WINDOW)
+            turn(10)
+            assert client.pending_write_bytes == 0
+        assert b"".join(pieces[3:]) == b"y" * (10 * _WINDOW)
+    finally:
+        loop.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -61,3 +62,14 @@ def test_waiting_ends_when_the_last_one_leaves(loops: EventLoopGroup, server: Se
     waiting.join(_PATIENCE)
     assert outcome == [True]
     assert time.monotonic() - started < _PATIENCE / 2  # it was told, and has not just looked when its time was over
+
+
+def test_one_may_wait_for_ever(loops: EventLoopGroup, server: Server) -> None:
+    group = OpenChannels()
+    channel = connect(loops, server, group)
+    outcome: list[bool] = []
+    waiting = threading.Thread(target=lambda: outcome.append(group.wait_until_empty(math.inf)))
+    waiting.start()
+    channel.close().result(_PATIENCE)
+    waiting.join(_PATIENCE)
+    assert outcome == [True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
 import weakref
 
@@ -258,6 +259,18 @@ def test_a_burst_of_cancellations_is_swept_by_the_next_look_at_the_clock() -> No
     assert not first.cancelled
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_living_stay_in_order_when_the_dead_are_swept_out(seed: int) -> None:
+    dice = random.Random(seed)
+    queue = TimerQueue()
+    handles = [queue.schedule(dice.random(), nothing, ()) for _ in range(500)]
+    for handle in dice.sample(handles, 400):
+        handle.cancel()
+    queue.next_deadline()  # which sweeps
+    alive = sorted((handle for handle in handles if not handle.cancelled), key=lambda handle: handle.deadline)
+    assert [queue.pop_due(math.inf) for _ in alive] == alive
+
+
 def test_it_holds_a_hundred_thousand_entries_in_order() -> None:
     queue = TimerQueue()
     count = 100_000
@@ -341,3 +354,21 @@ def test_run_due_sets_a_repeating_timer_anew_without_a_burst() -> None:
     following = queue.next_deadline()
     assert following is not None
     assert 7.5 < following < 7.6
+
+
+def test_a_repeating_timer_that_was_interrupted_comes_again() -> None:
+    queue, ran = TimerQueue(), list[int]()
+
+    def beat() -> None:
+        ran.append(1)
+        if len(ran) == 1:
+            raise KeyboardInterrupt
+
+    queue.schedule(1.0, beat, (), 1.0)
+    queue.schedule(1.0, ran.append, (2,))
+    with pytest.raises(KeyboardInterrupt):
+        queue.run_due(1.0, "some loop")
+    queue.run_due(1.0, "some loop")
+    assert ran == [1, 2]
+    queue.run_due(2.0, "some loop")
+    assert ran == [1, 2, 1]

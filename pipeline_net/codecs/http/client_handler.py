@@ -58,6 +58,8 @@ class HttpClientHandler(ChannelDuplexHandler[ResponsePart, ResponsePart, Request
         if self._has_switched or not ctx.channel.is_open:
             ctx.write(msg, promise)
             return
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time: no response will come to it
         try:
             data: Any = self._encoder.encode(msg)
         except EncodeError:

@@ -237,6 +237,8 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         if self._has_switched or not ctx.channel.is_open:
             ctx.write(msg, promise)  # bytes of the other protocol; or a write that the channel refuses
             return
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time: it must not count as answered, or the next response would be taken for this one
         if first is None:
             raise EncodeError(f"there is no request that {type(msg).__name__} could answer")
         to = request_of(msg)
@@ -257,8 +259,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             self._send_interim(ctx, request, msg, promise)
             return
         if request.expects_continue and not self._continued and self._reading is request and not self._has_begun:
-            # RFC 9110 10.1.1: a server that does not read the body "MUST … close the connection … or read and discard"
-            # it, and the client, which waits for our word, may send it or not.
+            # RFC 9110 10.1.1: the client, which waits for our word, may send the body or not; so we close then.
             encoder.answers(request, False)
         try:
             data = encoder.encode(msg)
@@ -271,8 +272,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         else:
             ctx.write(data, promise)
         if isinstance(msg, (FullResponse, End)):
-            status: i64 = msg.status if isinstance(msg, FullResponse) else self._status
-            self._response_ended(ctx, request, status)
+            self._response_ended(ctx, request, msg.status if isinstance(msg, FullResponse) else self._status)
         elif isinstance(msg, Response):
             self._has_begun = True
             self._status = msg.status

@@ -131,6 +131,8 @@ class WebSocketHandler(ChannelDuplexHandler[InMessage, "str | bytes | Fragment",
         if self.state != OPEN or not ctx.channel.is_open:
             if promise is not None:
                 promise.fail_if_pending(self._closed_error(ctx))
+        elif promise is not None and not promise.take_on():
+            return  # cancelled in time: what follows in a fragmented or compressed message builds on what is sent
         elif isinstance(msg, Close):
             self._happens(ctx, WE_CLOSE, msg, promise)
         else:

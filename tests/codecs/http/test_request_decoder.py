@@ -392,8 +392,11 @@ def test_the_size_of_a_chunk_without_end_is_refused() -> None:
         (b"GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", False, False),
     ],
 )
-def test_what_a_head_means_for_the_connection(head: bytes, keep_alive: bool, upgrade: bool) -> None:
-    request = _decode(head)[0]
+@pytest.mark.parametrize(
+    "before", [b"", b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"]
+)
+def test_what_a_head_means_for_the_connection(before: bytes, head: bytes, keep_alive: bool, upgrade: bool) -> None:
+    request = [part for part in _decode(before + head) if isinstance(part, Request)][-1]
     assert (request.keep_alive, request.wants_upgrade) == (keep_alive, upgrade)
 
 

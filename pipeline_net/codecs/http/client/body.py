@@ -20,7 +20,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ....errors import ChannelClosedError
-from ....file_region import FileRegion
+from ....file_region import FileRegion, is_plain
 
 if TYPE_CHECKING:
     from ....loop import Loop
@@ -239,11 +239,12 @@ def _as_file(file: Any) -> RequestBody:
     """Take an open file from where it stands: a real one as a region, another one in pieces."""
     if isinstance(file, io.TextIOBase):
         raise TypeError(f"a file must be open in binary mode, and {file!r} is open for text")
-    try:
-        file.fileno()
-        return FileBody(FileRegion(file, file.tell()))
-    except (OSError, io.UnsupportedOperation):  # a BytesIO, a pipe, a socket's file
-        return IterableBody(iter(lambda: file.read(_PART), b""))
+    if is_plain(file):
+        try:
+            return FileBody(FileRegion(file, file.tell()))
+        except OSError:
+            pass  # a pipe, which has no size
+    return IterableBody(iter(lambda: file.read(_PART), b""))  # a BytesIO, a socket's file, one that decompresses
 
 
 def _running_asyncio_loop(given: Any) -> Any:

@@ -148,6 +148,8 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
     # -- responses ----------------------------------------------------------------------------------
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time: it answers nothing
         if not self._held.queue and len(self._exchanges) <= 1:
             self._write_now(ctx, msg, promise)
         elif self._must_wait(msg):
@@ -420,7 +422,7 @@ class ContentCompression(TransparentHandler[Any]):  # parts stay parts, and whol
             self._held.release(ctx, first.size)
             ctx.refuse(exc, promise)
             return
-        except OSError as exc:
+        except (OSError, ValueError) as exc:  # the file has become shorter, or somebody has closed it
             ctx.channel.abort(ChannelBrokenError(str(exc)))  # the peer must not take the half for the whole
             return
         self._offset += len(piece)
@@ -474,6 +476,7 @@ def _piece(data: bytes | bytearray | memoryview | FileRegion, offset: int) -> by
 
     Raises:
         OSError: the file has become shorter.
+        ValueError: it is closed.
     """
     if not isinstance(data, FileRegion):
         return memoryview(data).cast("B")[offset : offset + _SLICE]

@@ -364,6 +364,8 @@ class ContentDecompression(TransparentHandler[Any]):  # parts stay parts, and wh
     # -- outbound -----------------------------------------------------------------------------------
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time: it answers nothing
         if isinstance(msg, Response):
             to = msg.to
             if to is None or to is self._head or (isinstance(to, FullRequest) and to.head is self._head):

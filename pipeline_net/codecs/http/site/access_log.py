@@ -99,6 +99,8 @@ class AccessLog(TransparentHandler[RequestPart]):
     # -- responses ----------------------------------------------------------------------------------
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time: it answers nothing
         ctx.write(msg, promise)
         if isinstance(msg, Response):
             record = self._exchanges.note_of(msg.to)

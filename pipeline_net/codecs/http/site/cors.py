@@ -177,6 +177,8 @@ class Cors(TransparentHandler[RequestPart]):
         return origin if origin is not None and self._policy.origins.allow(origin) else None
 
     def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
+        if promise is not None and not promise.take_on():
+            return  # cancelled in time: it answers nothing
         if isinstance(msg, Response):
             origin = self._exchanges.note_of(msg.to)
             headers = Headers() if msg.given_headers is None else msg.given_headers.copy()

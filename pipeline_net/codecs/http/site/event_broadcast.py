@@ -94,8 +94,10 @@ class EventBroadcast:
         if loop.in_loop:
             _send_to(streams, encoded)
             return
+        keeping_up = [stream for stream in streams if stream.takes_place(encoded)]
         try:
-            loop.execute(_send_to, streams, encoded)
+            if keeping_up:
+                loop.execute(_arrive_at, keeping_up, encoded)
         except ChannelClosedError:
             _logger.debug("%s has stopped, and with it %d streams", loop.name, len(streams))
 
@@ -103,3 +105,8 @@ class EventBroadcast:
 def _send_to(streams: list[EventStream], encoded: bytes) -> None:
     for stream in streams:
         stream.send_on_loop(encoded)
+
+
+def _arrive_at(streams: list[EventStream], encoded: bytes) -> None:
+    for stream in streams:
+        stream.arrive(encoded)

@@ -21,6 +21,7 @@ Source: WHATWG HTML, section 9.2, "Server-sent events"
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -44,6 +45,7 @@ _logger: Final = logging.getLogger("pipeline_net.http")
 
 _HEADERS: Final = Headers({"content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no"})
 _HEARTBEAT: Final = encode_comment()
+_TASK: Final = 256  # bytes that an event costs besides its own, while it is on its way to the loop
 _NEW: Final = 0
 _OPEN: Final = 1
 _ENDED: Final = 2
@@ -66,7 +68,8 @@ class EventStream(StreamingResponse):
         request: what it answers.
         heartbeat: seconds between comments that keep the connection alive, when nothing else was sent; ``None`` for
             none.  Most proxies take a minute of silence for the end.
-        max_pending: bytes that may wait for a client that does not read.
+        max_pending: bytes that may wait for a client that does not read.  What threads have sent and the loop has not
+            come to is bounded by the channel's ``write_buffer_limit``, with the same outcome.
         when_slow: what happens to a client that has more waiting: its stream is ended (``"end"``: it comes back, and
             tells what it saw last), or what is sent to it is dropped until it has read (``"skip"``: for events of which
             only the newest counts).
@@ -110,6 +113,9 @@ class EventStream(StreamingResponse):
         self._early_bytes = 0
         if retry is not None:
             self._early.append((retry_line(retry) + "\n").encode())
+        self._lock: Final = threading.Lock()
+        self._under_way = 0  # bytes that other threads have sent and the loop has not come to
+        self._is_left_behind = False  # there were too many of them
         self._state = _NEW
         self._ctx: ChannelHandlerContext[Any, Any] | None = None
         self._watch = _Watch(self)
@@ -146,7 +152,11 @@ class EventStream(StreamingResponse):
             if self._state == _OPEN:  # since this very moment, on its loop
                 self._on_loop(self._send_early)
         elif self._state == _OPEN:
-            self._on_loop(self.send_on_loop, event)
+            loop = self.loop
+            if loop is not None and loop.in_loop:
+                self.send_on_loop(event)
+            elif self.takes_place(event):
+                self._on_loop(self.arrive, event)
 
     def close(self) -> None:
         """End the stream in good order.  The client will come back, unless it is answered with 204 then."""
@@ -171,6 +181,22 @@ class EventStream(StreamingResponse):
             loop.execute(fn, *args)
         except ChannelClosedError:
             _logger.debug("%s has stopped, which has ended %r", loop.name, self)
+
+    def takes_place(self, event: bytes) -> bool:
+        """Count an event that is on its way to the loop; false if that has fallen so far behind that it is left out."""
+        ctx = self._ctx
+        assert ctx is not None, "it has begun"
+        with self._lock:
+            fits = self._under_way < ctx.channel.options.write_buffer_limit
+            if fits:
+                self._under_way += len(event) + _TASK
+                return True
+            self.skipped += 1
+            is_first = not self._is_left_behind
+            self._is_left_behind = True
+        if is_first and self._ends_when_slow:
+            self._on_loop(self._give_up)
+        return False
 
     def _keep(self, event: bytes) -> None:
         """Keep an event until the stream begins: as many as may wait for its client later, for it may never begin."""
@@ -206,6 +232,12 @@ class EventStream(StreamingResponse):
         while self._early and self._state == _OPEN:
             self.send_on_loop(self._early.popleft())
 
+    def arrive(self, event: bytes) -> None:
+        """Write one event that ``takes_place`` has counted."""
+        with self._lock:
+            self._under_way -= len(event) + _TASK
+        self.send_on_loop(event)
+
     def send_on_loop(self, event: bytes) -> None:
         """Write one event, unless the client is too far behind."""
         ctx = self._ctx
@@ -216,12 +248,18 @@ class EventStream(StreamingResponse):
             ctx.flush()  # perhaps nobody has tried yet
         if channel.pending_write_bytes + len(event) > self._max_pending:
             self.skipped += 1
-            if self._ends_when_slow and channel.is_open:
-                _logger.info("%s reads too slowly: its stream of events is ended", channel.remote_address)
-                channel.abort()  # an orderly end would wait behind all that it does not read
+            if self._ends_when_slow:
+                self._give_up()
             return
         self._is_quiet = False
         ctx.write(Data(event, to=self._request))
+
+    def _give_up(self) -> None:
+        """The client is too far behind."""
+        ctx = self._ctx
+        if self._state == _OPEN and ctx is not None and ctx.channel.is_open:
+            _logger.info("%s reads too slowly: its stream of events is ended", ctx.channel.remote_address)
+            ctx.channel.abort()  # an orderly end would wait behind all that it does not read
 
     def _beat(self) -> None:
         if self._is_quiet:

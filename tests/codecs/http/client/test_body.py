@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,27 @@ def test_a_file_from_where_it_stands(tmp_path: Path) -> None:
         region = as_body(FileRegion(file, 5, 7))
     _, error = _read(region)
     assert isinstance(error, ValueError), "the file is closed"
+
+
+def test_a_file_that_decompresses_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "packed"
+    path.write_bytes(gzip.compress(b"0123456789"))
+    with gzip.open(path, "rb") as file:
+        body = as_body(file)
+        assert body is not None
+        assert (body.length, body.can_repeat) == (None, False)
+        assert _read(body) == ([b"0123456789"], None)
+
+
+def test_a_pipe_is_read_once() -> None:
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as pipe:
+        os.write(write, b"through the pipe")
+        os.close(write)
+        body = as_body(pipe)
+        assert body is not None
+        assert (body.length, body.can_repeat) == (None, False)
+        assert _read(body) == ([b"through the pipe"], None)
 
 
 def test_a_file_that_is_open_for_text_is_refused(tmp_path: Path) -> None:

@@ -361,6 +361,15 @@ def test_a_file_that_has_become_shorter_ends_the_connection(tmp_path: Path) -> N
     assert site.channel.is_aborted
 
 
+def test_a_file_that_was_closed_ends_the_connection(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(_TEXT * 100)
+    with open(tmp_path / "text", "rb") as file:
+        region = FileRegion(file)
+    site = Site().ask().say(http.Response(200, _HTML), http.Data(region), http.END)
+    assert not site.channel.is_open
+    assert site.channel.is_aborted
+
+
 def test_a_connection_that_ends_forgets_what_waits() -> None:
     site = Site(options=ChannelOptions(write_buffer_high=8192, write_buffer_low=4096)).ask()
     site.channel.peer_window = 0

@@ -129,6 +129,35 @@ def test_what_is_sent_while_somebody_comes_back_reaches_it_once_and_in_its_place
     assert [event.splitlines()[0] for event in kept] == [b"id: 2", b"id: 3", b"id: 4"]
 
 
+def test_a_loop_that_does_not_keep_up_with_a_thread_is_left_out(make_site: Make) -> None:
+    events = http.EventBroadcast()
+    opened: list[http.EventStream] = []
+    router = http.Router()
+
+    @router.get("/")
+    def listen(request: http.FullRequest) -> http.EventStream:
+        opened.append(http.EventStream(request, max_pending=4 << 20, when_slow="skip"))
+        return events.add(opened[-1])
+
+    site = make_site(router)
+    site.send("GET", "/")
+    data = "x" * (1 << 20)
+
+    def tell() -> None:
+        for _ in range(70):
+            events.send(data)
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    thread.join(10)
+    assert opened[0].skipped == 6  # 64 MiB wait
+    site.channel.run_pending()
+    assert site.sent().count(b"data: ") == 64
+    events.send("on we go")
+    site.channel.run_pending()
+    assert b"on we go" in site.sent()
+
+
 def test_without_a_history_nothing_is_kept(make_site: Make) -> None:
     events = http.EventBroadcast()
     events.send("x", id="1")

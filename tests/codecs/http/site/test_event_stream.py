@@ -210,6 +210,39 @@ def test_a_client_that_does_not_read(make_site: Make, policy: str, caplog: pytes
     assert b"data: the newest" in data
 
 
+def _from_a_thread(send: Callable[[], object], times: int) -> None:
+    """Send so often before the loop comes to any of it."""
+
+    def run() -> None:
+        for _ in range(times):
+            send()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(10)
+
+
+@pytest.mark.parametrize("policy", ["end", "skip"])
+def test_a_loop_that_does_not_keep_up_with_a_thread(make_site: Make, policy: str) -> None:
+    streams = Streams(max_pending=4 << 20, when_slow=policy)
+    site = _site(make_site, streams)
+    site.send("GET", "/")
+    stream = streams.stream
+    event = http.encode_event("x" * (1 << 20))
+    _from_a_thread(lambda: stream.send_encoded(event), 100)
+    assert stream.skipped == 36  # the others wait, and are 64 MiB: write_buffer_limit
+    site.channel.run_pending()
+    if policy == "end":
+        assert streams.ended == [stream]
+        assert not site.channel.is_open
+        return
+    assert site.sent().count(b"data: ") == 64
+    _from_a_thread(lambda: stream.send("on we go"), 1)  # there is room again
+    site.channel.run_pending()
+    assert b"on we go" in site.sent()
+    assert stream.skipped == 36
+
+
 def test_to_http_1_0_it_is_sent_until_the_connection_ends(make_site: Make) -> None:
     streams = Streams()
     site = _site(make_site, streams)
