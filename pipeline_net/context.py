@@ -1,7 +1,9 @@
 """ChannelHandlerContext: a handler's seat in one pipeline, from which events start.
 
-A seat knows, for each event, the next seat whose handler *overrides* it (``to_channel_read`` …; the pipeline refreshes
-them when it changes).  Firing is then two attribute loads and a call.
+Events go to the next seat whose handler *overrides* them.  Where those go that come with every message, a seat knows
+(``to_channel_read`` …; the pipeline refreshes them when it changes): firing is two attribute loads and a call.  What
+comes a few times in the life of a channel is looked for when it comes, for a link would be renewed more often than it
+is used.
 
 A seat that has been removed may still be asked to forward: a decoder that takes itself out in the middle of a read, a
 handler that was replaced while its answer was on its way.  Its links then all point to the seat itself, whose handler
@@ -33,7 +35,7 @@ from .pieces import check_pieces
 if TYPE_CHECKING:
     from .channel import Channel
     from .future import ChannelFuture
-    from .loop import Loop
+    from .loop import Loop, StageFacts
     from .pipeline import ChannelPipeline
 
 MayFire = TypeVar("MayFire", contravariant=True, default=Any)
@@ -46,43 +48,31 @@ logger = logging.getLogger("pipeline_net.pipeline")
 class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     """A handler's seat: what it fires starts at the next seat, what it writes at the one before."""
 
-    # The next seat that overrides each event; see link_to_next and link_to_prev.
-    to_channel_registered: ChannelHandlerContext[Any, Any]
-    to_channel_active: ChannelHandlerContext[Any, Any]
+    # The next seat that overrides the event; see link_to_next and link_to_prev.
     to_channel_read: ChannelHandlerContext[Any, Any]
     to_channel_read_complete: ChannelHandlerContext[Any, Any]
-    to_channel_eof: ChannelHandlerContext[Any, Any]
-    to_channel_writability_changed: ChannelHandlerContext[Any, Any]
-    to_user_event_triggered: ChannelHandlerContext[Any, Any]
-    to_channel_inactive: ChannelHandlerContext[Any, Any]
-    to_channel_unregistered: ChannelHandlerContext[Any, Any]
-    to_exception_caught: ChannelHandlerContext[Any, Any]
-    to_bind: ChannelHandlerContext[Any, Any]
-    to_connect: ChannelHandlerContext[Any, Any]
     to_read: ChannelHandlerContext[Any, Any]
     to_write: ChannelHandlerContext[Any, Any]
     to_flush: ChannelHandlerContext[Any, Any]
-    to_shutdown_output: ChannelHandlerContext[Any, Any]
-    to_close: ChannelHandlerContext[Any, Any]
 
     runs_on_pool: bool = False  # then what it fires does not reach the next seat at once
 
-    def __init__(self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> None:
+    def __init__(self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler, facts: StageFacts) -> None:
         self.channel: Channel = pipeline.channel
         self.name = name
         self.handler = handler
+        self.facts = facts  # of the handler's class
         self.is_removed = False
         # What events are called on: the handler, or what stands in for it (a pool's proxy, a removed seat's forwarder).
         self.events: ChannelHandler = handler
         self.inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
         self.outbound: OutboundEvents = handler if isinstance(handler, OutboundEvents) else PASSES_ON
         self.reads: Any = None  # the function that channel_read of the handler is, if it is interpreted; see StageFacts
-        self.encodes: Any = None  # likewise encode, if that is all that write does; the head's is False, see write
+        self.encodes: Any = None  # likewise encode, if that is all that write does; the ends' is False, see write
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned
         self.next: ChannelHandlerContext[Any, Any] = self
         self.prev: ChannelHandlerContext[Any, Any] = self
-        self.point_inbound_at(self)  # also those that are linked next: the interpreter wants all objects made alike
-        self.point_outbound_at(self)
+        self.point_at(self)  # also those that are linked next: the interpreter wants all objects made alike
 
     @property
     def pipeline(self) -> ChannelPipeline:
@@ -100,7 +90,12 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         seat = self.prev
         while isinstance(seat.handler, TransparentHandler):
             seat = seat.prev
-        return seat.prev is seat  # the head
+        return seat.is_ends
+
+    @property
+    def is_ends(self) -> bool:
+        """Whether this is no stage's seat, but the one where the pipeline begins and ends."""
+        return self.encodes is False
 
     def __repr__(self) -> str:
         return f"<{self.name}: {type(self.handler).__name__}{' (removed)' if self.is_removed else ''}>"
@@ -112,7 +107,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     # -- inbound: fired at the next handler that overrides the event --------------------------------
 
     def fire_channel_registered(self) -> None:
-        seat = self.to_channel_registered
+        seat = self.next_with(event_bits.REGISTERED)
         try:
             seat.inbound.channel_registered(seat)
         except KeyboardInterrupt:
@@ -121,7 +116,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
             seat.catch(exc)
 
     def fire_channel_active(self) -> None:
-        seat = self.to_channel_active
+        seat = self.next_with(event_bits.ACTIVE)
         try:
             seat.inbound.channel_active(seat)
         except KeyboardInterrupt:
@@ -152,7 +147,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
             seat.catch(exc)
 
     def fire_channel_eof(self) -> None:
-        seat = self.to_channel_eof
+        seat = self.next_with(event_bits.EOF)
         try:
             seat.inbound.channel_eof(seat)
         except KeyboardInterrupt:
@@ -161,7 +156,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
             seat.catch(exc)
 
     def fire_channel_writability_changed(self) -> None:
-        seat = self.to_channel_writability_changed
+        seat = self.next_with(event_bits.WRITABILITY)
         try:
             seat.inbound.channel_writability_changed(seat)
         except KeyboardInterrupt:
@@ -170,7 +165,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
             seat.catch(exc)
 
     def fire_user_event_triggered(self, event: Any) -> None:
-        seat = self.to_user_event_triggered
+        seat = self.next_with(event_bits.USER_EVENT)
         try:
             seat.inbound.user_event_triggered(seat, event)
         except KeyboardInterrupt:
@@ -179,7 +174,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
             seat.catch(exc)
 
     def fire_channel_inactive(self) -> None:
-        seat = self.to_channel_inactive
+        seat = self.next_with(event_bits.INACTIVE)
         try:
             seat.inbound.channel_inactive(seat)
         except KeyboardInterrupt:
@@ -188,7 +183,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
             seat.catch(exc)
 
     def fire_channel_unregistered(self) -> None:
-        seat = self.to_channel_unregistered
+        seat = self.next_with(event_bits.UNREGISTERED)
         try:
             seat.inbound.channel_unregistered(seat)
         except KeyboardInterrupt:
@@ -197,7 +192,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
             seat.catch(exc)
 
     def fire_exception_caught(self, exc: BaseException) -> None:
-        self.to_exception_caught.catch(exc)
+        self.next_with(event_bits.EXCEPTION).catch(exc)
 
     def catch(self, exc: BaseException) -> None:
         """Offer ``exc`` to this seat's own handler."""
@@ -218,7 +213,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
     # -- outbound: asked of the previous handler that overrides the operation -----------------------
 
     def bind(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
-        seat = self.to_bind
+        seat = self.prev_with(event_bits.BIND)
         try:
             seat.outbound.bind(seat, address, promise)
         except KeyboardInterrupt:
@@ -227,7 +222,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
             seat.refuse(exc, promise)
 
     def connect(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
-        seat = self.to_connect
+        seat = self.prev_with(event_bits.CONNECT)
         try:
             seat.outbound.connect(seat, address, promise)
         except KeyboardInterrupt:
@@ -242,7 +237,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
-            seat.catch(exc)
+            seat.operation_failed(exc)
 
     def write(self, msg: MayWrite, promise: ChannelFuture[Any] | None = None) -> None:
         seat = self.to_write
@@ -301,14 +296,14 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         except KeyboardInterrupt:
             raise
         except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
-            seat.catch(exc)
+            seat.operation_failed(exc)
 
     def write_and_flush(self, msg: MayWrite, promise: ChannelFuture[Any] | None = None) -> None:
         self.write(msg, promise)
         self.flush()
 
     def shutdown_output(self, promise: ChannelFuture[Any] | None = None) -> None:
-        seat = self.to_shutdown_output
+        seat = self.prev_with(event_bits.SHUTDOWN)
         try:
             seat.outbound.shutdown_output(seat, promise)
         except KeyboardInterrupt:
@@ -317,7 +312,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
             seat.refuse(exc, promise)
 
     def close(self, promise: ChannelFuture[Any] | None = None) -> None:
-        seat = self.to_close
+        seat = self.prev_with(event_bits.CLOSE)
         try:
             seat.outbound.close(seat, promise)
         except KeyboardInterrupt:
@@ -331,13 +326,20 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         if isinstance(exc, ForeignThreadError):
             raise exc  # handlers must not run on the thread that it came from
         if not told:
+            self.operation_failed(exc)
+
+    def operation_failed(self, exc: BaseException) -> None:
+        """Offer what an operation of this seat's handler raised to that handler; what the transport raised, to all."""
+        if self.is_ends:
+            self.fire_exception_caught(exc)
+        else:
             self.catch(exc)
 
     def close_failed(self, exc: BaseException, promise: ChannelFuture[Any] | None) -> None:
         """Report what this seat's ``close`` raised; if nobody waits for it, those before it close all the same."""
         if isinstance(exc, RecursionError):
             self._abort_soon(exc)  # tried from here, each of a thousand frames would go down again
-        elif promise is None:
+        elif promise is None and not self.is_ends:
             self.close()
         self.refuse(exc, promise)
 
@@ -347,70 +349,60 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
 
     # -- links: the pipeline's business -------------------------------------------------------------
 
+    def next_with(self, event: i64) -> ChannelHandlerContext[Any, Any]:
+        """Look for the next seat that overrides an inbound event; the ends override them all."""
+        seat = self.next
+        while not seat.mask & event:
+            seat = seat.next
+        return seat
+
+    def prev_with(self, event: i64) -> ChannelHandlerContext[Any, Any]:
+        """Look for the previous seat that overrides an outbound operation; the ends override them all."""
+        seat = self.prev
+        while not seat.mask & event:
+            seat = seat.prev
+        return seat
+
     def link_to_next(self, seat: ChannelHandlerContext[Any, Any]) -> None:
-        """Learn from the next seat, whose own links are right, where each inbound event goes."""
+        """Learn from the next seat, whose own links are right, where inbound events go."""
         mask = seat.mask
-        self.to_channel_registered = seat if mask & event_bits.REGISTERED else seat.to_channel_registered
-        self.to_channel_active = seat if mask & event_bits.ACTIVE else seat.to_channel_active
         self.to_channel_read = seat if mask & event_bits.READ else seat.to_channel_read
         self.to_channel_read_complete = seat if mask & event_bits.READ_COMPLETE else seat.to_channel_read_complete
-        self.to_channel_eof = seat if mask & event_bits.EOF else seat.to_channel_eof
-        self.to_channel_writability_changed = (
-            seat if mask & event_bits.WRITABILITY else seat.to_channel_writability_changed
-        )
-        self.to_user_event_triggered = seat if mask & event_bits.USER_EVENT else seat.to_user_event_triggered
-        self.to_channel_inactive = seat if mask & event_bits.INACTIVE else seat.to_channel_inactive
-        self.to_channel_unregistered = seat if mask & event_bits.UNREGISTERED else seat.to_channel_unregistered
-        self.to_exception_caught = seat if mask & event_bits.EXCEPTION else seat.to_exception_caught
 
     def link_to_prev(self, seat: ChannelHandlerContext[Any, Any]) -> None:
-        """Learn from the previous seat, whose own links are right, where each outbound operation goes."""
+        """Learn from the previous seat, whose own links are right, where outbound operations go."""
         mask = seat.mask
-        self.to_bind = seat if mask & event_bits.BIND else seat.to_bind
-        self.to_connect = seat if mask & event_bits.CONNECT else seat.to_connect
         self.to_read = seat if mask & event_bits.ASK else seat.to_read
         self.to_write = seat if mask & event_bits.WRITE else seat.to_write
         self.to_flush = seat if mask & event_bits.FLUSH else seat.to_flush
-        self.to_shutdown_output = seat if mask & event_bits.SHUTDOWN else seat.to_shutdown_output
-        self.to_close = seat if mask & event_bits.CLOSE else seat.to_close
 
-    def point_inbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
-        self.to_channel_registered = seat
-        self.to_channel_active = seat
+    def write_like(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        """Link operations to where those of ``seat`` go, past its own handler."""
+        self.to_read = seat.to_read
+        self.to_write = seat.to_write
+        self.to_flush = seat.to_flush
+
+    def point_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
+        """Let all links lead to one seat."""
         self.to_channel_read = seat
         self.to_channel_read_complete = seat
-        self.to_channel_eof = seat
-        self.to_channel_writability_changed = seat
-        self.to_user_event_triggered = seat
-        self.to_channel_inactive = seat
-        self.to_channel_unregistered = seat
-        self.to_exception_caught = seat
-
-    def point_outbound_at(self, seat: ChannelHandlerContext[Any, Any]) -> None:
-        self.to_bind = seat
-        self.to_connect = seat
         self.to_read = seat
         self.to_write = seat
         self.to_flush = seat
-        self.to_shutdown_output = seat
-        self.to_close = seat
 
     def vacate(self) -> None:
         """Leave the pipeline: from now on this seat only forwards, to whoever lives next door at that moment."""
         self._only_forward()
-        self.point_inbound_at(self)
-        self.point_outbound_at(self)
+        self.point_at(self)
 
-    def retire(self, head: ChannelHandlerContext[Any, Any], tail: ChannelHandlerContext[Any, Any]) -> None:
+    def retire(self, ends: ChannelHandlerContext[Any, Any]) -> None:
         """Leave the pipeline and forward to its ends: the channel is closed, and nobody is left in between.
 
         A seat that refers to itself would have to wait for the garbage collector, and many of them call it.
         """
         self._only_forward()
-        self.next = tail
-        self.prev = head
-        self.point_inbound_at(tail)
-        self.point_outbound_at(head)
+        self.next = self.prev = ends
+        self.point_at(ends)
 
     def _only_forward(self) -> None:
         self.is_removed = True

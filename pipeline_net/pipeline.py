@@ -6,7 +6,8 @@
     wire ◀─ head ◀─ encoder ◀─ … ◀─ your handler ◀─ tail        outbound operations
 
 The head turns operations into what the transport does.  The tail is where events end that nobody kept: an exception is
-logged and closes the channel, a message is logged and dropped, the end of input closes the channel.
+logged and closes the channel, a message is logged and dropped, the end of input closes the channel.  Both ends are one
+seat, at which the stages begin and end as in a ring: events start there and arrive there from the other side.
 
 The stages may change at any moment, also in the middle of an event.  A newcomer hears nothing before its
 ``handler_added`` has returned; whoever left still forwards what it holds (see ``context``).
@@ -20,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from . import event_bits
 from .context import ChannelHandlerContext
-from .ends import HEAD, NOWHERE, TAIL
+from .ends import ENDS, ENDS_FACTS, NOWHERE
 from .errors import PipelineError
 from .handler import ChannelHandler
 from .loop import StageFacts
 from .pooled import Executor, PooledContext
-from .stage_facts import MOST_KNOWN, free_name, is_taken, learn_facts
+from .stage_facts import drawn_unread, free_name, is_taken, learn_facts
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -44,13 +45,10 @@ class ChannelPipeline:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self.head: Seat = _seat(self, "head", HEAD)
-        self._tail: Seat = _seat(self, "tail", TAIL)
-        self.head.encodes = False
-        self.head.mask = event_bits.EVERY_OUTBOUND
-        self._tail.mask = event_bits.EVERY_INBOUND
+        self.ends: Seat = _seat(self, "ends", ENDS, ENDS_FACTS)  # a new seat is its own neighbour, as it should be here
+        self.ends.mask = ENDS_FACTS.mask
+        self.ends.encodes = False
         self._is_emptying = False  # the channel is closed, and its stages are leaving
-        self._join_ends()
 
     # -- looking ------------------------------------------------------------------------------------
 
@@ -60,13 +58,13 @@ class ChannelPipeline:
         lines = [f"<ChannelPipeline of {self.channel}"]
         for seat in seats:
             handler = seat.handler
-            mask = self._facts_of(handler).mask
+            mask = seat.facts.mask
             reads = "↓" if mask & event_bits.EVERY_INBOUND else " "
             writes = "↑" if mask & event_bits.EVERY_OUTBOUND else " "
             line = f"  {reads}{writes} {seat.name:{wide}}  {type(handler).__name__}"
             if isinstance(seat, PooledContext):
                 line += "  on a pool"
-            lines.append(line + _unread_of(handler))
+            lines.append(line + drawn_unread(handler))
         if not seats:
             lines.append("  (no stages)")
         return "\n".join(lines) + "\n>"
@@ -110,7 +108,7 @@ class ChannelPipeline:
 
     def add_first(self, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
         """Seat ``stages``, in the order given, next to the wire."""
-        self._on_loop(self._add_after, self.head, stages, executor)
+        self._on_loop(self._add_after, self.ends, stages, executor)
         return self
 
     def add_last(self, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
@@ -120,12 +118,12 @@ class ChannelPipeline:
             executor: a ``WorkerPool``, or anything with ``submit(fn, *args)``: events of these handlers run there, one
                 at a time and in order; what they write or fire comes back to the loop by itself.
         """
-        self._on_loop(self._add_before, self._tail, stages, executor)
+        self._on_loop(self._add_before, self.ends, stages, executor)
         return self
 
     def seat_last(self, stages: tuple[Stage, ...]) -> None:
         """Seat ``stages`` at the application's end; on the channel's loop."""
-        self._add_before(self._tail, stages, None)
+        self._add_before(self.ends, stages, None)
 
     def add_before(self, base: Which, *stages: Stage, executor: Executor | None = None) -> ChannelPipeline:
         """Seat ``stages`` on the wire side of ``base``."""
@@ -153,80 +151,70 @@ class ChannelPipeline:
 
     def remove_all(self) -> None:
         """Take every handler out, from the tail to the head: the last thing that happens to a closed channel."""
-        seat = self.head.next
+        seat = self.ends.next
         if seat is NOWHERE:
             return
-        to_tell = 0
-        while seat is not self._tail:
+        while seat is not self.ends:
             if isinstance(seat, PooledContext) and seat.is_busy:
                 seat.when_idle(self.remove_all)  # those behind it have yet to hear what it passes on
                 return
-            if self._notices_leaving(seat):
-                to_tell += 1
             seat = seat.next
         self._is_emptying = True  # or who seats a stage when it leaves would never let this end
-        seat = self._tail.prev
-        while to_tell > 0 and seat is not self.head:
-            if self._notices_leaving(seat):
-                to_tell -= 1
-            self._unseat(seat, seat.prev, seat.next)
-            if not isinstance(seat, PooledContext):
-                seat.retire(self.head, self._tail)
-            seat = self._tail.prev
-        self._clear_out()
+        seat = self.ends.prev
+        while seat is not self.ends:
+            if _notices_leaving(seat):
+                self._unseat(seat, seat.prev, self.ends)  # and all links are right again, for it may fire and write
+                if not isinstance(seat, PooledContext):
+                    seat.retire(self.ends)
+            else:  # then nobody can use a link before the next one leaves
+                seat.prev.next = self.ends
+                self.ends.prev = seat.prev
+                seat.retire(self.ends)
+                seat.handler.seats -= 1
+            seat = self.ends.prev
+        self._point_ends_at(self.ends)
         self.channel.stages_have_left()
-
-    def _clear_out(self) -> None:
-        """Take out those who are left.  None of them notices, so nobody can fire or write in between, and no links
-        need to be right before the end.
-        """
-        seat = self._tail.prev
-        while seat is not self.head:
-            before = seat.prev
-            seat.retire(self.head, self._tail)
-            seat.handler.seats -= 1
-            seat = before
-        self._join_ends()
 
     def fall_apart(self) -> None:
         """The channel is closed, and its last stage has left: let go of what refers to itself."""
-        self.head.next = self.head.prev = NOWHERE
-        self.head.point_inbound_at(NOWHERE)
-        self.head.point_outbound_at(NOWHERE)
-        self._tail.next = NOWHERE
-        self._tail.point_inbound_at(NOWHERE)  # outbound it leads to the head, where operations are refused
+        self._point_ends_at(NOWHERE)
+
+    def _point_ends_at(self, seat: Seat) -> None:
+        """Let nobody be seated between the ends: they lead to each other, or nowhere."""
+        self.ends.next = self.ends.prev = seat
+        self.ends.point_at(seat)
 
     # -- inbound events start at the head, outbound operations at the tail --------------------------
 
     def fire_channel_registered(self) -> None:
-        self.head.fire_channel_registered()
+        self.ends.fire_channel_registered()
 
     def fire_channel_active(self) -> None:
-        self.head.fire_channel_active()
+        self.ends.fire_channel_active()
 
     def fire_channel_read(self, msg: Any) -> None:
-        self.head.fire_channel_read(msg)
+        self.ends.fire_channel_read(msg)
 
     def fire_channel_read_complete(self) -> None:
-        self.head.fire_channel_read_complete()
+        self.ends.fire_channel_read_complete()
 
     def fire_channel_eof(self) -> None:
-        self.head.fire_channel_eof()
+        self.ends.fire_channel_eof()
 
     def fire_channel_writability_changed(self) -> None:
-        self.head.fire_channel_writability_changed()
+        self.ends.fire_channel_writability_changed()
 
     def fire_user_event_triggered(self, event: Any) -> None:
-        self.head.fire_user_event_triggered(event)
+        self.ends.fire_user_event_triggered(event)
 
     def fire_exception_caught(self, exc: BaseException) -> None:
-        self.head.fire_exception_caught(exc)
+        self.ends.fire_exception_caught(exc)
 
     def fire_channel_inactive(self) -> None:
-        self.head.fire_channel_inactive()
+        self.ends.fire_channel_inactive()
 
     def fire_channel_unregistered(self) -> None:
-        self.head.fire_channel_unregistered()
+        self.ends.fire_channel_unregistered()
 
     def bind(self, address: Any, promise: ChannelFuture[Any] | None = None) -> None:
         self._tail.bind(address, promise)
@@ -254,10 +242,19 @@ class ChannelPipeline:
 
     # -- how it is done -----------------------------------------------------------------------------
 
+    @property
+    def _tail(self) -> Seat:
+        """Where operations start: at the ends; once those lead nowhere, at a seat like others that have left."""
+        if self.ends.next is not NOWHERE:
+            return self.ends
+        seat = _seat(self, "tail", ENDS, ENDS_FACTS)
+        seat.retire(self.ends)
+        return seat
+
     def _seats(self) -> list[Seat]:
         seats: list[Seat] = []
-        seat = self.head.next
-        while seat is not self._tail and seat is not NOWHERE:
+        seat = self.ends.next
+        while seat is not self.ends and seat is not NOWHERE:
             if not isinstance(seat, PooledContext) or not seat.is_leaving:
                 seats.append(seat)
             seat = seat.next
@@ -284,21 +281,10 @@ class ChannelPipeline:
     def _facts_of(self, handler: ChannelHandler) -> StageFacts:
         cls = type(handler)
         known = self.channel.loop.stage_facts
-        if (facts := known.get(cls)) is None:
-            if len(known) >= MOST_KNOWN:
-                known.clear()
-            facts = known[cls] = learn_facts(cls)
+        facts = known.get(cls)
+        if facts is None:
+            facts = learn_facts(cls, known)
         return facts
-
-    def _join_ends(self) -> None:
-        """Link head and tail: there is nobody between them."""
-        self.head.next = self._tail
-        self._tail.prev = self.head
-        self.head.point_inbound_at(self._tail)
-        self._tail.point_outbound_at(self.head)
-
-    def _notices_leaving(self, seat: Seat) -> bool:
-        return isinstance(seat, PooledContext) or self._facts_of(seat.handler).is_bid_farewell
 
     def _on_loop(self, change: Callable[..., Any], *args: Any) -> Any:
         """Make a change on the loop's thread; a caller on another thread waits for it, and gets its error."""
@@ -323,6 +309,7 @@ class ChannelPipeline:
             self._insert(seat, base)
             self._admit(seat)
             base = seat
+        self._renew_links()
 
     def _add_before(self, base: Seat, stages: tuple[Stage, ...], executor: Executor | None) -> None:
         for seat in self._make_seats(stages, executor, None):
@@ -330,6 +317,7 @@ class ChannelPipeline:
                 base = base.next
             self._insert(seat, base.prev)
             self._admit(seat)
+        self._renew_links()
 
     def _make_seats(self, stages: tuple[Any, ...], executor: Executor | None, leaving: Seat | None) -> list[Seat]:
         """Check all of them before the first is seated, so that a refusal changes nothing.
@@ -345,14 +333,15 @@ class ChannelPipeline:
         here = len(seats)
         for stage in stages:
             name = ""
-            handler: Any = stage
+            given: Any = stage
             if isinstance(stage, tuple):
                 if len(stage) != 2 or not isinstance(stage[0], str) or not stage[0]:
                     raise PipelineError(f"a stage is a handler or (name, handler), not {stage!r}; in\n{self!r}")
-                name, handler = stage
-            if not isinstance(handler, ChannelHandler):
-                hint = f": did you mean {handler.__name__}()?" if isinstance(handler, type) else ""
-                raise PipelineError(f"a stage is a ChannelHandler, not {handler!r}{hint}; in\n{self!r}")
+                name, given = stage
+            if not isinstance(given, ChannelHandler):
+                hint = f": did you mean {given.__name__}()?" if isinstance(given, type) else ""
+                raise PipelineError(f"a stage is a ChannelHandler, not {given!r}{hint}; in\n{self!r}")
+            handler: ChannelHandler = given  # compiled, each use of what may be anything would be checked again
             if (handler.seats > 0 or any(seat.handler is handler for seat in seats)) and not handler.shareable:
                 raise PipelineError(
                     f"{handler!r} has a seat already, and is not shareable: make a new one for each channel,"
@@ -363,39 +352,51 @@ class ChannelPipeline:
             facts = self._facts_of(handler)  # which refuses a class whose events are coroutines
             if not name:
                 name = free_name(facts.name, seats)
-            seat = _seat(self, name, handler) if executor is None else PooledContext(self, name, handler, executor)
-            seats.append(seat)
+            if executor is None:
+                seats.append(_seat(self, name, handler, facts))
+            else:
+                seats.append(PooledContext(self, name, handler, facts, executor))
         return seats[here:] if here else seats
 
     def _insert(self, seat: Seat, after: Seat) -> None:
-        """Give the seat neighbours; as its mask is still 0, no event stops there."""
+        """Give the seat neighbours; as its mask is still 0, no event stops there.  The links are renewed later."""
         seat.prev = after
         seat.next = after.next
         after.next.prev = seat
         after.next = seat
         seat.handler.seats += 1
-        seat.link_to_next(seat.next)
-        seat.link_to_prev(after)
 
-    def _admit(self, seat: Seat) -> None:
-        """Let ``handler_added`` run, then let events in; a handler that fails it is shown out again."""
-        facts = self._facts_of(seat.handler)
+    def _admit(self, seat: Seat, replaced: Seat | None = None) -> None:
+        """Let ``handler_added`` run, then let events in; a handler that fails it is shown out again.  After the last of
+        several, the caller renews the links.
+
+        Args:
+            replaced: hears what comes until then, except from the newcomer, and nothing more afterwards: no event meets
+                both of them.
+        """
+        facts = seat.facts
+        raised: BaseException | None = None
         if facts.is_greeted or isinstance(seat, PooledContext):
+            self._renew_links()  # for it may fire and write; nobody else can before the caller is done
+            if replaced is not None and seat.prev is replaced:
+                seat.write_like(replaced)
             try:
                 seat.events.handler_added(seat)
             except KeyboardInterrupt:
                 raise
             except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
-                self.reject(seat, exc)
-                return
-        if not seat.is_removed:  # it may have taken itself out again
+                raised = exc
+        if replaced is not None:
+            replaced.mask = 0
+        if raised is not None:
+            self.reject(seat, raised)
+        elif not seat.is_removed:  # it may have taken itself out again
             seat.mask = facts.mask
             if isinstance(seat, PooledContext):
                 seat.take_all_of_a_kind()
             else:
                 seat.reads = facts.reads
                 seat.encodes = facts.encodes
-            self._relink(seat, seat)
 
     def reject(self, seat: Seat, exc: BaseException) -> None:
         """Show a handler out whose ``handler_added`` raised, and report that through ``exception_caught``."""
@@ -410,16 +411,14 @@ class ChannelPipeline:
     def _replace(self, which: Which, stages: tuple[Stage, ...]) -> ChannelHandler:
         old = self._must_find(which)
         seats = self._make_seats(stages, None, old)
-        if not isinstance(old, PooledContext):
-            # The old handler goes deaf first, so that no event meets both the old one and a new one.
-            old.mask = 0
         after = old
         for seat in seats:
             while after.is_removed:
                 after = after.prev
             self._insert(seat, after)
-            self._admit(seat)
+            self._admit(seat, None if isinstance(old, PooledContext) else old)
             after = seat
+        self._renew_links()
         stayed = [seat for seat in seats if not seat.is_removed]
         if isinstance(old, PooledContext):
             old.leave(stayed[-1] if stayed else None)
@@ -443,7 +442,7 @@ class ChannelPipeline:
         """Take a seat out, and tell its handler."""
         events = seat.events
         self.unlink(seat, prev, next_)
-        if not self._notices_leaving(seat):
+        if not _notices_leaving(seat):
             return
         try:
             events.handler_removed(seat)
@@ -458,35 +457,33 @@ class ChannelPipeline:
         error.__cause__ = exc
         self.fire_exception_caught(error)
 
+    def _renew_links(self) -> None:
+        self._relink(self.ends, self.ends)
+
     def _relink(self, before: Seat, after: Seat) -> None:
-        """Let all learn it who fire or write past what has changed: between ``before`` and ``after``, or a seat that is
-        both.
-        """
-        seat = after
-        while seat is not self.head:
+        """Let all learn it who fire or write past what has changed between ``before`` and ``after``."""
+        seat = after.prev
+        seat.link_to_next(after)
+        while seat is not self.ends:
             seat.prev.link_to_next(seat)
             seat = seat.prev
-        seat = before
-        while seat is not self._tail:
+        seat = before.next
+        seat.link_to_prev(before)
+        while seat is not self.ends:
             seat.next.link_to_prev(seat)
             seat = seat.next
 
 
-def _unread_of(handler: ChannelHandler) -> str:
-    """What a drawing says of the bytes that a handler holds.  It is drawn to report a mistake, so it makes none."""
-    try:
-        unread = handler.unread_bytes
-    except Exception as exc:  # noqa: BLE001 - which is what there is to see
-        return f"  unread_bytes raised {type(exc).__name__}"
-    return f"  {unread} bytes unread" if unread else ""
+def _notices_leaving(seat: Seat) -> bool:
+    return seat.facts.is_bid_farewell or isinstance(seat, PooledContext)
 
 
-def _seat(pipeline: ChannelPipeline, name: str, handler: ChannelHandler) -> Seat:
+def _seat(pipeline: ChannelPipeline, name: str, handler: ChannelHandler, facts: StageFacts) -> Seat:
     if _GUARDS:
         from .guarded import GuardedContext  # nobody else pays for it
 
-        return GuardedContext(pipeline, name, handler)
-    return ChannelHandlerContext(pipeline, name, handler)
+        return GuardedContext(pipeline, name, handler, facts)
+    return ChannelHandlerContext(pipeline, name, handler, facts)
 
 
 def _settle(promise: ChannelFuture[Any], change: Callable[..., Any], args: tuple[Any, ...]) -> None:

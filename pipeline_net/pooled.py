@@ -26,6 +26,7 @@ from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, Outbou
 
 if TYPE_CHECKING:
     from .future import ChannelFuture
+    from .loop import StageFacts
     from .pipeline import ChannelPipeline
 
 _PAUSE_ABOVE: Final = 64  # events waiting for the pool before the channel stops reading
@@ -62,8 +63,10 @@ class Executor(Protocol):
 class PooledContext(ChannelHandlerContext[Any, Any]):
     """The seat of a handler that runs on a pool: what it fires and writes comes back to the loop."""
 
-    def __init__(self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler, executor: Executor) -> None:
-        super().__init__(pipeline, name, handler)
+    def __init__(
+        self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler, facts: StageFacts, executor: Executor
+    ) -> None:
+        super().__init__(pipeline, name, handler, facts)
         self.runs_on_pool = True
         proxy = self._proxy = _PoolProxy(handler, executor, self)
         self.events = proxy

@@ -1,4 +1,4 @@
-"""What a pipeline finds out about a stage before it seats it: the facts of its class, and a name that is free."""
+"""What a pipeline finds out about a stage: the facts of its class, a name that is free, and what it holds."""
 
 from __future__ import annotations
 
@@ -7,21 +7,30 @@ from typing import Any, Final
 
 from .context import ChannelHandlerContext
 from .event_bits import mask_of
-from .handler import has_its_own, interpreted_encode, interpreted_read, overridden_events, refuse_coroutines
+from .handler import (
+    ChannelHandler,
+    has_its_own,
+    interpreted_encode,
+    interpreted_read,
+    overridden_events,
+    refuse_coroutines,
+)
 from .loop import StageFacts
 
-MOST_KNOWN: Final = 1024  # classes; who makes one for each connection must not have us keep them all
+_MOST_KNOWN: Final = 1024  # classes; who makes one for each connection must not have us keep them all
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def learn_facts(cls: type) -> StageFacts:
-    """Look at a handler class, which takes long, and is done once for each loop.
+def learn_facts(cls: type, known: dict[type, StageFacts]) -> StageFacts:
+    """Look at a handler class, which takes long, and is done once for each loop: the facts are kept in ``known``.
 
     Raises:
         PipelineError: one of its events is a coroutine or a generator.
     """
     refuse_coroutines(cls)
-    return StageFacts(
+    if len(known) >= _MOST_KNOWN:
+        known.clear()
+    facts = known[cls] = StageFacts(
         mask_of(overridden_events(cls)),
         _WORD_START.sub("-", cls.__name__.strip("_")).lower(),
         interpreted_read(cls),
@@ -29,6 +38,7 @@ def learn_facts(cls: type) -> StageFacts:
         is_greeted=has_its_own(cls, "handler_added"),
         is_bid_farewell=has_its_own(cls, "handler_removed"),
     )
+    return facts
 
 
 def is_taken(name: str, seats: list[ChannelHandlerContext[Any, Any]]) -> bool:
@@ -47,3 +57,12 @@ def free_name(base: str, seats: list[ChannelHandlerContext[Any, Any]]) -> str:
         name = f"{base}-{number}"
         number += 1
     return name
+
+
+def drawn_unread(handler: ChannelHandler) -> str:
+    """What a drawing says of the bytes that a handler holds.  It is drawn to report a mistake, so it makes none."""
+    try:
+        unread = handler.unread_bytes
+    except Exception as exc:  # noqa: BLE001 - which is what there is to see
+        return f"  unread_bytes raised {type(exc).__name__}"
+    return f"  {unread} bytes unread" if unread else ""

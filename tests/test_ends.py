@@ -173,3 +173,52 @@ def test_a_pipeline_that_is_no_more_takes_no_stages() -> None:
     _, _, pipeline = closed_channel()
     with pytest.raises(PipelineError, match="is closed, and its pipeline takes no stages any more"):
         pipeline.add_last(Keeper())
+
+
+class Broken(EmbeddedChannel):
+    """Its transport fails, whatever it is asked."""
+
+    def transport_read(self) -> None:
+        raise OSError("read")
+
+    def transport_flush(self) -> None:
+        raise OSError("flush")
+
+    def transport_shutdown_output(self, promise: ChannelFuture[Any] | None) -> None:
+        raise OSError("shutdown_output")
+
+    def transport_bind(self, address: Any, promise: ChannelFuture[Any] | None) -> None:
+        raise OSError("bind")
+
+
+class Catcher(ChannelInboundHandler[Any, Any, Any]):
+    """Writes down which exceptions pass."""
+
+    def __init__(self, name: str, caught: list[str]) -> None:
+        self.name = name
+        self.caught = caught
+
+    def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+        self.caught.append(f"{self.name}: {exc}")
+        ctx.fire_exception_caught(exc)
+
+
+def test_what_the_transport_raises_passes_all_stages_and_ends_the_channel() -> None:
+    for ask, argument in (("read", ()), ("flush", ()), ("shutdown_output", ()), ("bind", ("address",))):
+        caught: list[str] = []
+        channel = Broken(Catcher("a", caught), Catcher("b", caught))
+        getattr(channel.pipeline, ask)(*argument)
+        assert caught == [f"a: {ask}", f"b: {ask}"]
+        assert not channel.is_open
+        with pytest.raises(OSError, match=ask):
+            channel.finish()
+
+
+def test_what_the_transport_raises_fails_the_promise_if_there_is_one() -> None:
+    caught: list[str] = []
+    channel = Broken(Catcher("a", caught))
+    promise = channel.new_promise()
+    channel.pipeline.bind("address", promise)
+    assert isinstance(promise.exception(), OSError)
+    assert caught == []
+    assert channel.is_open

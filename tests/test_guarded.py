@@ -13,6 +13,7 @@ import pytest
 from pipeline_net import ChannelDuplexHandler, ForeignThreadError
 from pipeline_net.guarded import GuardedContext
 from pipeline_net.handler import INBOUND, OUTBOUND
+from pipeline_net.stage_facts import learn_facts
 from pipeline_net.testing import EmbeddedChannel
 
 _ARGUMENTS: dict[str, tuple[Any, ...]] = {
@@ -50,7 +51,8 @@ def _neighbours() -> tuple[EmbeddedChannel, Hears, GuardedContext]:
     channel = EmbeddedChannel(hears)
     between = channel.pipeline.context(hears)
     assert between is not None
-    guarded = GuardedContext(channel.pipeline, "guarded", ChannelDuplexHandler())
+    guarded = GuardedContext(channel.pipeline, "guarded", ChannelDuplexHandler(), learn_facts(ChannelDuplexHandler, {}))
+    guarded.next = guarded.prev = between
     guarded.link_to_next(between)
     guarded.link_to_prev(between)
     hears.heard.clear()

@@ -26,6 +26,7 @@ from pipeline_net import (
 )
 from pipeline_net.handler import INBOUND, OUTBOUND, has_its_own, overridden_events
 from pipeline_net.loop import Loop
+from pipeline_net.stage_facts import learn_facts
 from pipeline_net.testing import EmbeddedChannel, EmbeddedLoop
 
 Ctx = ChannelHandlerContext[Any, Any]
@@ -321,7 +322,7 @@ def test_what_stages_work_with_can_be_subclassed() -> None:
     channel = EmbeddedChannel(keeps)
     seat = channel.pipeline.context(keeps)
     assert seat is not None
-    context = OwnContext(channel.pipeline, "own", ChannelHandler())
+    context = OwnContext(channel.pipeline, "own", ChannelHandler(), learn_facts(ChannelHandler, {}))
     context.link_to_next(seat)
     context.fire_channel_read(b"x")
     assert told == [(b"x!",)]

@@ -40,7 +40,7 @@ _TABLE = {
     "pieces": "errors file_region",
     "context": "complaints event_bits handler errors pieces",
     "pooled": "context event_bits handler errors",
-    "ends": "context handler",
+    "ends": "context event_bits handler loop",
     "guarded": "channel_life context errors",
     "stage_facts": "context event_bits handler errors loop",
     "pipeline": "context ends event_bits guarded handler errors loop pooled stage_facts",

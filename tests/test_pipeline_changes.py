@@ -17,6 +17,7 @@ from pipeline_net import (
     ChannelOutboundHandler,
     PipelineError,
 )
+from pipeline_net.event_bits import mask_of
 from pipeline_net.handler import INBOUND, OUTBOUND, overridden_events
 from pipeline_net.testing import EmbeddedChannel
 
@@ -345,10 +346,22 @@ def test_two_loops_do_not_share_what_they_know_of_handlers() -> None:
     assert set(first.loop.stage_facts) == {Reader}
 
 
+LINKED = ("channel_read", "channel_read_complete", "read", "write", "flush")
+
+
+def target(event: str, seat: Ctx) -> Ctx:
+    """Ask a seat where an event goes from it."""
+    if event in LINKED:
+        linked: Ctx = getattr(seat, f"to_{event}")
+        return linked
+    bit = mask_of(frozenset([event]))
+    return seat.prev_with(bit) if event in OUTBOUND else seat.next_with(bit)
+
+
 def next_that_overrides(event: str, seat: Ctx) -> Ctx:
-    """Find where an event goes from a seat, by walking."""
+    """Find where an event should go from a seat, by asking the handlers."""
     seat = seat.prev if event in OUTBOUND else seat.next
-    while event not in overridden_events(type(seat.handler)) and seat.prev is not seat and seat.next is not seat:
+    while event not in overridden_events(type(seat.handler)) and not seat.is_ends:
         seat = seat.prev if event in OUTBOUND else seat.next
     return seat
 
@@ -371,9 +384,62 @@ def test_after_any_changes_every_event_goes_to_the_next_stage_that_overrides_it(
             pipeline.replace(choose.choice(list(pipeline)), new, Both())
         seats = [seat for handler in pipeline if (seat := pipeline.context(handler)) is not None]
         assert len(seats) == len(pipeline)
-        for seat in [pipeline.head, *seats]:
-            for event in (*INBOUND, "exception_caught"):
-                assert getattr(seat, f"to_{event}") is next_that_overrides(event, seat), (event, pipeline)
-        for seat in [*seats, seats[-1].next] if seats else []:
-            for event in OUTBOUND:
-                assert getattr(seat, f"to_{event}") is next_that_overrides(event, seat), (event, pipeline)
+        for seat in [pipeline.ends, *seats]:
+            for event in (*INBOUND, "exception_caught", *OUTBOUND):
+                assert target(event, seat) is next_that_overrides(event, seat), (event, pipeline)
+
+
+class Hears(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Writes down what it hears, and passes it on."""
+
+    def __init__(self, name: str, heard: list[str]) -> None:
+        self.name = name
+        self.heard = heard
+
+    def channel_read(self, ctx: Ctx, msg: Any) -> None:
+        self.heard.append(f"{self.name} reads {msg}")
+        ctx.fire_channel_read(msg)
+
+    def user_event_triggered(self, ctx: Ctx, event: Any) -> None:
+        self.heard.append(f"{self.name} hears {event}")
+        ctx.fire_user_event_triggered(event)
+
+    def write(self, ctx: Ctx, msg: Any, promise: Any) -> None:
+        self.heard.append(f"{self.name} writes {msg!r}")
+        ctx.write(msg, promise)
+
+
+class Newcomer(Hears):
+    """Makes something happen while it is greeted."""
+
+    def handler_added(self, ctx: Ctx) -> None:
+        ctx.pipeline.fire_channel_read(f"{self.name}'s")
+        ctx.pipeline.fire_user_event_triggered(f"{self.name}'s")
+        ctx.write(self.name.encode())
+
+
+def test_who_is_replaced_hears_others_until_the_first_newcomer_has_been_greeted() -> None:
+    heard: list[str] = []
+    channel = EmbeddedChannel(Hears("before", heard), ("old", Hears("old", heard)), Hears("behind", heard))
+    channel.pipeline.replace("old", Newcomer("a", heard), Newcomer("b", heard))
+    greeting_a = ["before reads a's", "old reads a's", "behind reads a's"]
+    greeting_a += ["before hears a's", "old hears a's", "behind hears a's", "before writes b'a'"]
+    greeting_b = ["before reads b's", "a reads b's", "behind reads b's"]
+    greeting_b += ["before hears b's", "a hears b's", "behind hears b's", "a writes b'b'", "before writes b'b'"]
+    assert heard == greeting_a + greeting_b
+
+
+def test_stages_that_are_not_greeted_are_linked_before_the_next_one_is() -> None:
+    heard: list[str] = []
+    channel = EmbeddedChannel(Hears("first", heard))
+    channel.pipeline.add_last(Hears("a", heard), Hears("b", heard), Newcomer("c", heard), Hears("d", heard))
+    expected = [f"{name} reads c's" for name in ("first", "a", "b")]
+    expected += [f"{name} hears c's" for name in ("first", "a", "b")]
+    expected += [f"{name} writes b'c'" for name in ("b", "a", "first")]
+    assert heard == expected
+    heard.clear()
+    channel.pipeline.fire_channel_read("later")
+    channel.pipeline.write(b"late")
+    assert heard == [f"{name} reads later" for name in ("first", "a", "b", "c", "d")] + [
+        f"{name} writes b'late'" for name in ("d", "c", "b", "a", "first")
+    ]

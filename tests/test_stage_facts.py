@@ -10,6 +10,7 @@ import pytest
 
 from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, PipelineError
 from pipeline_net.event_bits import EOF, READ
+from pipeline_net.loop import StageFacts
 from pipeline_net.stage_facts import free_name, is_taken, learn_facts
 from pipeline_net.testing import EmbeddedChannel
 
@@ -31,7 +32,9 @@ class Late(ChannelInboundHandler[Any]):
 
 
 def test_the_facts_of_a_class() -> None:
-    facts = learn_facts(_HTTPEcho2Handler)
+    known: dict[type, StageFacts] = {}
+    facts = learn_facts(_HTTPEcho2Handler, known)
+    assert known == {_HTTPEcho2Handler: facts}
     assert facts.mask == READ | EOF
     assert facts.name == "http-echo2-handler"
     assert facts.reads is _HTTPEcho2Handler.channel_read
@@ -41,7 +44,7 @@ def test_the_facts_of_a_class() -> None:
 
 def test_a_class_whose_events_are_coroutines_is_refused() -> None:
     with pytest.raises(PipelineError, match=r"Late\.channel_active is a coroutine"):
-        learn_facts(Late)
+        learn_facts(Late, {})
 
 
 def test_names_are_counted_up_until_one_is_free() -> None:

@@ -19,6 +19,7 @@ _WIDTHS: Final = (1, 2, 3, 4, 8)  # bytes that a length field may have
 _HIGHEST_LIMIT: Final = 2**63 - 1  # bytes; positions are 64-bit
 _LARGE: Final = 69633  # bytes; frames at least this large, more than a read brings, are received as header and body
 _COPIED: Final = 8192  # bytes; copying a longer body behind its header costs more than a second piece
+_HIGHEST_NUMBERS: Final = {width: 256**width - 1 for width in _WIDTHS}
 _IS_INTERPRETED: Final = __file__.endswith(".py")
 _FORMATS: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}  # of struct, which has none for three bytes
 _READY: Final = 1024  # lengths below this have their header ready-made: making it costs more than the whole rest
@@ -232,7 +233,7 @@ class LengthFieldPrepender(MessageToByteEncoder[BytesLike]):
         _check_field(length_field_length, byte_order)
         self._field_length = length_field_length
         self._extra: int = length_adjustment + (length_field_length if length_includes_length_field else 0)
-        self._highest: int = 256**length_field_length - 1
+        self._highest: int = _HIGHEST_NUMBERS[length_field_length]
         self._order = byte_order
         self._headers = _ready_made(length_field_length, self._extra, byte_order)
         self._ready = len(self._headers)

@@ -7,7 +7,9 @@ It has no stages of its own; what it accepts has.  What the kernel does, and wha
 * Without descriptors left (EMFILE, ENFILE) or memory, ``accept`` fails while the connection stays in the queue, so the
   listener stays readable, and a loop that just tried again would spin.  Accepting pauses for a moment instead.
 * ``accept`` that finds nobody has made a socket in vain, which takes longer than all the rest.  So we do not ask until
-  there is nobody, but for as many as came the last time; if all of them are there, for twice as many the next time.
+  there is nobody, but for as many as came when we last asked in vain, until so many have come that one in vain does not
+  matter; and then, as long as all of them are there, for twice as many in each turn.  Who is not among them is reported
+  in the next turn.
 * The queue is the place to wait for those who come while ``max_connections`` are open: the kernel keeps them.
 
 Source: accept(2), "Error handling".
@@ -42,6 +44,7 @@ logger = logging.getLogger("pipeline_net.server")
 
 _INHERITED: Final[bool] = INHERITED  # looked up once
 _MAX_ACCEPTS: Final = 64  # a turn, so that a storm of newcomers does not starve who is already here
+_FOR_ONE_IN_VAIN: Final = 16  # connections that have to come before more are asked for than came at once
 _SHORTEST_REST: Final = 0.1  # seconds without accepting, when there are no descriptors left; doubled each time …
 _LONGEST_REST: Final = 1.0  # … up to this
 
@@ -153,7 +156,8 @@ class ServerChannel(Listener):
         self._on_closed = on_closed
         self._is_watched = False
         self._rest = _SHORTEST_REST
-        self._at_once = 1
+        self._at_once = 1  # connections that are asked for in one turn
+        self._before_more = 0  # connections that have yet to come before this grows
 
     def __repr__(self) -> str:
         return f"<ServerChannel {self.address} on {self.loop.name}>"
@@ -200,6 +204,7 @@ class ServerChannel(Listener):
             except BlockingIOError:
                 self._intake.give_place_back()
                 self._at_once = max(accepted, 1)
+                self._before_more = _FOR_ONE_IN_VAIN
                 return
             except OSError as exc:
                 self._intake.give_place_back()
@@ -209,7 +214,10 @@ class ServerChannel(Listener):
                 return
             self._rest = _SHORTEST_REST
             self._hand_over(sock, remote)
-        self._at_once = min(self._at_once * 2, _MAX_ACCEPTS)
+        if self._before_more > 0:
+            self._before_more -= self._at_once
+        else:
+            self._at_once = min(self._at_once * 2, _MAX_ACCEPTS)
 
     def events_failed(self, exc: BaseException) -> None:
         if self._bound is not None:

@@ -248,7 +248,7 @@ class StreamChannel(Channel):
         size = self._ask
         full: i64 = size
         total: i64 = 0
-        head = self.pipeline.head
+        ends = self.pipeline.ends
         failure: OSError | None = None
         eof = False
         is_empty = False  # the kernel's buffer
@@ -275,7 +275,7 @@ class StreamChannel(Channel):
                     break
                 count: i64 = len(chunk)
                 total += count
-                head.fire_channel_read(chunk)
+                ends.fire_channel_read(chunk)
                 if count < full and not to_the_end:
                     is_empty = True
                     break
@@ -283,14 +283,14 @@ class StreamChannel(Channel):
                     break
                 size = full = self._receive_size
             if total > 0:
-                head.fire_channel_read_complete()
+                ends.fire_channel_read_complete()
             if eof:
                 self.end_of_input()
         except KeyboardInterrupt:  # who goes on afterwards finds the rest unread, and the answers still to be sent
             self._in_batch = False
             self._look_again()
             if total > 0:
-                self._event_loop.execute(head.fire_channel_read_complete)
+                self._event_loop.execute(ends.fire_channel_read_complete)
             self._event_loop.flush_with_others(self, 0)
             raise
         finally:

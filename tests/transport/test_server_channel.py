@@ -338,3 +338,63 @@ def test_the_channels_of_a_server_hold_one_tuple_of_keepers(
     keepers = [channel.keepers for channel in server.channels]
     assert {len(each) for each in keepers} == {1 if limit is None else 2}
     assert len({id(each) for each in keepers}) == 1
+
+
+class CountingSocket(socket.socket):
+    """Counts how often it is asked for a connection, and how often in vain."""
+
+    asked = 0
+    in_vain = 0
+
+    def _accept(self) -> tuple[int, Any]:
+        self.asked += 1
+        try:
+            accepted: tuple[int, Any] = super()._accept()  # type: ignore[misc]  # typeshed keeps it a secret
+        except BlockingIOError:
+            self.in_vain += 1
+            raise
+        return accepted
+
+
+@pytest.fixture
+def counted(clients: Clients) -> Iterator[tuple[EventLoop, Server, CountingSocket]]:
+    """A server on a loop that the test drives, and its listening socket."""
+    loop = EventLoop("driven")
+    server = ServerBootstrap(loop, initializer=echo).bind("tcp://127.0.0.1:0")
+    listener: Any = server._listeners[0]
+    with CountingSocket(fileno=os.dup(listener._sock.fileno())) as sock:
+        sock.setblocking(False)
+        listener._sock = sock
+        loop.run_once(0)  # begins to listen
+        yield loop, server, sock
+        loop.stop()
+
+
+def test_who_comes_one_at_a_time_seldom_lets_us_ask_in_vain(
+    counted: tuple[EventLoop, Server, CountingSocket], clients: Clients
+) -> None:
+    loop, server, sock = counted
+    for number in range(40):
+        clients.connect(server)
+        while len(server.channels) <= number:
+            loop.run_once(_PATIENCE)
+    assert sock.asked == 40 + sock.in_vain
+    assert 1 <= sock.in_vain <= 4
+
+
+def test_a_crowd_is_taken_in_within_a_few_turns_also_after_quiet_times(
+    counted: tuple[EventLoop, Server, CountingSocket], clients: Clients
+) -> None:
+    loop, server, sock = counted
+    for number in range(3):
+        clients.connect(server)
+        while len(server.channels) <= number:
+            loop.run_once(_PATIENCE)
+    assert sock.in_vain == 1, "so it is careful"
+    for _ in range(100):
+        clients.connect(server)
+    turns = 0
+    while len(server.channels) < 103:
+        loop.run_once(_PATIENCE)
+        turns += 1
+    assert turns <= 24

@@ -241,7 +241,8 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             return  # cancelled in time: it must not count as answered, or the next response would be taken for this one
         if first is None:
             raise EncodeError(f"there is no request that {type(msg).__name__} could answer")
-        if (to := request_of(msg)) is None:
+        to = request_of(msg)
+        if to is None:
             if self._unanswered.count > 1:
                 raise EncodeError(f"{self.unanswered} requests are unanswered: say to which this belongs, to=request")
         elif to is not first:
@@ -258,8 +259,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             self._send_interim(ctx, request, msg, promise)
             return
         if request.expects_continue and not self._continued and self._reading is request and not self._has_begun:
-            # RFC 9110 10.1.1: a server that does not read the body "MUST … close the connection … or read and discard"
-            # it, and the client, which waits for our word, may send it or not.
+            # RFC 9110 10.1.1: the client, which waits for our word, may send the body or not; so we close then.
             encoder.answers(request, False)
         try:
             data = encoder.encode(msg)
@@ -272,8 +272,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         else:
             ctx.write(data, promise)
         if isinstance(msg, (FullResponse, End)):
-            status: i64 = msg.status if isinstance(msg, FullResponse) else self._status
-            self._response_ended(ctx, request, status)
+            self._response_ended(ctx, request, msg.status if isinstance(msg, FullResponse) else self._status)
         elif isinstance(msg, Response):
             self._has_begun = True
             self._status = msg.status
@@ -445,7 +444,8 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         if not isinstance(event, ServerDraining) or self._has_switched or self._draining:
             return
         self._draining = True
-        if (first := self._unanswered.first) is not None:
+        first = self._unanswered.first
+        if first is not None:
             if not self._has_begun:
                 self._encoder.answers(first, False)
         elif self._reading is None and self._decoder.is_between_messages and ctx.channel.is_open:
