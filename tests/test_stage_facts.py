@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, PipelineError
+from pipeline_net import COMPILED, ChannelHandlerContext, ChannelInboundHandler, PipelineError
 from pipeline_net.event_bits import EOF, READ
 from pipeline_net.loop import StageFacts
 from pipeline_net.stage_facts import free_name, is_taken, learn_facts
@@ -65,8 +65,10 @@ def test_who_makes_a_class_for_each_connection_has_not_all_of_them_kept() -> Non
         made.append(weakref.ref(OfOneConnection))
         channel.pipeline.add_last(OfOneConnection())
         channel.pipeline.remove(OfOneConnection)
+        assert len(channel.loop.stage_facts) <= 1024
     del OfOneConnection
     gc.collect()  # a class refers to itself
-    assert sum(known() is not None for known in made) <= 1024
+    if not COMPILED:  # mypyc never lets go of an interpreted class of which there was an instance
+        assert sum(known() is not None for known in made) <= 1024
     channel.pipeline.add_last(last := _HTTPEcho2Handler())
     assert last in channel.pipeline
