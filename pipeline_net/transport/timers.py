@@ -194,14 +194,19 @@ class TimerQueue:
             try:
                 handle.run()
             except KeyboardInterrupt:
+                self._repeat(handle, now)  # whoever drives the loop may go on
                 raise
             except BaseException:
                 logger.exception("%s: the timer %r raised", owner, handle)
-            if handle.interval > 0 and not handle.cancelled:
-                # On time as long as we keep up; after a delay, no burst to make up for what was missed.  Later than now
-                # in any case: an interval too short for the clock would never let the turn end.
-                following = handle.deadline + handle.interval
-                self.reschedule(handle, following if following > now else nextafter(now, inf))
+            self._repeat(handle, now)
+
+    def _repeat(self, handle: TimerHandle, now: float) -> None:
+        """Put a handle in again that has been run, if it is one that repeats."""
+        if handle.interval > 0 and not handle.cancelled:
+            # On time as long as we keep up; after a delay, no burst to make up for what was missed.  Later than now
+            # in any case: an interval too short for the clock would never let the turn end.
+            following = handle.deadline + handle.interval
+            self.reschedule(handle, following if following > now else nextafter(now, inf))
 
     def __len__(self) -> int:
         return len(self._live)
