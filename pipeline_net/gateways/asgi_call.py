@@ -3,6 +3,9 @@
 The client that goes away is told to the application, and nothing is taken from it: ``receive()`` returns
 ``http.disconnect``, ``send()`` raises ``ClientDisconnectedError``.  The task is not cancelled: it may be in the middle
 of a transaction.  Only a server that ends cancels what is late.
+
+An application that calls ``sys.exit()`` ends its call, and no more: as an exception of a task, ``SystemExit`` would
+leave the loop of asyncio, and end the server of all the others.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ async def call(app: Application, scope: dict[str, Any], exchange: AsgiExchange) 
         exchange.has_raised = True
         exchange.app_ended()
         raise
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         exchange.app_ended()
         raise
     except BaseException as exc:

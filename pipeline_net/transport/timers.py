@@ -197,12 +197,16 @@ class TimerQueue:
                 raise
             except BaseException:
                 logger.exception("%s: the timer %r raised", owner, handle)
-            finally:  # one that was interrupted comes again, too
-                if handle.interval > 0 and not handle.cancelled:
-                    # On time as long as we keep up; after a delay, no burst to make up for what was missed.  Later than
-                    # now in any case: an interval too short for the clock would never let the turn end.
-                    following = handle.deadline + handle.interval
-                    self.reschedule(handle, following if following > now else nextafter(now, inf))
+            finally:
+                self._repeat(handle, now)  # also one that was interrupted: whoever drives the loop may go on
+
+    def _repeat(self, handle: TimerHandle, now: float) -> None:
+        """Put a handle in again that has been run, if it is one that repeats."""
+        if handle.interval > 0 and not handle.cancelled:
+            # On time as long as we keep up; after a delay, no burst to make up for what was missed.  Later than now
+            # in any case: an interval too short for the clock would never let the turn end.
+            following = handle.deadline + handle.interval
+            self.reschedule(handle, following if following > now else nextafter(now, inf))
 
     def __len__(self) -> int:
         return len(self._live)

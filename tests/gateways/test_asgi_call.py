@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -140,3 +141,26 @@ def test_an_application_that_cancels_itself_is_cut_off(run: Run, caplog: pytest.
 
     run(main())
     assert "was cancelled" in caplog.text
+
+
+@pytest.mark.parametrize("pauses", [False, True])
+def test_an_application_that_exits_ends_its_call_and_not_the_server(
+    run: Run, pauses: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/exit":
+            if pauses:
+                await asyncio.sleep(0)
+            raise SystemExit(3)
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+
+    async def main() -> None:
+        async with serving(http_only(app)) as asgi:
+            assert (await asgi.get("/exit")).startswith(b"HTTP/1.1 500 ")
+            assert (await asgi.get("/")).startswith(b"HTTP/1.1 200 ")
+
+    run(main())
+    gc.collect()  # a task whose exception nobody has asked for complains when it is collected
+    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["pipeline_net.asgi"]
+    assert "SystemExit: 3" in caplog.text

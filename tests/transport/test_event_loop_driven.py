@@ -212,6 +212,34 @@ def test_keyboard_interrupt_reaches_whoever_drives_the_loop() -> None:
         loop.stop()
 
 
+def drive_until(loop: EventLoop, is_done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not is_done():
+        assert time.monotonic() < deadline
+        loop.run_once(0.01)
+
+
+def test_a_timer_that_was_interrupted_goes_on_to_repeat() -> None:
+    loop = EventLoop()
+    ran: list[int] = []
+
+    def tick() -> None:
+        ran.append(len(ran))
+        if len(ran) == 1:
+            raise KeyboardInterrupt
+
+    try:
+        handle = loop.schedule_every(0.001, tick)
+        with pytest.raises(KeyboardInterrupt):
+            drive_until(loop, lambda: len(ran) > 1)
+        assert ran == [0]
+        drive_until(loop, lambda: len(ran) > 2)
+        handle.cancel()
+        assert loop.next_deadline() is None
+    finally:
+        loop.stop()
+
+
 class Interrupted(ChannelInboundHandler[bytes]):
     """Answers; and while it does so for the first time, somebody types Ctrl-C."""
 
