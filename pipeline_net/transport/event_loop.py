@@ -300,6 +300,18 @@ class EventLoop(Residents):
         if self._stopped or self._generation != FORKS.generation:
             return
         self._stopping = True
+        try:
+            self._wind_up()
+        finally:  # also when Ctrl-C has cut that short: nobody must wait for a loop that will do nothing any more
+            self._stopped = True
+            self._busy = False
+            self._thread_id = 0  # the number may be given to another thread
+            self._poller.close()
+            self._wakeup.close()
+            self._jobs.release()
+
+    def _wind_up(self) -> None:
+        """Close what is open, and run what is left to do, until there is nothing more."""
         give_up_at = time.monotonic() + _JOBS_PATIENCE
         for _ in range(_LAST_ROUNDS):
             self.close_listeners()
@@ -314,11 +326,6 @@ class EventLoop(Residents):
             if self._stopped:
                 break
             self._run_tasks()
-        self._stopped = True
-        self._thread_id = 0  # the number may be given to another thread
-        self._poller.close()
-        self._wakeup.close()
-        self._jobs.release()
 
     def _refuse_unless_inside(self) -> None:
         """While stopping, only what is being wound up may ask for more; others could keep the loop alive for ever."""

@@ -374,3 +374,24 @@ def test_a_group_says_how_it_is_run() -> None:
         loops.start()
         with pytest.raises(PipelineError, match="runs in a thread already"):
             next(iter(loops)).run()
+
+
+def test_an_interrupt_while_everything_is_closed_leaves_a_loop_that_has_stopped(lone: EventLoop) -> None:
+    """As a second Ctrl-C does."""
+
+    class Interrupted(Echo):
+        def channel_inactive(self, ctx: ChannelHandlerContext) -> None:
+            raise KeyboardInterrupt
+
+    port = serve(lone, Interrupted)
+    with socket.create_connection(("127.0.0.1", port), _PATIENCE) as peer:
+        peer.sendall(b"hello")
+        lone.execute(in_background, lambda: (peer.recv(100), lone.stop()))
+        with pytest.raises(KeyboardInterrupt):
+            lone.run()
+    assert "stopped" in repr(lone)
+    assert not lone.in_loop
+    with pytest.raises(ChannelClosedError, match="has been stopped"):
+        lone.execute(print)
+    with pytest.raises(ValueError, match="closed"):
+        lone.fileno()
