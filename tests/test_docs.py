@@ -6,7 +6,7 @@ language is refused, so that nothing gets around this by being called something 
 
 What a reader need not see stands in comments, which neither GitHub nor Sphinx shows::
 
-    <!-- test: file cases.toml -->       the next fence is also written to that file
+    <!-- test: file cases.toml -->       the next fence is written to that file; Python has to import it from there
     <!-- test: program server.py -->     the next fence is a server: it is started as a program of its own, as is
                                          pipeline-net run in a shell fence, and interrupted when the page is done
     <!-- test: output -->                the next fence is what the one before has printed
@@ -107,7 +107,9 @@ class Story:
         elif part.language == "python":
             if part.directive == "file":
                 (self._folder / part.detail).write_text(body)
-            self._execute(body, part.line)
+                self._execute(body, part.line, {"__name__": "saved"})  # what is saved is not in the reader's session
+            else:
+                self._execute(body, part.line, self._namespace)
         elif part.language == "shell":
             self._output = _run_in_bash(body, self._folder)
         elif part.directive == "file":
@@ -129,11 +131,11 @@ class Story:
         self._ports.update(zip(ports, given, strict=True))
         self._namespace["program"] = program
 
-    def _execute(self, body: str, line: int) -> None:
+    def _execute(self, body: str, line: int, namespace: dict[str, Any]) -> None:
         code = compile("\n" * (line - 1) + body, str(_ROOT / self._page), "exec", dont_inherit=True)
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(code, self._namespace)
+            exec(code, namespace)
         self._output = printed.getvalue()
 
 
@@ -280,3 +282,10 @@ def test_a_snippet_that_is_wrong_is_found(
     _tell(STORY, tmp_path)
     with pytest.raises(AssertionError, match=complaint):
         _tell(STORY.replace(old, new), tmp_path)
+
+
+def test_what_a_snippet_saves_has_to_be_imported(tmp_path: Path) -> None:
+    saved = "<!-- test: file numbers_of_mine.py -->\n```python\nTWO = 2\n```\n"
+    _tell(saved, tmp_path)
+    with pytest.raises(NameError, match="TWO"):
+        _tell(saved + "```python\nprint(TWO)\n```\n", tmp_path)
