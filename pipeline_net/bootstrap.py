@@ -99,10 +99,16 @@ class Server:
         Returns how many were cut off.  They are sent what was written already, for 5 seconds more at most.
 
         Raises:
-            BlockingOperationError: called on a loop, or for a server on a loop that is driven from outside.
+            BlockingOperationError: called on a loop, or for a server whose loop has no thread: one that is driven from
+                outside, or that nobody runs yet.
         """
-        if on_a_loop() or not all(loop.has_thread for loop in self._loops):
+        if on_a_loop():
             raise BlockingOperationError(f"{self!r} cannot be drained by whoever runs its loop")
+        if not all(loop.has_thread for loop in self._loops):
+            raise BlockingOperationError(
+                f"{self!r} has a loop that no thread runs, so nobody could do the draining: server.close(), and"
+                " loop.stop() when you are done"
+            )
         deadline = time.monotonic() + timeout
         self.close()
         wait_for([ask(loop, _nothing) for loop in self._loops], _ANSWER)  # who was on the way has arrived then
