@@ -29,7 +29,7 @@ from .future import ChannelFuture, patience
 from .handler import ChannelHandler
 from .options import ChannelOptions
 from .server_draining import ServerDraining as ServerDraining
-from .transport.address import Address, parse_address
+from .transport.address import Address, parse_address, parse_addresses
 from .transport.connector import check_local_address
 from .transport.datagram_channel import DatagramChannel, DatagramListener
 from .transport.event_loop import EventLoop
@@ -273,7 +273,7 @@ class ServerBootstrap:
         """
         if not addresses:
             raise ValueError("bind() wants at least one address")
-        parsed = [parse_address(address) for address in addresses]
+        parsed = parse_addresses(addresses)
         self._check_encryption(parsed)
         self._masters.start()
         self._workers.start()

@@ -203,6 +203,9 @@ def test_a_local_name_that_is_taken_is_named_too(loops: EventLoopGroup) -> None:
 def test_a_bad_address_is_refused_before_anything_is_opened(loops: EventLoopGroup, address: str) -> None:
     with pytest.raises(AddressError):
         ServerBootstrap(loops, initializer=echo).bind("tcp://127.0.0.1:0", address)
+    port: Any = 0
+    with pytest.raises(AddressError, match=r"an address is one text, 'tcp://127\.0\.0\.1:0'"):
+        ServerBootstrap(loops, initializer=echo).bind("127.0.0.1", port)
     with pytest.raises(AddressError):
         Bootstrap(loops, echo).connect(address)
     assert not any(loop.has_thread for loop in loops)

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ..._mypyc import i64, mypyc_attr, with_cause
@@ -147,7 +147,7 @@ class CommandRegistry:
         *,
         arity: int,
         flags: str = "",
-        keys: tuple[int, int, int] = (0, 0, 0),
+        keys: Sequence[int] = (0, 0, 0),
         key_flags: str | None = None,
         find_keys: Callable[[Command], list[bytes]] | None = None,
         group: str = "generic",
@@ -171,6 +171,7 @@ class CommandRegistry:
             categories, tips: further words that COMMAND INFO shows.
 
         Raises:
+            TypeError: ``keys`` are not three numbers.
             ValueError: no arity, a name of no or three words, a flag that does not exist.  And when the function is
                 decorated: it is ``async def`` or a generator, or cannot be called with a session and the words.
         """
@@ -184,7 +185,7 @@ class CommandRegistry:
         details: dict[str, Any] = {
             "arity": arity,
             "flags": flags,
-            "keys": keys,
+            "keys": _three_numbers(name, keys),
             "key_flags": key_flags,
             "find_keys": find_keys,
             "group": group,
@@ -268,6 +269,15 @@ class CommandRegistry:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _three_numbers(name: str, keys: Any) -> tuple[int, int, int]:
+    if isinstance(keys, (tuple, list)) and len(keys) == 3 and all(type(number) is int for number in keys):
+        return keys[0], keys[1], keys[2]
+    raise TypeError(
+        f"the keys= of {name!r} are three numbers, the first word that is a key, the last, and the step, as in"
+        f" keys=(1, 1, 1), and not {keys!r}"
+    )
 
 
 def _check_function(name: str, run: Any) -> None:

@@ -191,6 +191,24 @@ def test_whatever_can_be_called_with_a_session_and_words_may_answer(function: Ca
     assert len(table) == 1
 
 
+@pytest.mark.parametrize("keys", [1, (1, 1), (1, 1, 1, 1), (1, 1, None), (1, 1, True), "one", b"one", None, ["k"] * 3])
+def test_keys_are_three_numbers_and_the_complaint_says_which(keys: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        redis.CommandRegistry().command("GET", arity=2, keys=keys)
+    assert str(caught.value) == (
+        "the keys= of 'GET' are three numbers, the first word that is a key, the last, and the step, as in"
+        f" keys=(1, 1, 1), and not {keys!r}"
+    )
+
+
+def test_keys_may_stand_in_a_list() -> None:
+    table = redis.CommandRegistry()
+    table.command("GET", arity=2, keys=[1, -1, 1])(_answer)
+    entry = table.find([b"GET", b"a"])
+    assert entry is not None
+    assert entry.keys == (1, -1, 1)
+
+
 @pytest.mark.parametrize("text", ["one\r\ntwo", b"one\r\ntwo"])
 def test_an_error_is_one_line_and_keeps_its_code(text: str | bytes) -> None:
     assert redis.CommandError(text).reply == redis.RedisError("ERR", "one  two")
