@@ -29,7 +29,7 @@ from .future import ChannelFuture, patience
 from .handler import ChannelHandler
 from .options import ChannelOptions
 from .server_draining import ServerDraining as ServerDraining
-from .transport.address import Address, parse_address
+from .transport.address import Address, parse_address, parse_addresses
 from .transport.connector import check_local_address
 from .transport.datagram_channel import DatagramChannel, DatagramListener
 from .transport.event_loop import EventLoop
@@ -99,10 +99,16 @@ class Server:
         Returns how many were cut off.  They are sent what was written already, for 5 seconds more at most.
 
         Raises:
-            BlockingOperationError: called on a loop, or for a server on a loop that is driven from outside.
+            BlockingOperationError: called on a loop, or for a server whose loop has no thread: one that is driven from
+                outside, or that nobody runs yet.
         """
-        if on_a_loop() or not all(loop.has_thread for loop in self._loops):
+        if on_a_loop():
             raise BlockingOperationError(f"{self!r} cannot be drained by whoever runs its loop")
+        if not all(loop.has_thread for loop in self._loops):
+            raise BlockingOperationError(
+                f"{self!r} has a loop that no thread runs, so nobody could do the draining: server.close(), and"
+                " loop.stop() when you are done"
+            )
         deadline = time.monotonic() + timeout
         self.close()
         wait_for([ask(loop, _nothing) for loop in self._loops], _ANSWER)  # who was on the way has arrived then
@@ -267,7 +273,7 @@ class ServerBootstrap:
         """
         if not addresses:
             raise ValueError("bind() wants at least one address")
-        parsed = [parse_address(address) for address in addresses]
+        parsed = parse_addresses(addresses)
         self._check_encryption(parsed)
         self._masters.start()
         self._workers.start()

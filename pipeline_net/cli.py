@@ -232,6 +232,8 @@ def find_example(name: str) -> Path:
                 return path
     found = [path for folder in folders for path in (*folder.glob("[!_]*.py"), *folder.glob("[!_]*/__main__.py"))]
     stems = {path.parent.name if path.name == "__main__.py" else path.stem for path in found}
+    if Path(f"{stem}.py").is_file() and Path.cwd().name == "examples":
+        raise UsageError(f"{stem}.py is here: examples are run from the folder above examples/, so go up (cd ..)")
     if Path(f"{stem}.py").is_file():
         raise UsageError(
             f"{stem}.py is here, and no example: name what it serves, too, as in {stem}:initializer."

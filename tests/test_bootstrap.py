@@ -203,6 +203,9 @@ def test_a_local_name_that_is_taken_is_named_too(loops: EventLoopGroup) -> None:
 def test_a_bad_address_is_refused_before_anything_is_opened(loops: EventLoopGroup, address: str) -> None:
     with pytest.raises(AddressError):
         ServerBootstrap(loops, initializer=echo).bind("tcp://127.0.0.1:0", address)
+    port: Any = 0
+    with pytest.raises(AddressError, match=r"an address is one text, 'tcp://127\.0\.0\.1:0'"):
+        ServerBootstrap(loops, initializer=echo).bind("127.0.0.1", port)
     with pytest.raises(AddressError):
         Bootstrap(loops, echo).connect(address)
     assert not any(loop.has_thread for loop in loops)
@@ -351,6 +354,7 @@ def test_waiting_on_a_loop_is_refused(loops: EventLoopGroup) -> None:
     loops.next().execute(try_everything)
     assert done.wait(_PATIENCE)
     assert len(errors) == 2
+    assert "by whoever runs its loop" in str(errors[1])
     assert server.wait(_PATIENCE)
 
 
@@ -390,7 +394,7 @@ def test_server_and_client_live_on_one_loop_that_is_driven_from_outside() -> Non
         server.close()
         while not server.wait(0):
             loop.run_once(_PATIENCE)
-        with pytest.raises(BlockingOperationError):
+        with pytest.raises(BlockingOperationError, match=r"no thread runs, .* server\.close\(\), and loop\.stop\(\)"):
             server.drain(1)
     finally:
         loop.stop()

@@ -188,6 +188,19 @@ def test_an_example_is_found_by_its_name_and_runs_as_a_program(
     assert {"neighbour", "push"} <= set(said.partition("there are: ")[2].partition(".")[0].split(", "))
 
 
+def test_who_stands_among_the_examples_is_sent_up(
+    module: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (module / "examples").mkdir()
+    (module / "examples" / "my_own.py").write_text("print('hello')")
+    monkeypatch.chdir(module / "examples")
+    assert cli.main(["run", "my-own"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("pipeline-net: my_own.py is here: examples are run from the folder above examples/")
+    monkeypatch.chdir("..")  # as it says
+    assert cli.main(["run", "my-own"]) == 0
+
+
 def test_examples_of_the_source_tree_are_found_from_its_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(_ROOT)
     assert cli.find_example("redis") == _ROOT / "examples" / "redis_server"

@@ -199,6 +199,9 @@ def _taken_apart(case: Any) -> Case:
 
 def _seat(factory: Callable[[], Stages]) -> tuple[EmbeddedChannel, _Recorder]:
     given: Any = factory
+    if isinstance(given, (list, tuple, Stack)):
+        names = ", ".join(f"{type(stage).__name__}(…)" for stage in given if not isinstance(stage, str))
+        raise TypeError(f"new stages are needed for each run: pass a function that makes them, as in lambda: [{names}]")
     if not callable(given):
         name = type(factory).__name__
         raise TypeError(

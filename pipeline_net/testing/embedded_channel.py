@@ -29,6 +29,7 @@ from ..channel import Channel
 from ..channel_life import ACTIVE, NEW, REGISTERED
 from ..errors import PipelineError
 from ..file_region import FileRegion
+from ..handler import ChannelHandler
 from ..options import ChannelOptions
 from ..pipeline import Stage
 from ..stack import Stack
@@ -45,6 +46,7 @@ class EmbeddedChannel(Channel):
         local_address, remote_address: what the stages are told.
 
     Raises:
+        PipelineError: a stage is none; what makes stages, such as an initializer, is called first.
         Exception: what a stage raised on opening, and no stage handled.
     """
 
@@ -75,6 +77,8 @@ class EmbeddedChannel(Channel):
         self._open(stages)
 
     def _open(self, stages: tuple[Stage | Stack[Any, Any, Any, Any], ...]) -> None:
+        for stage in stages:
+            _check_stage(stage)
         self._calls += 1
         try:
             for stage in stages:
@@ -330,3 +334,19 @@ def _cut(msg: Any, size: int) -> tuple[Any, Any]:
         return FileRegion(msg.file, msg.offset, size), rest
     view = memoryview(msg).cast("B")
     return view[:size].tobytes(), view[size:].tobytes()
+
+
+def _check_stage(stage: Any) -> None:
+    """Tell what makes stages, or holds several, from what is one."""
+    if isinstance(stage, (ChannelHandler, Stack, type)):
+        return
+    if isinstance(stage, list):
+        hint = "*stages"
+    elif callable(stage):
+        name = getattr(stage, "__name__", "initializer")
+        hint = f"*{name if name.isidentifier() else 'initializer'}(None)"
+    else:
+        return  # the pipeline says what it is
+    raise PipelineError(
+        f"an EmbeddedChannel takes the stages themselves, and not {stage!r}: did you mean EmbeddedChannel({hint})?"
+    )

@@ -21,6 +21,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 import attrs
@@ -157,6 +159,19 @@ def parse_address(address: str | tuple[str, int] | tuple[str, int, int, int] | A
     if not rest:
         raise _bad(address, "the name is missing")
     return Address(name, path=rest)
+
+
+def parse_addresses(addresses: Sequence[Any]) -> list[Address]:
+    """Take several addresses apart; see ``parse_address``.
+
+    Raises:
+        AddressError: one does not say where to go, or a host is followed by its port as if that were one, too.
+    """
+    for host, port in pairwise(addresses):
+        if isinstance(host, str) and isinstance(port, int):
+            whole = f"{host}:{port}" if "://" in host else str(parse_address((host, port)))
+            raise AddressError(f"an address is one text, {whole!r}, and not two arguments, {host!r} and {port!r}")
+    return [parse_address(address) for address in addresses]
 
 
 def format_sockname(scheme: str, sockname: tuple[Any, ...] | str | bytes) -> str:

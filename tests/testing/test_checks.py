@@ -20,7 +20,7 @@ from pipeline_net import (
     Stack,
     wire,
 )
-from pipeline_net.codecs import LineBasedFrameDecoder
+from pipeline_net.codecs import LineBasedFrameDecoder, LineEncoder
 from pipeline_net.testing import check_codec, check_decoder, check_limits
 
 Ctx = ChannelHandlerContext[Any, Any]
@@ -360,6 +360,22 @@ def test_a_frame_that_is_refused_before_it_is_consumed_ends_the_case() -> None:
 def test_a_stage_in_the_place_of_its_factory_is_told_apart() -> None:
     with pytest.raises(TypeError, match="pass RefusesLongNotes, or a function that makes one"):
         check_decoder(RefusesLongNotes(), [(b"", [])])  # type: ignore[arg-type]  # what the test is about
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        [LineBasedFrameDecoder(80), LineEncoder()],
+        (LineBasedFrameDecoder(80),),
+        wire() >> LineBasedFrameDecoder(80),
+        ("decoder", LineBasedFrameDecoder(80)),
+    ],
+)
+def test_so_are_several_stages(stages: Any) -> None:
+    with pytest.raises(TypeError, match=r"pass a function that makes them, as in lambda: \[LineBasedFrameDecoder\(…\)"):
+        check_codec(stages, [b"a"])
+    with pytest.raises(TypeError, match="new stages are needed for each run"):
+        check_decoder(stages, [(b"a\n", [b"a"])])
 
 
 def test_a_decoder_that_ends_at_a_refused_frame_may_have_its_cases_in_any_order() -> None:

@@ -129,6 +129,37 @@ def test_a_stage_that_fails_to_open_makes_the_constructor_raise() -> None:
     assert isinstance(caught.value.__cause__, LookupError)
 
 
+def _initializer(channel: Any) -> list[Any]:
+    return [Diary(), Diary()]
+
+
+class _Makes:
+    def __call__(self, channel: Any) -> list[Any]:
+        return [Diary()]
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (_initializer, r"did you mean EmbeddedChannel\(\*_initializer\(None\)\)\?"),
+        (lambda channel: [Diary()], r"did you mean EmbeddedChannel\(\*initializer\(None\)\)\?"),
+        (_Makes(), r"did you mean EmbeddedChannel\(\*initializer\(None\)\)\?"),
+        ([Diary()], r"did you mean EmbeddedChannel\(\*stages\)\?"),
+    ],
+)
+def test_what_makes_stages_is_no_stage(given: Any, hint: str) -> None:
+    with pytest.raises(PipelineError, match=f"an EmbeddedChannel takes the stages themselves, and not .*: {hint}"):
+        EmbeddedChannel(given)
+    stages = given if isinstance(given, list) else given(None)
+    assert EmbeddedChannel(*stages).is_open  # as it says
+
+
+def test_a_class_of_stages_is_told_apart_as_in_every_pipeline() -> None:
+    stage: Any = Diary
+    with pytest.raises(PipelineError, match=r"did you mean Diary\(\)\?"):
+        EmbeddedChannel(stage)
+
+
 def test_a_stage_may_close_it_before_it_is_registered() -> None:
     class Closes(Diary):
         def handler_added(self, ctx: Ctx) -> None:

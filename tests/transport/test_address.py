@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_net.errors import AddressError
-from pipeline_net.transport.address import SCHEMES, Address, format_sockname, parse_address
+from pipeline_net.transport.address import SCHEMES, Address, format_sockname, parse_address, parse_addresses
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="abstract names are Linux's")
 
@@ -322,3 +322,32 @@ def test_tls_says_what_is_underneath() -> None:
     plain_address = parse_address("tcp://example.org:443")
     assert not plain_address.is_tls
     assert plain_address.underneath is plain_address
+
+
+def test_several_addresses_are_each_taken_apart() -> None:
+    assert parse_addresses(["tcp://:1", ("::1", 2)]) == [Address("tcp", "", 1), Address("tcp", "::1", 2)]
+
+
+@pytest.mark.parametrize(
+    ("apart", "whole"),
+    [
+        (["127.0.0.1", 9000], "tcp://127.0.0.1:9000"),
+        (["", 0], "tcp://:0"),
+        (["::1", 9000], "tcp://[::1]:9000"),
+        (["localhost", 9000], "tcp://localhost:9000"),
+        (["tls://127.0.0.1", 443], "tls://127.0.0.1:443"),
+        (["tcp://:9000", "localhost", 9001], "tcp://localhost:9001"),
+    ],
+)
+def test_host_and_port_as_two_arguments_are_put_together_in_the_complaint(apart: list[Any], whole: str) -> None:
+    with pytest.raises(AddressError) as caught:
+        parse_addresses(apart)
+    host, port = apart[-2:]
+    assert str(caught.value) == f"an address is one text, {whole!r}, and not two arguments, {host!r} and {port!r}"
+    parse_address(whole)
+
+
+@pytest.mark.parametrize("apart", [[9000], ["un known", 1], ["localhost", 65536], [("::1", 1), 2], ["localhost", True]])
+def test_numbers_that_make_no_address_are_refused_as_everywhere(apart: list[Any]) -> None:
+    with pytest.raises(AddressError, match=r"^bad address"):
+        parse_addresses(apart)

@@ -12,7 +12,7 @@ A command whose reply comes later makes those behind it wait; they are bounded b
 waits is dropped when the client goes.
 
 A function that raises something other than ``CommandError`` has a mistake: it goes to ``exception_caught``, and unless
-a stage handles it, the connection is closed.
+a stage handles it, the connection is closed.  So does a reply that has no form in RESP; a note names the command.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Never
 
 from ..._mypyc import i64, mypyc_attr
 from ...context import ChannelHandlerContext
-from ...errors import ChannelClosedError, PipelineError
+from ...errors import ChannelClosedError, EncodeError, PipelineError
 from ...handler import ChannelInboundHandler
 from .arguments import unknown_command, unknown_subcommand, wrong_arity
 from .command_registry import CommandEntry, CommandError, CommandRegistry
@@ -147,6 +147,13 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
         if ctx.channel.is_writable:
             self.session.there_is_room()
         ctx.fire_channel_writability_changed()
+
+    def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+        last = self.session.last
+        if isinstance(exc, EncodeError) and last is not None:
+            # What a function returned is looked at when the function is gone, so that no traceback has it.
+            exc.add_note(f"the last command was {last.name!r}: has it returned what RESP cannot carry?")
+        ctx.fire_exception_caught(exc)
 
     # -- the way of nearly every command ------------------------------------------------------------
 

@@ -23,11 +23,12 @@ table, made at the top of a module, may serve any number of servers and loops.
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
-from ..._mypyc import i64, mypyc_attr
+from ..._mypyc import i64, mypyc_attr, with_cause
 from .messages import Command, RedisError, Reply
 
 CommandFunction: TypeAlias = "Callable[[Any, Command], Reply]"
@@ -146,7 +147,7 @@ class CommandRegistry:
         *,
         arity: int,
         flags: str = "",
-        keys: tuple[int, int, int] = (0, 0, 0),
+        keys: Sequence[int] = (0, 0, 0),
         key_flags: str | None = None,
         find_keys: Callable[[Command], list[bytes]] | None = None,
         group: str = "generic",
@@ -170,7 +171,9 @@ class CommandRegistry:
             categories, tips: further words that COMMAND INFO shows.
 
         Raises:
-            ValueError: no arity, a name of no or three words, a flag that does not exist.
+            TypeError: ``keys`` are not three numbers.
+            ValueError: no arity, a name of no or three words, a flag that does not exist.  And when the function is
+                decorated: it is ``async def`` or a generator, or cannot be called with a session and the words.
         """
         if arity == 0:
             raise ValueError(f"the arity of {name!r} counts its name, too, and cannot be 0")
@@ -182,7 +185,7 @@ class CommandRegistry:
         details: dict[str, Any] = {
             "arity": arity,
             "flags": flags,
-            "keys": keys,
+            "keys": _three_numbers(name, keys),
             "key_flags": key_flags,
             "find_keys": find_keys,
             "group": group,
@@ -196,6 +199,7 @@ class CommandRegistry:
 
     def enter(self, name: str, run: CommandFunction, details: dict[str, Any]) -> None:
         """Make an entry; see ``command``."""
+        _check_function(name, run)
         container, _, subcommand = name.upper().partition(" ")
         entry = CommandEntry(name.lower().replace(" ", "|"), details["arity"], run, details["flags"])
         entry.keys = details["keys"]
@@ -265,6 +269,37 @@ class CommandRegistry:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _three_numbers(name: str, keys: Any) -> tuple[int, int, int]:
+    if isinstance(keys, (tuple, list)) and len(keys) == 3 and all(type(number) is int for number in keys):
+        return keys[0], keys[1], keys[2]
+    raise TypeError(
+        f"the keys= of {name!r} are three numbers, the first word that is a key, the last, and the step, as in"
+        f" keys=(1, 1, 1), and not {keys!r}"
+    )
+
+
+def _check_function(name: str, run: Any) -> None:
+    """Say at once what would otherwise be found out when a client sends the command, which closes its connection."""
+    if not callable(run):
+        raise ValueError(f"the function of {name!r} is {run!r}, which cannot be called")
+    if inspect.iscoroutinefunction(run) or inspect.isasyncgenfunction(run):
+        raise ValueError(
+            f"the function of {name!r} is async def, and nobody would await it: commands are plain functions; a reply"
+            " that takes long is what session.later(…) is for"
+        )
+    if inspect.isgeneratorfunction(run):
+        raise ValueError(f"the function of {name!r} is a generator, and nobody would iterate it: it returns its reply")
+    try:
+        signature = inspect.signature(run)
+    except (TypeError, ValueError):
+        return  # a function of C that does not tell what it takes
+    try:
+        signature.bind(None, None)
+    except TypeError as exc:
+        error = ValueError(f"the function of {name!r} is called as function(session, args), but takes {signature}")
+        raise with_cause(error, exc) from exc
 
 
 def _categories(entry: CommandEntry, further: list[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import PipelineError
+from pipeline_net import EncodeError, PipelineError
 from pipeline_net.codecs import redis
 from pipeline_net.testing import EmbeddedChannel
 
@@ -71,6 +71,38 @@ def test_a_mistake_inside_a_transaction_leaves_the_server_as_it_was(kit: Connect
     assert not client.session.state.is_running
     assert other.ask("MULTI", "PING", "EXEC") == b"+OK\r\n+QUEUED\r\n*1\r\n+PONG\r\n"
     other.finish()
+
+
+def _odd_client() -> tuple[EmbeddedChannel, redis.Session]:
+    """A client of a server two commands of which answer what RESP has no form for, one of them later."""
+    odd: Any = object()
+    table = redis.CommandTable()
+    table.command("ODD", arity=2)(lambda session, args: odd)
+    table.command("SLOW ODD", arity=2)(lambda session, args: session.later())
+    session = redis.Session(redis.ServerState())
+    return EmbeddedChannel(redis.server_stack() >> redis.CommandHandler(table, session)), session
+
+
+@pytest.mark.parametrize(
+    ("commands", "name"),
+    [(b"PING\r\nODD x\r\n", "odd"), (b"MONITOR\r\nodd x\r\n", "odd"), (b"MULTI\r\nODD x\r\nEXEC\r\n", "exec")],
+)
+def test_what_cannot_be_sent_comes_with_the_name_of_its_command(commands: bytes, name: str) -> None:
+    channel, _ = _odd_client()
+    with pytest.raises(EncodeError, match=r"^RESP has no form for object") as caught:
+        channel.write_inbound(commands)
+    assert caught.value.__notes__ == [f"the last command was {name!r}: has it returned what RESP cannot carry?"]
+    assert not channel.is_open
+
+
+def test_so_does_what_comes_later_and_cannot_be_sent() -> None:
+    channel, session = _odd_client()
+    channel.write_inbound(b"SLOW ODD\r\nPING\r\n")
+    odd: Any = object()
+    assert session.reply(odd)
+    with pytest.raises(EncodeError, match=r"the last command was 'slow\|odd'"):
+        channel.run_pending()
+    assert not channel.is_open
 
 
 def test_a_browser_is_sent_away_before_its_body_can_be_a_command(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import functools
 import pickle
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -129,6 +131,82 @@ def test_flags_and_group_say_the_categories(flags: str, group: str, further: str
 def test_a_mistake_is_told_where_it_is_made(settings: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         redis.CommandRegistry().command(**settings)
+
+
+async def _async(session: Any, args: redis.Command) -> redis.Reply:
+    return redis.OK
+
+
+async def _async_generator(session: Any, args: redis.Command) -> AsyncIterator[redis.Reply]:
+    yield redis.OK
+
+
+def _generator(session: Any, args: redis.Command) -> Iterator[redis.Reply]:
+    yield redis.OK
+
+
+@pytest.mark.parametrize(
+    ("function", "complaint"),
+    [
+        (_async, r"'CONFIG GET' is async def, and nobody would await it: .* session\.later"),
+        (functools.partial(_async), "'CONFIG GET' is async def"),
+        (_async_generator, "'CONFIG GET' is async def"),
+        (_generator, "'CONFIG GET' is a generator, and nobody would iterate it"),
+        (lambda: redis.OK, r"'CONFIG GET' is called as function\(session, args\), but takes \(\)"),
+        (lambda args: redis.OK, r"but takes \(args\)"),
+        (lambda session, key, value: redis.OK, r"but takes \(session, key, value\)"),
+        (lambda session, *, args: redis.OK, r"but takes \(session, \*, args\)"),
+        (redis.OK, "'CONFIG GET' is .*, which cannot be called"),
+    ],
+)
+def test_a_function_that_could_not_answer_is_refused_by_the_name_of_its_command(function: Any, complaint: str) -> None:
+    table = redis.CommandRegistry()
+    with pytest.raises(ValueError, match=complaint):
+        table.command("CONFIG GET", arity=3)(function)
+    assert len(table) == 0
+
+
+class _Answers:
+    def __call__(self, session: Any, args: redis.Command) -> redis.Reply:
+        return redis.OK
+
+    def method(self, session: Any, args: redis.Command) -> redis.Reply:
+        return redis.OK
+
+
+def _of_three(store: Any, session: Any, args: redis.Command) -> redis.Reply:
+    return redis.OK
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(_Answers(), _Answers().method, functools.partial(_of_three, {}), max),
+        *(lambda *words: redis.OK, lambda session, args, more=None: redis.OK),
+    ],
+)
+def test_whatever_can_be_called_with_a_session_and_words_may_answer(function: Callable[..., Any]) -> None:
+    table = redis.CommandRegistry()
+    assert table.command("X", arity=1)(function) is function
+    assert len(table) == 1
+
+
+@pytest.mark.parametrize("keys", [1, (1, 1), (1, 1, 1, 1), (1, 1, None), (1, 1, True), "one", b"one", None, ["k"] * 3])
+def test_keys_are_three_numbers_and_the_complaint_says_which(keys: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        redis.CommandRegistry().command("GET", arity=2, keys=keys)
+    assert str(caught.value) == (
+        "the keys= of 'GET' are three numbers, the first word that is a key, the last, and the step, as in"
+        f" keys=(1, 1, 1), and not {keys!r}"
+    )
+
+
+def test_keys_may_stand_in_a_list() -> None:
+    table = redis.CommandRegistry()
+    table.command("GET", arity=2, keys=[1, -1, 1])(_answer)
+    entry = table.find([b"GET", b"a"])
+    assert entry is not None
+    assert entry.keys == (1, -1, 1)
 
 
 @pytest.mark.parametrize("text", ["one\r\ntwo", b"one\r\ntwo"])

@@ -15,6 +15,7 @@ Source: RFC 9110, sections 9 (methods) and 15.5 (client errors)
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import logging
@@ -279,8 +280,7 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         elif isinstance(result, Iterator):
             PartWriter(result, self._answer_error).begin(ctx, request)
         else:
-            error = TypeError(f"a handler returns a response (see Router), and not {result!r:.100}")
-            ctx.write(addressed(self._answer_error(request, error), request))
+            ctx.write(addressed(self._answer_error(request, self._error_of_result(request, result)), request))
 
     def _future_is_done(
         self, ctx: ChannelHandlerContext[Any, Any], request: Request, future: ChannelFuture[Any]
@@ -320,6 +320,18 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         _logger.error("%r: the handler raised", request, exc_info=exc)
         return self._rendered(request, HttpError(500))
 
+    def _error_of_result(self, request: Request, result: Any) -> TypeError:
+        """Name who returned something that is no response; its route is looked for again, since this is rare."""
+        handler = "a handler"
+        with contextlib.suppress(ValueError):  # it may have made a path of its request that is none
+            path = request.path
+            route = self._table.find_literal(request.method, path)
+            if route is None:
+                route = self._table.find(request.method, split_path(path)).route
+            if route is not None:
+                handler = f"{_name_of(route.handler)}, the handler of {route.method} {route.pattern.text},"
+        return TypeError(f"{handler} returned {result!r:.100}{_way_out(result)}")
+
     def _rendered(self, request: Request, error: HttpError) -> FullResponse:
         try:
             response = self._render_error(request, error)
@@ -336,6 +348,25 @@ def _call_blocking(handler: Callable[..., Any], given: Any, arguments: dict[str,
     if isinstance(result, Iterator):
         raise TypeError(f"{result!r} would be iterated on the loop, and so cannot come from a handler that blocks")
     return result
+
+
+def _name_of(handler: Any) -> str:
+    """What a handler is called in its program; of an object that can be called, its class."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    name: str = getattr(handler, "__qualname__", type(handler).__qualname__)
+    return name
+
+
+def _way_out(result: Any) -> str:
+    """Say what makes a response of a result that is none."""
+    if result is None:
+        return ": is there a return missing?"
+    if isinstance(result, dict | list):
+        return ": http.json_response(…) makes a response of that"
+    if isinstance(result, str | bytes):
+        return ": http.FullResponse(200, body=…) makes a response of its bytes"
+    return ", and not a response (see Router)"
 
 
 def _check_handler(handler: Callable[..., Any], pattern: RoutePattern, blocking: bool) -> None:
