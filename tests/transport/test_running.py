@@ -423,3 +423,44 @@ def loop_result(loop: EventLoop, fn: Callable[[], int]) -> int:
     results: SimpleQueue[int] = SimpleQueue()
     loop.execute(lambda: results.put(fn()))
     return results.get(timeout=_PATIENCE)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_what_is_left_of_a_turn_is_the_parents_when_a_handler_forks(lone: EventLoop) -> None:
+    parent = os.getpid()
+    children: list[int] = []
+    reader, writer = os.pipe()
+
+    class Forks(ChannelInboundHandler[bytes]):
+        def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+            ctx.write(msg)
+            lone.execute(os.write, writer, b"task ")
+            children.append(os.fork())
+            if children != [0]:
+                os.waitpid(children[0], 0)  # what the child sends comes first
+
+    port = serve(lone, Forks)
+    heard: list[bytes] = []
+
+    def visit() -> None:
+        with socket.create_connection(("127.0.0.1", port), _PATIENCE) as peer:
+            peer.sendall(b"once ")
+            heard.append(peer.recv(100))
+            peer.shutdown(socket.SHUT_WR)
+            while piece := peer.recv(100):
+                heard.append(piece)
+        lone.stop()
+
+    visitor = in_background(visit)
+    try:
+        lone.run()
+    except PipelineError:
+        os._exit(0)
+    finally:
+        if os.getpid() != parent:
+            os._exit(1)
+    visitor.join(_PATIENCE)
+    assert b"".join(heard) == b"once "
+    assert os.read(reader, 100) == b"task "
+    os.close(reader)
+    os.close(writer)
