@@ -394,6 +394,8 @@ class EventLoop(Residents):
                 if watched is not None:
                     try:
                         watched.on_events(bits)
+                        if self._generation != FORKS.generation:
+                            return  # a handler has forked, and this is the child: all that is left is the parent's
                         if self._gathered >= GATHERED:
                             self._flush()
                     except KeyboardInterrupt:
@@ -427,6 +429,8 @@ class EventLoop(Residents):
 
     def _run_tasks(self) -> None:
         for _ in range(min(len(self._tasks), _MAX_TASKS)):
+            if self._generation != FORKS.generation:
+                return  # the task before has forked
             fn, args = self._next_task()
             try:
                 fn(*args)
@@ -436,6 +440,8 @@ class EventLoop(Residents):
                 logger.exception("%s: the task %r raised", self.name, fn)
 
     def _flush(self) -> None:
+        if self._generation != FORKS.generation:
+            return  # or the peers would hear parent and child
         unflushed = self._unflushed
         self._unflushed = []
         self._gathered = 0

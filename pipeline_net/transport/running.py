@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from threading import get_ident
@@ -11,6 +12,8 @@ from typing import Final
 from .wakeup import Wakeup
 
 LOOP_THREADS: Final[set[int]] = set()  # changed when a loop starts or ends, never on the way of a message
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=LOOP_THREADS.clear)  # a child has none, and gives its threads the same numbers
 
 
 def on_a_loop() -> bool:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from pipeline_net import (
     Server,
     ServerBootstrap,
 )
-from pipeline_net.transport.running import Interrupts, LentThread, on_a_loop
+from pipeline_net.transport.running import LOOP_THREADS, Interrupts, LentThread, on_a_loop
 from pipeline_net.transport.wakeup import Wakeup
 
 _PATIENCE = 10.0  # seconds
@@ -386,7 +387,12 @@ def test_an_interrupt_while_everything_is_closed_leaves_a_loop_that_has_stopped(
     port = serve(lone, Interrupted)
     with socket.create_connection(("127.0.0.1", port), _PATIENCE) as peer:
         peer.sendall(b"hello")
-        lone.execute(in_background, lambda: (peer.recv(100), lone.stop()))
+
+        def stop_when_answered() -> None:
+            peer.recv(100)
+            lone.stop()
+
+        lone.execute(in_background, stop_when_answered)
         with pytest.raises(KeyboardInterrupt):
             lone.run()
     assert "stopped" in repr(lone)
@@ -395,3 +401,66 @@ def test_an_interrupt_while_everything_is_closed_leaves_a_loop_that_has_stopped(
         lone.execute(print)
     with pytest.raises(ValueError, match="closed"):
         lone.fileno()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_no_thread_of_a_forked_child_is_taken_for_one_of_the_parents_loops(loop: EventLoop) -> None:
+    """Its threads may have the same numbers."""
+
+    def fork() -> int:
+        pid = os.fork()
+        if pid == 0:
+            os._exit(1 if on_a_loop() or LOOP_THREADS else 7)
+        return pid
+
+    assert LOOP_THREADS
+    for pid in (fork(), loop_result(loop, fork)):
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert LOOP_THREADS
+
+
+def loop_result(loop: EventLoop, fn: Callable[[], int]) -> int:
+    results: SimpleQueue[int] = SimpleQueue()
+    loop.execute(lambda: results.put(fn()))
+    return results.get(timeout=_PATIENCE)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_what_is_left_of_a_turn_is_the_parents_when_a_handler_forks(lone: EventLoop) -> None:
+    parent = os.getpid()
+    children: list[int] = []
+    reader, writer = os.pipe()
+
+    class Forks(ChannelInboundHandler[bytes]):
+        def channel_read(self, ctx: ChannelHandlerContext, msg: bytes) -> None:
+            ctx.write(msg)
+            lone.execute(os.write, writer, b"task ")
+            children.append(os.fork())
+            if children != [0]:
+                os.waitpid(children[0], 0)  # what the child sends comes first
+
+    port = serve(lone, Forks)
+    heard: list[bytes] = []
+
+    def visit() -> None:
+        with socket.create_connection(("127.0.0.1", port), _PATIENCE) as peer:
+            peer.sendall(b"once ")
+            heard.append(peer.recv(100))
+            peer.shutdown(socket.SHUT_WR)
+            while piece := peer.recv(100):
+                heard.append(piece)
+        lone.stop()
+
+    visitor = in_background(visit)
+    try:
+        lone.run()
+    except PipelineError:
+        os._exit(0)
+    finally:
+        if os.getpid() != parent:
+            os._exit(1)
+    visitor.join(_PATIENCE)
+    assert b"".join(heard) == b"once "
+    assert os.read(reader, 100) == b"task "
+    os.close(reader)
+    os.close(writer)
