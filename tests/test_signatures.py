@@ -9,7 +9,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import pytest
 
 from pipeline_net import (
@@ -126,25 +125,6 @@ _PROMISED: list[tuple[Callable[..., Any], str]] = [
     (testing.chunks, "(data)"),
 ]
 
-_OPTIONS: dict[str, Any] = {
-    "write_buffer_high": 65536,
-    "write_buffer_low": 32768,
-    "write_buffer_limit": 67108864,
-    "pause_reads_when_unwritable": True,
-    "auto_read": True,
-    "auto_flush": True,
-    "connect_timeout": 10.0,
-    "close_timeout": 30.0,
-    "receive_size": 65536,
-    "tcp_nodelay": True,
-    "keepalive": None,
-    "keepalive_interval": None,
-    "keepalive_count": None,
-    "receive_buffer": None,
-    "send_buffer": None,
-}
-
-
 _NO_DEFAULT = inspect.Parameter.empty
 
 
@@ -169,9 +149,3 @@ def _told(signature: inspect.Signature, promised: inspect.Signature) -> list[tup
 def test_arguments_are_as_promised(thing: Callable[..., Any], text: str) -> None:
     promised = _promise(text)
     assert _told(inspect.signature(thing), promised) == _told(promised, promised)
-
-
-def test_options_have_the_promised_defaults() -> None:
-    options = ChannelOptions()
-    assert {name: getattr(options, name) for name in _OPTIONS} == _OPTIONS
-    assert [field.name for field in attrs.fields(ChannelOptions)] == list(_OPTIONS)
