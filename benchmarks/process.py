@@ -77,6 +77,48 @@ class Python:
         return cls(path, environment, f"not importable: {problem}")
 
 
+@frozen
+class Turns:
+    """How long a thread had its core, and how long it was ready while the core ran somebody else; in seconds."""
+
+    ran: float
+    waited: float
+
+
+def held_by_others(before: dict[int, Turns], after: dict[int, Turns]) -> float:
+    """For how many seconds, at least, others than the threads of a server kept one of them waiting.
+
+    A thread also waits for its siblings, as those of Go and of a JVM do on one core; but not longer than these ran.
+    """
+    began = {number: before.get(number, Turns(0.0, 0.0)) for number in after}
+    ran = sum(turns.ran - began[number].ran for number, turns in after.items())
+    waits = [
+        turns.waited - began[number].waited - (ran - (turns.ran - began[number].ran)) for number, turns in after.items()
+    ]
+    return max(0.0, *waits) if waits else 0.0
+
+
+class Restless:
+    """A program that always wants its core: whoever shares that gets half of it.  Use as a context manager."""
+
+    def __init__(self, core: int) -> None:
+        command = (_program("taskset"), "--cpu-list", str(core), sys.executable, "-S", "-c", "while True: pass")
+        self._process = subprocess.Popen(command)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def __enter__(self) -> Restless:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
 class ServerProcess:
     """A running contender.  Use as a context manager: whatever happens, the process ends.
 
@@ -118,15 +160,17 @@ class ServerProcess:
         """User and system time since the start, of all threads, and of the worker processes that it has."""
         return sum(_cpu_seconds(pid) for pid in _family(self.pid))
 
-    def waited_seconds(self) -> float:
-        """How long its threads were ready to run while the core ran somebody else; 0 where the kernel does not tell."""
-        waited = 0
-        for thread in Path(f"/proc/{self.pid}/task").iterdir():
-            try:
-                waited += int((thread / "schedstat").read_text().split()[1])
-            except FileNotFoundError:
-                continue  # a thread that has just ended, or a kernel without scheduler statistics
-        return waited / 1e9
+    def threads(self) -> dict[int, Turns]:
+        """Its threads and those of its workers, by number; none where the kernel does not tell."""
+        found = {}
+        for pid in _family(self.pid):
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                try:
+                    ran, waited, _ = (thread / "schedstat").read_text().split()
+                except (FileNotFoundError, ProcessLookupError):
+                    continue  # a thread that has just ended, or a kernel without scheduler statistics
+                found[int(thread.name)] = Turns(int(ran) / 1e9, int(waited) / 1e9)
+        return found
 
     def peak_bytes(self) -> int:
         """The most resident memory that it has had since ``forget_peak``, or since its start."""
