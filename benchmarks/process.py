@@ -25,6 +25,7 @@ _START_TIMEOUT: Final = 20.0  # seconds until a server must have printed its por
 _STOP_TIMEOUT: Final = 5.0  # seconds between SIGTERM and SIGKILL
 _SPARE_DESCRIPTORS: Final = 200  # beside the connections
 _TICK: Final = 1.0 / os.sysconf("SC_CLK_TCK")  # seconds; the unit of utime and stime
+_LISTEN: Final = "0A"  # a state in /proc/net/tcp: TCP_LISTEN of Linux
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")  # bytes; the unit of statm
 
 
@@ -103,7 +104,7 @@ class Restless:
 
     def __init__(self, core: int) -> None:
         command = (_program("taskset"), "--cpu-list", str(core), sys.executable, "-S", "-c", "while True: pass")
-        self._process = subprocess.Popen(command)
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # Ctrl-C is no news of its
 
     @property
     def pid(self) -> int:
@@ -225,13 +226,24 @@ class ServerProcess:
 
     def _await_listener(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT
+        who = "nobody"
         while time.monotonic() < deadline:
             self.check_alive()
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+                    if self._owns(_listeners(self.port)):
+                        return
+                    who = "somebody else"  # has taken the port since it was free, and must not be measured instead
             time.sleep(0.01)
-        raise BenchmarkError(f"{self.contender.name} does not listen on {self.port}: {self._complaint()}")
+        raise BenchmarkError(f"{self.contender.name}: {who} listens on {self.port}: {self._complaint()}")
+
+    def _owns(self, sockets: set[str]) -> bool:
+        """Whether one of these sockets is its own, or a worker's; taken for granted where the kernel names none."""
+        return not sockets or any(
+            _points_at(descriptor, sockets)
+            for pid in _family(self.pid)
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir()
+        )
 
     def _complaint(self) -> str:
         self._errors.seek(0)
@@ -252,6 +264,21 @@ def _family(pid: int) -> list[int]:
             if children.exists():  # not in every kernel
                 found += map(int, children.read_text().split())
     return found
+
+
+def _listeners(port: int) -> set[str]:
+    """The sockets that listen on a port, as links of ``/proc/<pid>/fd`` name them."""
+    table = Path("/proc/net/tcp")
+    lines = table.read_text().splitlines()[1:] if table.exists() else []
+    rows = [line.split() for line in lines]
+    return {f"socket:[{row[9]}]" for row in rows if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port}
+
+
+def _points_at(descriptor: Path, sockets: set[str]) -> bool:
+    try:
+        return str(descriptor.readlink()) in sockets
+    except FileNotFoundError:
+        return False  # closed since it was listed
 
 
 def _free_port() -> int:

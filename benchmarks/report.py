@@ -18,19 +18,20 @@ from benchmarks.compare import CROWDED, SATURATED, Comparison, Outcome, Sample, 
 from benchmarks.size import Size
 
 RESULTS: Final = HERE / "results"
+_NAME: Final = 31  # letters of the longest name of a contender, and one
 
 
 def print_outcome(outcome: Outcome) -> None:
     unit = "MB/s" if outcome.row.in_megabytes else "msg/s"
     print(f"\n{outcome.row.name}")
     columns = f"{'CPU us/msg':>11}{'p50 us':>9}{'p99 us':>9}{'p99.9':>9}{'core':>7}{'load':>7}{'/read':>7}"
-    print(f"  {'':26}{unit:>10}  {'(min-max)':21}{columns}")
+    print(f"  {'':{_NAME}}{unit:>10}  {'(min-max)':21}{columns}")
     for contender in outcome.row.contenders:
         samples = outcome.samples.get(contender.name)
         if samples:
-            print(f"  {contender.name:26}{_measured(samples, outcome.row.in_megabytes)}")
+            print(f"  {contender.name:{_NAME}}{_measured(samples, outcome.row.in_megabytes)}")
         if contender.name in outcome.problems:
-            print(f"  {contender.name:26}  not measured: {outcome.problems[contender.name]}")
+            print(f"  {contender.name:{_NAME}}  not measured: {outcome.problems[contender.name]}")
     for found in outcome.comparisons():
         target = found.target
         asked = f"must {target.must:g}, aim {target.aim:g}"
@@ -71,10 +72,14 @@ def _measured(samples: Sequence[Sample], in_megabytes: bool) -> str:
     return (
         f"{rate.middle:10,.0f}  {spread:21}{median(s.cpu_us for s in samples):11.2f}"
         f"{median(s.p50_us for s in samples):9,.0f}{median(s.p99_us for s in samples):9,.0f}"
-        f"{median(s.p99_9_us for s in samples):9,.0f}"
+        f"{_latency(median(s.p99_9_us for s in samples)):>9}"
         f"{median(s.share for s in samples):7.0%}{median(s.busy for s in samples):7.0%}"
         f"{median(s.per_read for s in samples):7.1f}"
     )
+
+
+def _latency(us: float) -> str:
+    return f"{us:,.0f}" if us else "-"  # redis-benchmark and wrk do not tell
 
 
 def print_sizes(name: str, sizes: Sequence[Size], problem: str) -> None:

@@ -24,6 +24,7 @@ from benchmarks.build import HERE, BenchmarkError
 from benchmarks.compare import CROWDED
 from benchmarks.contenders import Contender
 from benchmarks.curves import CURVES, Curve
+from benchmarks.ending import stopped_gently
 from benchmarks.load import Driver
 from benchmarks.process import (
     Cores,
@@ -235,4 +236,4 @@ def as_data(outcome: CurveOutcome) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(stopped_gently(main, sys.argv[1:]))

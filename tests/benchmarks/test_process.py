@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import socket
 import sys
 import urllib.request
 
 import pytest
 
+from benchmarks import process
 from benchmarks.build import HERE, BenchmarkError
-from benchmarks.contenders import NGINX, Contender, gevent, hosted, netty, on_asyncio, ours, twisted
+from benchmarks.contenders import NGINX, PORT, Contender, gevent, hosted, netty, on_asyncio, ours, twisted
 from benchmarks.load import Driver
 from benchmarks.process import (
     Cores,
@@ -112,6 +114,15 @@ def test_a_server_that_does_not_start_says_why(python: Python) -> None:
     contender = Contender("nobody", ("servers/echo.py", "--work", "nothing"))
     with pytest.raises(BenchmarkError, match="nobody ended with status 2"):
         ServerProcess(contender, python, Cores.choose().server)
+
+
+def test_whoever_has_taken_the_port_is_not_measured_instead(python: Python, monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeper = Contender("sleeper", ("-c", "import time; time.sleep(60)", PORT))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(process, "_free_port", lambda: taken.getsockname()[1])
+        monkeypatch.setattr(process, "_START_TIMEOUT", 0.2)
+        with pytest.raises(BenchmarkError, match="sleeper: somebody else listens on"):
+            ServerProcess(sleeper, python, Cores.choose().server)
 
 
 def test_a_program_that_is_missing_is_named() -> None:
