@@ -71,8 +71,11 @@ def _against(ours: Measured, other: Measured) -> str:
 
 
 def _work(row: RecordedRow) -> str:
-    crowd = " (unsure)" if row.is_crowded else ""
-    return f"{row.name.replace(' x ', ' × ')}{crowd}"
+    return f"{_named(row)}{' (unsure)' if row.is_crowded else ''}"
+
+
+def _named(row: RecordedRow) -> str:
+    return row.name.replace(" x ", " × ")
 
 
 def _plain(name: str) -> str:
@@ -99,27 +102,27 @@ def run(speed: Speed) -> str:
 def kernel_share(speed: Speed) -> str:
     """How much of our time is the kernel's, in words, for rows that have the floor beside us."""
     told = [
-        f"{row.floor.cpu_us:.1f} µs of our {row.ours.cpu_us:.1f} ({_work(row)})"
+        f"{row.floor.cpu_us:.1f} µs of our {row.ours.cpu_us:.1f} ({_named(row)})"
         for key in ("raw", "frames", "churn")
         if (row := speed.row(key)) is not None and row.floor is not None
     ]
-    return f'"epoll in C", which does nothing but to send back what it gets, takes {", ".join(told)} a message.'
+    return f'"epoll in C", which does nothing but to send back what it gets, takes, for a message, {"; ".join(told)}.'
 
 
 def compiled_gain(speed: Speed) -> str:
     """How much quicker the compiled build is than the pure one, in words: in each row that has both."""
     told = [
-        f"{row.ours.rate / pure.rate:.1f} ({_work(row)})"
+        f"{row.ours.rate / pure.rate:.1f} ({_named(row)})"
         for row in speed.rows
         if row.measured and (pure := row.called(PURE)) is not None and pure is not row.ours
     ]
-    return f"Of the rates of the pure build it has, handlers being interpreted in both: {', '.join(told)}."
+    return f"It does so many times what the pure build does, handlers being interpreted in both: {'; '.join(told)}."
 
 
 def targets(speed: Speed) -> str:
     lines = [
         (
-            row.name.replace(" x ", " × "),
+            _named(row),
             f"{judged.subject} / {judged.against}",
             f"{judged.must:g}",
             f"{judged.aim:g}",

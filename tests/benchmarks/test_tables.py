@@ -83,7 +83,7 @@ def test_where_the_load_was_full_the_summary_tells_the_ratio_of_cpu_times() -> N
 
 
 def test_shares_are_told_in_words() -> None:
-    assert "takes 4.0 µs of our 5.0 (connect) a message" in tables.kernel_share(SPEED)
+    assert "takes, for a message, 4.0 µs of our 5.0 (connect)." in tables.kernel_share(SPEED)
     assert "2.0 (connect)" in tables.compiled_gain(SPEED)
 
 
