@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -136,6 +137,12 @@ def as_loaded(row: Row, contender: Contender) -> Row:
     return evolve(row, load=evolve(row.load, mode=contender.speaks))
 
 
+def show_progress(text: str) -> None:
+    """Say on a terminal what is being done, in a line that the next call overwrites; elsewhere, say nothing."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
 class Contest:
     """Runs rows: all servers of a row live at once (idle ones cost nothing) and take turns under the load."""
 
@@ -155,6 +162,7 @@ class Contest:
             servers: list[ServerProcess] = []
             rates: dict[str, float] = {}
             for contender in row.contenders:
+                show_progress(f"{contender.name}: starting, warming up")
                 try:
                     server = running.enter_context(self._start(contender))
                     rates[contender.name] = self._driver.prime(
@@ -163,17 +171,19 @@ class Contest:
                     servers.append(server)
                 except (BenchmarkError, OSError) as exc:
                     outcome.problems[contender.name] = str(exc)
-            for _ in range(self._rounds):
+            for number in range(1, self._rounds + 1):
                 for server in servers:
                     name = server.contender.name
                     if name in outcome.problems:
                         continue
+                    show_progress(f"round {number} of {self._rounds}: {name}")
                     try:
                         sample = self._sample(row, server, rates[name])
                         outcome.samples.setdefault(name, []).append(sample)
                         rates[name] = sample.rate
                     except (BenchmarkError, OSError) as exc:  # what it left in /proc may be gone with it
                         outcome.problems[name] = str(exc)
+            show_progress("")
         return outcome
 
     def _start(self, contender: Contender) -> ServerProcess:

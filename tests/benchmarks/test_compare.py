@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from attrs import evolve
 
-from benchmarks.compare import Contest, Outcome, Sample, Spread, as_loaded, expected_seconds
+from benchmarks.compare import Contest, Outcome, Sample, Spread, as_loaded, expected_seconds, show_progress
 from benchmarks.contenders import Contender
 from benchmarks.process import Cores, Python, ServerProcess
 from benchmarks.rows import Load, Row, Target
@@ -89,6 +91,17 @@ def test_a_floor_gets_the_same_bytes_in_a_protocol_that_it_knows() -> None:
         "raw", size=1024, in_flight=16
     )
     assert as_loaded(row, Contender("picows", ())) is row
+
+
+@pytest.mark.parametrize(("is_terminal", "said"), [(True, "\r\x1b[Kround 1"), (False, "")])
+def test_progress_is_for_terminals(is_terminal: bool, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return is_terminal
+
+    monkeypatch.setattr("sys.stderr", errors := Terminal())
+    show_progress("round 1")
+    assert errors.getvalue() == said
 
 
 def test_the_time_that_a_run_takes_is_known_before() -> None:
