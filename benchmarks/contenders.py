@@ -112,7 +112,20 @@ REDIS: Final = (
 
 _ASGI: Final = ("peers.asgi_hello:app", "--port", PORT, "--no-access-log", "--loop", "uvloop")
 UVICORN: Final = Contender("uvicorn", ("-m", "uvicorn", *_ASGI, "--http", "httptools", "--log-level", "critical"))
-GRANIAN: Final = Contender("granian", ("-m", "granian", *_ASGI, "--interface", "asgi", "--workers", "1", "--no-log"))
+# Without looking for HTTP/2 and WebSockets, and with one thread of its runtime, it takes an eighth less.
+_GRANIAN: Final = (
+    "--interface",
+    "asgi",
+    "--workers",
+    "1",
+    "--no-log",
+    "--http",
+    "1",
+    "--no-ws",
+    "--runtime-mode",
+    "st",
+)
+GRANIAN: Final = Contender("granian", ("-m", "granian", *_ASGI, *_GRANIAN))
 NGINX: Final = Contender("nginx, a constant", ("peers/nginx_hello.py", "--port", PORT))
 
 HELLO: Final = (
