@@ -54,7 +54,10 @@ print(json.dumps({
     "python_compiler": platform.python_compiler(),
     "libc": " ".join(platform.libc_ver()),
     "machine": platform.machine(),
-    "mypy": next((one.version for one in importlib.metadata.distributions(name="mypy")), "none"),
+    **{
+        name: next((one.version for one in importlib.metadata.distributions(name=name)), "none")
+        for name in ("mypy", "librt")  # what compiles, and what masks WebSocket frames
+    },
 }))
 """
 
