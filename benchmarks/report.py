@@ -104,9 +104,7 @@ def print_summary(outcomes: Sequence[Outcome], sizes: Sequence[tuple[str, Size]]
     for name, size in sizes:
         print(f"{name:50}{size.figure:58}<= {size.must:g}: {size.value.middle:.2f} {size.unit}  {size.verdict}")
     if any(found.floor is not None for outcome in outcomes for found in outcome.comparisons()):
-        print(
-            'floor: what "epoll in C", which does nothing, is of the same peer; nobody on epoll can be ahead by much more'
-        )
+        print('floor: what "epoll in C", which does nothing, is of the same peer; on epoll nobody does much better')
 
 
 def print_missing(outcomes: Sequence[Outcome]) -> None:

@@ -55,7 +55,7 @@ def test_a_verdict_under_a_full_load_is_unsure_and_stands_beside_the_floor(
     report.print_summary([outcome], [])
     printed = capsys.readouterr().out
     assert "1.05    2.00   1.50    2.50  meets (unsure: load full)" in printed
-    assert "nobody on epoll can be ahead by much more" in printed
+    assert "on epoll nobody does much better" in printed
 
 
 def test_crowded_cores_are_told_of(outcome: Outcome) -> None:
