@@ -42,6 +42,15 @@ class Measured:
 
 
 @frozen
+class Rounds:
+    """The ratios of the single rounds, in each of which both stood under the load one soon after the other."""
+
+    middle: float
+    low: float
+    high: float
+
+
+@frozen
 class Judged:
     """A target, and what was found."""
 
@@ -51,8 +60,7 @@ class Judged:
     aim: float
     ratio: float | None
     verdict: str
-    low: float | None = None  # of the single rounds
-    high: float | None = None
+    rounds: Rounds | None = None
     by_cpu: float | None = None  # the other's CPU time per message / the subject's
 
 
@@ -131,8 +139,7 @@ def condense(document: dict[str, Any]) -> dict[str, Any]:
                         **one["target"],
                         "ratio": None if one["ratio"] is None else _rounded(one["ratio"]),
                         "verdict": one["verdict"],
-                        "low": None if one["rounds"] is None else _rounded(one["rounds"]["low"]),
-                        "high": None if one["rounds"] is None else _rounded(one["rounds"]["high"]),
+                        "rounds": one["rounds"] and {key: _rounded(found) for key, found in one["rounds"].items()},
                         "by_cpu": None if one["cpu_ratio"] is None else _rounded(one["cpu_ratio"]),
                     }
                     for one in row["comparisons"]
@@ -171,7 +178,10 @@ def read_speed(document: dict[str, Any]) -> Speed:
             key=row["key"],
             name=row["name"],
             measured=tuple(Measured(**one) for one in row["measured"]),
-            judged=tuple(Judged(**one) for one in row["judged"]),
+            judged=tuple(
+                Judged(**{**one, "rounds": Rounds(**rounds) if (rounds := one.get("rounds")) else None})
+                for one in row["judged"]
+            ),
             missing=row["missing"],
         )
         for row in document["rows"]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from benchmarks.charts import scale_description, speed_description
 from benchmarks.contenders import PURE
 from benchmarks.guard import RECORDED as GUARD
-from benchmarks.recorded import Judged, Measured, RecordedRow, RecordedSize, Speed
+from benchmarks.recorded import Judged, Measured, RecordedRow, RecordedSize, Rounds, Speed
 
 _SIZE_WORDS: Final = {
     "a connection that never spoke": "memory of an idle connection with three stages",
@@ -127,7 +127,7 @@ def targets(speed: Speed) -> str:
             f"{judged.must:g}",
             f"{judged.aim:g}",
             _told(judged.ratio),
-            "-" if judged.low is None or judged.high is None else f"{judged.low:.2f} – {judged.high:.2f}",
+            _rounds(judged.rounds),
             _told(judged.by_cpu),
             *_floor(row, judged),
             f"{judged.verdict}{_doubt(row, judged)}",
@@ -137,6 +137,10 @@ def targets(speed: Speed) -> str:
     ]
     head = ("work", "ratio of", "must", "aim", "found", "in the rounds", "by CPU", "floor", "floor by CPU", "verdict")
     return _table(head, lines)
+
+
+def _rounds(found: Rounds | None) -> str:
+    return "-" if found is None else f"{found.middle:.2f} ({found.low:.2f} – {found.high:.2f})"
 
 
 def _told(ratio: float | None) -> str:

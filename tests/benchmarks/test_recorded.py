@@ -78,7 +78,7 @@ def test_samples_become_medians_and_a_spread(document: dict[str, Any]) -> None:
     assert (row.ours.rate, row.ours.low, row.ours.high) == (100.0, 90.0, 110.0)
     assert row.missing == {"netty": "no JDK"}
     assert row.judged[0] == recorded.Judged(
-        "pipeline_net", "uvloop", 1.0, 1.1, 2.0, "reaches the aim", low=1.8, high=2.75, by_cpu=1.9
+        "pipeline_net", "uvloop", 1.0, 1.1, 2.0, "reaches the aim", recorded.Rounds(2.0, 1.8, 2.75), by_cpu=1.9
     )
 
 
