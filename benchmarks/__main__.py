@@ -11,6 +11,7 @@ from attrs import frozen
 from benchmarks import report
 from benchmarks.build import HERE, BenchmarkError, generator
 from benchmarks.compare import Contest, Outcome, expected_seconds
+from benchmarks.ending import stopped_gently
 from benchmarks.process import Cores, Python, interpreter_of
 from benchmarks.rows import ROWS, Row, is_chosen
 from benchmarks.size import SIZES, Setting, Size, SizeRow
@@ -122,4 +123,4 @@ def _measure_sizes(rows: list[SizeRow], setting: Setting) -> tuple[list[tuple[st
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(stopped_gently(main, sys.argv[1:]))

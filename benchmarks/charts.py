@@ -15,6 +15,7 @@ _PANELS: Final = {
     "lines": "Lines, 16 in flight",
     "large-frames": "Frames of 1 MiB",
     "churn": "Connect, 64 bytes, close",
+    "churn-half": "Connect, 64 bytes, close; half a core",
     "http": "HTTP hello",
     "asgi": "ASGI hello",
     "websocket": "WebSocket echo, 1 KiB",
@@ -22,7 +23,7 @@ _PANELS: Final = {
     "redis-get": "Redis GET",
     "redis-get-16": "Redis GET, -P 16",
 }
-_TITLE: Final = "Messages per second on one core, pipeline_net = 1"
+_TITLE: Final = "Messages per second on one core, pipeline_net = 1   (°: the load generator's core was full)"
 
 
 def speed(found: Speed) -> str:
@@ -53,6 +54,7 @@ def _panel(row: RecordedRow, title: str) -> Panel:
                 one.low / base,
                 one.high / base,
                 is_ours=one.name.startswith("pipeline_net"),
+                is_cut_off=one.fills_load,
             )
             for one in row.measured
         ),

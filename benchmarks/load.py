@@ -7,7 +7,9 @@ import json
 import re
 import resource
 import shutil
+import socket
 import time
+import urllib.request
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,6 +26,9 @@ _PRIME_CONNECTIONS: Final = 4
 _PRIME_VALUE: Final = 65536  # bytes of a SET that warms a Redis
 _PRIME_COMMANDS: Final = 10_000
 _PRIME_WRK_SECONDS: Final = 1.0  # whole seconds are all that wrk takes
+_HELLO: Final = b"Hello, world\n"  # the body of every server of the rows of HTTP
+_WARM_UP: Final = 0.2  # seconds, which are not counted
+_WARM_UP_PER_CONNECTION: Final = 2e-4  # seconds; or the last of many would be counted while they wait to be accepted
 _UNITS: Final = {"us": 1.0, "ms": 1e3, "s": 1e6}  # microseconds in what wrk prints
 
 
@@ -55,10 +60,12 @@ class Driver:
         Returns a first idea of its rate, in messages per second.
         """
         if isinstance(row.load, RedisLoad):
+            see_redis(port)
             self._redis(RedisLoad("set"), port, 200, "-d", str(_PRIME_VALUE))
             self._redis(RedisLoad("set"), port, _PRIME_COMMANDS)  # last, so that GET finds the short value
             return self._redis(row.load, port, _PRIME_COMMANDS).rate
         if isinstance(row.load, WrkLoad):
+            see_hello(port)
             return self._wrk(row.load, port, _PRIME_WRK_SECONDS).rate
         mode = "raw" if row.load.mode == "churn" else row.load.mode
         large = Load(mode, size=row.prime_size, connections=_PRIME_CONNECTIONS)
@@ -80,6 +87,7 @@ class Driver:
             "size": load.size,
             "connections": load.connections,
             "seconds": seconds,
+            "warm-up": max(_WARM_UP, load.connections * _WARM_UP_PER_CONNECTION),
         }
         special = {"ca": str(_CERTIFICATE), "mode": load.mode, "in-flight": load.in_flight}
         options |= {name: special[name] for name in GENERATORS[load.mode].options}
@@ -151,6 +159,38 @@ class Driver:
 
     def _pinned(self, command: Sequence[str], seconds: float) -> str:
         return run(("taskset", "--cpu-list", str(self._core), *command), seconds + _SLACK)
+
+
+def see_hello(port: int) -> None:
+    """Compare one answer of an HTTP server with what it must be; wrk looks at statuses only.
+
+    Raises:
+        BenchmarkError: it is another one.
+        OSError: there is none.
+    """
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=_SLACK) as answer:
+        body = answer.read()
+        if answer.status != 200 or body != _HELLO:
+            raise BenchmarkError(f"GET / was answered with {answer.status} and {body[:80]!r}")
+
+
+def see_redis(port: int) -> None:
+    """Compare the replies to SET and GET, one by one and together; redis-benchmark looks for errors only.
+
+    Raises:
+        BenchmarkError: they are others.
+        OSError: there are none.
+    """
+    stored, key, value = b"+OK\r\n", b"pipeline_net:seen", b"right"
+    ask_set = b"*3\r\n$3\r\nSET\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(value), value)
+    ask_get = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)
+    found = b"$%d\r\n%b\r\n" % (len(value), value)
+    with socket.create_connection(("127.0.0.1", port), timeout=_SLACK) as client, client.makefile("rb") as replies:
+        for asked, wanted in ((ask_set, stored), (ask_get, found), ((ask_set + ask_get) * 8, (stored + found) * 8)):
+            client.sendall(asked)
+            got = replies.read(len(wanted))
+            if got != wanted:
+                raise BenchmarkError(f"SET and GET were answered with {got[:80]!r}")
 
 
 def microseconds(said: str, which: str) -> float:

@@ -25,6 +25,7 @@ _START_TIMEOUT: Final = 20.0  # seconds until a server must have printed its por
 _STOP_TIMEOUT: Final = 5.0  # seconds between SIGTERM and SIGKILL
 _SPARE_DESCRIPTORS: Final = 200  # beside the connections
 _TICK: Final = 1.0 / os.sysconf("SC_CLK_TCK")  # seconds; the unit of utime and stime
+_LISTEN: Final = "0A"  # a state in /proc/net/tcp: TCP_LISTEN of Linux
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")  # bytes; the unit of statm
 
 
@@ -77,6 +78,48 @@ class Python:
         return cls(path, environment, f"not importable: {problem}")
 
 
+@frozen
+class Turns:
+    """How long a thread had its core, and how long it was ready while the core ran somebody else; in seconds."""
+
+    ran: float
+    waited: float
+
+
+def held_by_others(before: dict[int, Turns], after: dict[int, Turns]) -> float:
+    """For how many seconds, at least, others than the threads of a server kept one of them waiting.
+
+    A thread also waits for its siblings, as those of Go and of a JVM do on one core; but not longer than these ran.
+    """
+    began = {number: before.get(number, Turns(0.0, 0.0)) for number in after}
+    ran = sum(turns.ran - began[number].ran for number, turns in after.items())
+    waits = [
+        turns.waited - began[number].waited - (ran - (turns.ran - began[number].ran)) for number, turns in after.items()
+    ]
+    return max(0.0, *waits) if waits else 0.0
+
+
+class Restless:
+    """A program that always wants its core: whoever shares that gets half of it.  Use as a context manager."""
+
+    def __init__(self, core: int) -> None:
+        command = (_program("taskset"), "--cpu-list", str(core), sys.executable, "-S", "-c", "while True: pass")
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # Ctrl-C is no news of its
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def __enter__(self) -> Restless:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
 class ServerProcess:
     """A running contender.  Use as a context manager: whatever happens, the process ends.
 
@@ -118,15 +161,17 @@ class ServerProcess:
         """User and system time since the start, of all threads, and of the worker processes that it has."""
         return sum(_cpu_seconds(pid) for pid in _family(self.pid))
 
-    def waited_seconds(self) -> float:
-        """How long its threads were ready to run while the core ran somebody else; 0 where the kernel does not tell."""
-        waited = 0
-        for thread in Path(f"/proc/{self.pid}/task").iterdir():
-            try:
-                waited += int((thread / "schedstat").read_text().split()[1])
-            except FileNotFoundError:
-                continue  # a thread that has just ended, or a kernel without scheduler statistics
-        return waited / 1e9
+    def threads(self) -> dict[int, Turns]:
+        """Its threads and those of its workers, by number; none where the kernel does not tell."""
+        found = {}
+        for pid in _family(self.pid):
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                try:
+                    ran, waited, _ = (thread / "schedstat").read_text().split()
+                except (FileNotFoundError, ProcessLookupError):
+                    continue  # a thread that has just ended, or a kernel without scheduler statistics
+                found[int(thread.name)] = Turns(int(ran) / 1e9, int(waited) / 1e9)
+        return found
 
     def peak_bytes(self) -> int:
         """The most resident memory that it has had since ``forget_peak``, or since its start."""
@@ -181,13 +226,24 @@ class ServerProcess:
 
     def _await_listener(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT
+        who = "nobody"
         while time.monotonic() < deadline:
             self.check_alive()
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
+                    if self._owns(_listeners(self.port)):
+                        return
+                    who = "somebody else"  # has taken the port since it was free, and must not be measured instead
             time.sleep(0.01)
-        raise BenchmarkError(f"{self.contender.name} does not listen on {self.port}: {self._complaint()}")
+        raise BenchmarkError(f"{self.contender.name}: {who} listens on {self.port}: {self._complaint()}")
+
+    def _owns(self, sockets: set[str]) -> bool:
+        """Whether one of these sockets is its own, or a worker's; taken for granted where the kernel names none."""
+        return not sockets or any(
+            _points_at(descriptor, sockets)
+            for pid in _family(self.pid)
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir()
+        )
 
     def _complaint(self) -> str:
         self._errors.seek(0)
@@ -208,6 +264,21 @@ def _family(pid: int) -> list[int]:
             if children.exists():  # not in every kernel
                 found += map(int, children.read_text().split())
     return found
+
+
+def _listeners(port: int) -> set[str]:
+    """The sockets that listen on a port, as links of ``/proc/<pid>/fd`` name them."""
+    table = Path("/proc/net/tcp")
+    lines = table.read_text().splitlines()[1:] if table.exists() else []
+    rows = [line.split() for line in lines]
+    return {f"socket:[{row[9]}]" for row in rows if row[3] == _LISTEN and int(row[1].rpartition(":")[2], 16) == port}
+
+
+def _points_at(descriptor: Path, sockets: set[str]) -> bool:
+    try:
+        return str(descriptor.readlink()) in sockets
+    except FileNotFoundError:
+        return False  # closed since it was listed
 
 
 def _free_port() -> int:

@@ -12,11 +12,12 @@ from typing import Any, Final
 from attrs import frozen
 
 from benchmarks.build import HERE
-from benchmarks.contenders import OURS
+from benchmarks.compare import CROWDED, SATURATED
+from benchmarks.contenders import FLOORS, OURS
 from benchmarks.rows import ROWS
 
+_FIGURES: Final = ("cpu_us", "p50_us", "p99_us", "share", "busy")  # of which the median is kept
 FOLDER: Final = HERE / "recorded"
-_CROWDED: Final = 0.05  # as in compare.py
 
 
 @frozen
@@ -31,6 +32,22 @@ class Measured:
     p50_us: float
     p99_us: float
     waited: float  # share of the time that somebody else had the cores
+    share: float = 1.0  # of its core that the server used
+    busy: float = 0.0  # share of its core that the load generator used
+
+    @property
+    def fills_load(self) -> bool:
+        """Whether the generator's core was full: whoever is quicker hardly shows."""
+        return self.busy >= SATURATED
+
+
+@frozen
+class Rounds:
+    """The ratios of the single rounds, in each of which both stood under the load one soon after the other."""
+
+    middle: float
+    low: float
+    high: float
 
 
 @frozen
@@ -43,6 +60,8 @@ class Judged:
     aim: float
     ratio: float | None
     verdict: str
+    rounds: Rounds | None = None
+    by_cpu: float | None = None  # the other's CPU time per message / the subject's
 
 
 @frozen
@@ -59,8 +78,16 @@ class RecordedRow:
         return next((one for one in self.measured if one.name == OURS), self.measured[0])
 
     @property
+    def floor(self) -> Measured | None:
+        """What does nothing but to send bytes back, where it was measured."""
+        return next((one for one in self.measured if one.name in FLOORS), None)
+
+    @property
     def is_crowded(self) -> bool:
-        return any(one.waited > _CROWDED for one in self.measured)
+        return any(one.waited > CROWDED for one in self.measured)
+
+    def called(self, name: str) -> Measured | None:
+        return next((one for one in self.measured if one.name == name), None)
 
 
 @frozen
@@ -102,7 +129,7 @@ def condense(document: dict[str, Any]) -> dict[str, Any]:
                         "rate": median(one["rate"] for one in found),
                         "low": min(one["rate"] for one in found),
                         "high": max(one["rate"] for one in found),
-                        **{key: _rounded(median(one[key] for one in found)) for key in ("cpu_us", "p50_us", "p99_us")},
+                        **{key: _rounded(median(one[key] for one in found)) for key in _FIGURES},
                         "waited": _rounded(median(max(one["waited"], one["load_waited"]) for one in found)),
                     }
                     for name, found in samples.items()
@@ -112,6 +139,8 @@ def condense(document: dict[str, Any]) -> dict[str, Any]:
                         **one["target"],
                         "ratio": None if one["ratio"] is None else _rounded(one["ratio"]),
                         "verdict": one["verdict"],
+                        "rounds": one["rounds"] and {key: _rounded(found) for key, found in one["rounds"].items()},
+                        "by_cpu": None if one["cpu_ratio"] is None else _rounded(one["cpu_ratio"]),
                     }
                     for one in row["comparisons"]
                 ],
@@ -149,7 +178,10 @@ def read_speed(document: dict[str, Any]) -> Speed:
             key=row["key"],
             name=row["name"],
             measured=tuple(Measured(**one) for one in row["measured"]),
-            judged=tuple(Judged(**one) for one in row["judged"]),
+            judged=tuple(
+                Judged(**{**one, "rounds": Rounds(**rounds) if (rounds := one.get("rounds")) else None})
+                for one in row["judged"]
+            ),
             missing=row["missing"],
         )
         for row in document["rows"]

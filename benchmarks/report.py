@@ -14,24 +14,24 @@ from typing import Any, Final
 import attrs
 
 from benchmarks.build import HERE
-from benchmarks.compare import CROWDED, Comparison, Outcome, Sample, Spread, waiting
+from benchmarks.compare import CROWDED, SATURATED, Comparison, Outcome, Sample, Spread, fills_load, waiting
 from benchmarks.size import Size
 
 RESULTS: Final = HERE / "results"
-_SATURATED: Final = 0.95  # of a core; a generator that busy measures itself
+_NAME: Final = 31  # letters of the longest name of a contender, and one
 
 
 def print_outcome(outcome: Outcome) -> None:
     unit = "MB/s" if outcome.row.in_megabytes else "msg/s"
     print(f"\n{outcome.row.name}")
     columns = f"{'CPU us/msg':>11}{'p50 us':>9}{'p99 us':>9}{'p99.9':>9}{'core':>7}{'load':>7}{'/read':>7}"
-    print(f"  {'':26}{unit:>10}  {'(min-max)':21}{columns}")
+    print(f"  {'':{_NAME}}{unit:>10}  {'(min-max)':21}{columns}")
     for contender in outcome.row.contenders:
         samples = outcome.samples.get(contender.name)
         if samples:
-            print(f"  {contender.name:26}{_measured(samples, outcome.row.in_megabytes)}")
+            print(f"  {contender.name:{_NAME}}{_measured(samples, outcome.row.in_megabytes)}")
         if contender.name in outcome.problems:
-            print(f"  {contender.name:26}  not measured: {outcome.problems[contender.name]}")
+            print(f"  {contender.name:{_NAME}}  not measured: {outcome.problems[contender.name]}")
     for found in outcome.comparisons():
         target = found.target
         asked = f"must {target.must:g}, aim {target.aim:g}"
@@ -48,9 +48,9 @@ def remarks(outcome: Outcome) -> list[str]:
     """What keeps the rates of a row from being taken at their word."""
     said = []
     for name, samples in outcome.samples.items():
-        if median(sample.busy for sample in samples) >= _SATURATED:
+        if fills_load(samples):
             share = median(sample.share for sample in samples)
-            meaning = "a faster server would hardly show" if share >= _SATURATED else "the server could do more"
+            meaning = "a faster server would hardly show" if share >= SATURATED else "the server could do more"
             said.append(f"{name}: the load generator used its whole core; {meaning}")
         if (waited := waiting(samples)) > CROWDED:
             said.append(f"{name}: others held its core, or the load's, {waited:.0%} of the time: trust CPU per message")
@@ -58,7 +58,12 @@ def remarks(outcome: Outcome) -> list[str]:
 
 
 def _judged(found: Comparison) -> str:
-    return f"{found.verdict} (unsure: crowded cores)" if found.crowded else found.verdict
+    doubts = [said for said, is_so in (("crowded cores", found.crowded), ("load full", found.load_full)) if is_so]
+    return f"{found.verdict} (unsure: {', '.join(doubts)})" if doubts else found.verdict
+
+
+def _told(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}"
 
 
 def _measured(samples: Sequence[Sample], in_megabytes: bool) -> str:
@@ -67,10 +72,14 @@ def _measured(samples: Sequence[Sample], in_megabytes: bool) -> str:
     return (
         f"{rate.middle:10,.0f}  {spread:21}{median(s.cpu_us for s in samples):11.2f}"
         f"{median(s.p50_us for s in samples):9,.0f}{median(s.p99_us for s in samples):9,.0f}"
-        f"{median(s.p99_9_us for s in samples):9,.0f}"
+        f"{_latency(median(s.p99_9_us for s in samples)):>9}"
         f"{median(s.share for s in samples):7.0%}{median(s.busy for s in samples):7.0%}"
         f"{median(s.per_read for s in samples):7.1f}"
     )
+
+
+def _latency(us: float) -> str:
+    return f"{us:,.0f}" if us else "-"  # redis-benchmark and wrk do not tell
 
 
 def print_sizes(name: str, sizes: Sequence[Size], problem: str) -> None:
@@ -83,17 +92,19 @@ def print_sizes(name: str, sizes: Sequence[Size], problem: str) -> None:
 
 
 def print_summary(outcomes: Sequence[Outcome], sizes: Sequence[tuple[str, Size]]) -> None:
-    print(f"\n{'work':37}{'subject / against':46}{'must':>6}{'aim':>6}{'ratio':>7}{'by CPU':>8}  verdict")
+    columns = f"{'must':>6}{'aim':>6}{'ratio':>7}{'by CPU':>8}{'floor':>7}{'by CPU':>8}"
+    print(f"\n{'work':46}{'subject / against':40}{columns}  verdict")
     for outcome in outcomes:
         for found in outcome.comparisons():
             target = found.target
             pair = f"{target.subject} / {target.against}"
-            ratio = "-" if found.ratio is None else f"{found.ratio:.2f}"
-            by_cpu = "-" if found.cpu_ratio is None else f"{found.cpu_ratio:.2f}"
-            figures = f"{target.must:>6.2f}{target.aim:>6.2f}{ratio:>7}{by_cpu:>8}"
-            print(f"{outcome.row.name:37}{pair:46}{figures}  {_judged(found)}")
+            figures = f"{target.must:>6.2f}{target.aim:>6.2f}{_told(found.ratio):>7}{_told(found.cpu_ratio):>8}"
+            floor = f"{_told(found.floor):>7}{_told(found.floor_cpu):>8}"
+            print(f"{outcome.row.name:46}{pair:40}{figures}{floor}  {_judged(found)}")
     for name, size in sizes:
         print(f"{name:50}{size.figure:58}<= {size.must:g}: {size.value.middle:.2f} {size.unit}  {size.verdict}")
+    if any(found.floor is not None for outcome in outcomes for found in outcome.comparisons()):
+        print('floor: what "epoll in C", which does nothing, is of the same peer; on epoll nobody does much better')
 
 
 def print_missing(outcomes: Sequence[Outcome]) -> None:

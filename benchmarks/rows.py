@@ -14,6 +14,7 @@ from benchmarks.contenders import (
     HELLO,
     OURS,
     PURE,
+    RAW_UVLOOP,
     REDIS,
     WEBSOCKET,
     Contender,
@@ -73,6 +74,7 @@ class Row:
     targets: tuple[Target, ...]
     prime_size: int = 1024 * 1024  # bytes of the large messages that warm a server's allocator before it is measured
     in_megabytes: bool = False  # compare MB/s, not messages/s (the same ratio, a readable figure)
+    half_core: bool = False  # the server shares its core with a program that never rests, so that the load is no limit
 
 
 def is_chosen(key: str, pattern: str) -> bool:
@@ -211,6 +213,14 @@ ROWS: Final = (
         (Target("uvloop", 1.2, 1.5),),
     ),
     Row(
+        "churn-half",
+        "connect, 64 B, close; half a core",
+        Load("churn"),
+        (ours("raw"), on_asyncio("uvloop", "raw"), EPOLL, FLOOR),
+        (Target("uvloop", 1.2, 1.5),),
+        half_core=True,
+    ),
+    Row(
         "tls",
         "TLS echo, 16 KiB x 50",
         Load("tls", size=16384),
@@ -229,8 +239,8 @@ ROWS: Final = (
         "websocket",
         "WebSocket echo, 1 KiB text x 50",
         Load("websocket", size=1024),
-        WEBSOCKET,
-        (Target("websockets", 3.0, 5.0), Target("picows", 0.8, 1.0)),
+        (*WEBSOCKET, RAW_UVLOOP),
+        (Target("websockets on uvloop", 3.0, 5.0), Target("picows", 0.8, 1.0)),
         prime_size=256 * 1024,
     ),
     Row(

@@ -24,8 +24,16 @@ from benchmarks.build import HERE, BenchmarkError
 from benchmarks.compare import CROWDED
 from benchmarks.contenders import Contender
 from benchmarks.curves import CURVES, Curve
+from benchmarks.ending import stopped_gently
 from benchmarks.load import Driver
-from benchmarks.process import Cores, Python, ServerProcess, allow_descriptors, interpreter_of
+from benchmarks.process import (
+    Cores,
+    Python,
+    ServerProcess,
+    allow_descriptors,
+    held_by_others,
+    interpreter_of,
+)
 from benchmarks.rows import is_chosen
 from benchmarks.versions import versions
 
@@ -128,10 +136,10 @@ class Scale:
         process, load = server.process, curve.load_at(point)
         process.check_alive()
         process.forget_peak()
-        cpu, waited, wall = process.cpu_seconds(), process.waited_seconds(), time.monotonic()
+        cpu, threads, wall = process.cpu_seconds(), process.threads(), time.monotonic()
         figures = self._driver.load(load, process.port, self._seconds)
         wall, cpu = time.monotonic() - wall, process.cpu_seconds() - cpu
-        waited = (process.waited_seconds() - waited) / wall
+        waited = held_by_others(threads, process.threads()) / wall
         kib = None
         if curve.shows_memory and load.connections >= _MEMORY_FROM:
             kib = (process.peak_bytes() - server.empty_bytes) / load.connections / 1024
@@ -180,7 +188,7 @@ def expected_seconds(curves: Sequence[Curve], rounds: int, seconds: float) -> fl
     for curve in curves:
         for number, point in enumerate(curve.points):
             contenders = curve.contenders_at(point)
-            connecting = curve.load_at(point).connections / 10_000
+            connecting = curve.load_at(point).connections * 3e-4  # to open them, and until all are accepted
             total += len(contenders) * rounds * (seconds + _OVERHEAD + connecting)
             if number == 0 or curve.restarts:
                 total += sum(_STARTING + contender.warm_up for contender in contenders)
@@ -228,4 +236,4 @@ def as_data(outcome: CurveOutcome) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(stopped_gently(main, sys.argv[1:]))

@@ -15,18 +15,18 @@ from attrs import frozen
 
 _STYLE: Final = """
 svg { --ground: #ffffff; --ink: #1f2328; --soft: #59636e; --grid: #d8dee4; --other: #afb8c1;
-  --c0: #0550ae; --c1: #bc4c00; --c2: #8250df; --c3: #1a7f37; --c4: #bf3989; }
+  --c0: #0550ae; --c1: #bc4c00; --c2: #8250df; --c3: #1a7f37; --c4: #bf3989; --c5: #6e7781; }
 @media (prefers-color-scheme: dark) {
   svg { --ground: #0d1117; --ink: #e6edf3; --soft: #9198a1; --grid: #30363d; --other: #4d5661;
-    --c0: #58a6ff; --c1: #f0883e; --c2: #bc8cff; --c3: #3fb950; --c4: #f778ba; } }
+    --c0: #58a6ff; --c1: #f0883e; --c2: #bc8cff; --c3: #3fb950; --c4: #f778ba; --c5: #9198a1; } }
 text { font: 12px system-ui, sans-serif; fill: var(--ink); }
 .soft { fill: var(--soft); font-size: 11px; stroke: var(--ground); stroke-width: 3px; paint-order: stroke; }
 .head { font-weight: 600; font-size: 13px; } .end { text-anchor: end; } .middle { text-anchor: middle; }
 .ours { font-weight: 600; } .grid { stroke: var(--grid); } .one { stroke: var(--soft); }
 """
-_COLOURS: Final = 5
+_COLOURS: Final = 6
 _BAR: Final = 17  # height of a bar with its gap
-_MARKS: Final = ("circle", "square", "diamond", "triangle", "cross")  # for readers who do not see the colours
+_MARKS: Final = ("circle", "square", "diamond", "triangle", "cross", "plus")  # for readers who do not see the colours
 
 
 @frozen
@@ -36,6 +36,7 @@ class Bar:
     low: float
     high: float
     is_ours: bool = False
+    is_cut_off: bool = False  # it might be longer, and who measured could not see it
 
 
 @frozen
@@ -64,7 +65,7 @@ class Plot:
 
 def bars(title: str, description: str, panels: Sequence[Panel], *, columns: int = 2) -> str:
     """Horizontal bars, in panels; each panel's bars share a scale that ends at its longest one, or at 1.25."""
-    width, name_width, gap = 440, 170, 18
+    width, name_width, gap = 490, 216, 18
     drawn: list[str] = []
     tops = [34] * columns
     for panel in panels:
@@ -86,13 +87,21 @@ def _panel(panel: Panel, left: int, top: int, width: int, name_width: int) -> li
     for row, bar in enumerate(panel.bars):
         y = top + 22 + row * _BAR
         end = zero + room * bar.value / most
+        told = f"{bar.value:.2f}{'°' if bar.is_cut_off else ''}"
         colour = "var(--c0)" if bar.is_ours else "var(--other)"
         drawn += [
             _text(zero - 6, y + 11, bar.name, "end ours" if bar.is_ours else "end"),
             f'<rect x="{zero}" y="{y + 1}" width="{_number(end - zero)}" height="{_BAR - 5}" fill="{colour}"/>',
             _whisker(zero + room * bar.low / most, zero + room * bar.high / most, y + 1 + (_BAR - 5) / 2),
         ]
-        values.append(_text(max(end, zero + room * bar.high / most) + 5, y + 11, f"{bar.value:.2f}", "soft"))
+        values.append(
+            _text(
+                max(end, zero + room * bar.high / most) + 5,
+                y + 11,
+                told,
+                "soft",
+            )
+        )
     return [*drawn, line, *values]
 
 
@@ -129,7 +138,7 @@ def _plot(plot: Plot, names: list[str], left: float, top: float, width: float, h
         y = _number(up.at(value))
         drawn.append(f'<path class="grid" d="M{_number(x0)} {y}H{_number(x1)}"/>')
         drawn.append(_text(x0 - 6, up.at(value) + 4, short(value), "soft end"))
-    for value in across.ticks():
+    for value in whole(across.ticks()):  # nothing here grows by halves
         x = _number(across.at(value))
         drawn.append(f'<path class="grid" d="M{x} {_number(y0)}V{_number(y1)}"/>')
         drawn.append(_text(across.at(value), y0 + 16, short(value), "soft middle"))
@@ -173,6 +182,10 @@ class Scale:
         return found
 
 
+def whole(values: Sequence[float]) -> list[float]:
+    return [value for value in values if value == int(value)]
+
+
 def short(value: float) -> str:
     """A number for an axis: 10k, 1M, 0.5."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -190,6 +203,7 @@ def _mark(at: int, x: float, y: float) -> str:
         "square": f"M{_number(x - r)} {_number(y - r)}h{2 * r}v{2 * r}h{-2 * r}z",
         "diamond": f"M{_number(x)} {_number(y - r - 1)}l{r + 1} {r + 1}l{-r - 1} {r + 1}l{-r - 1} {-r - 1}z",
         "triangle": f"M{_number(x)} {_number(y - r - 1)}l{r + 1} {2 * r}h{-2 * r - 2}z",
+        "plus": f"M{_number(x - r - 1)} {_number(y)}h{2 * r + 2}m{-r - 1} {-r - 1}v{2 * r + 2}",
         "cross": f"M{_number(x - r)} {_number(y - r)}l{2 * r} {2 * r}m0 {-2 * r}l{-2 * r} {2 * r}",
     }
     return f'<path d="{shapes[kind]}" fill="{colour}" stroke="{colour}"/>'

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from attrs import evolve
 
-from benchmarks.compare import Contest, Outcome, Sample, Spread, expected_seconds
+from benchmarks.compare import Contest, Outcome, Sample, Spread, as_loaded, expected_seconds, show_progress
 from benchmarks.contenders import Contender
 from benchmarks.process import Cores, Python, ServerProcess
 from benchmarks.rows import Load, Row, Target
@@ -67,6 +69,39 @@ def test_a_peer_that_did_not_run_is_not_beaten() -> None:
 def test_a_verdict_on_crowded_cores_is_unsure() -> None:
     assert outcome([100.0], [100.0], waited=0.2).comparisons()[0].crowded
     assert not outcome([100.0], [100.0]).comparisons()[0].crowded
+
+
+def test_a_floor_is_held_against_the_same_peer() -> None:
+    found = outcome([100.0], [100.0])
+    assert (found.comparisons()[0].floor, found.comparisons()[0].floor_cpu) == (None, None)
+    found.samples["epoll in C"] = [evolve(_SAMPLE, rate=140.0, cpu_us=4.0)]
+    assert (found.comparisons()[0].floor, found.comparisons()[0].floor_cpu) == (1.4, 2.5)
+
+
+def test_a_generator_without_time_to_spare_casts_doubt() -> None:
+    found = outcome([100.0], [100.0])
+    assert not found.comparisons()[0].load_full
+    found.samples["uvloop"] = [evolve(_SAMPLE, busy=0.96)]
+    assert found.comparisons()[0].load_full
+
+
+def test_a_floor_gets_the_same_bytes_in_a_protocol_that_it_knows() -> None:
+    row = evolve(_ROW, load=Load("websocket", size=1024, in_flight=16))
+    assert as_loaded(row, Contender("epoll in C, raw bytes", (), speaks="raw")).load == Load(
+        "raw", size=1024, in_flight=16
+    )
+    assert as_loaded(row, Contender("picows", ())) is row
+
+
+@pytest.mark.parametrize(("is_terminal", "said"), [(True, "\r\x1b[Kround 1"), (False, "")])
+def test_progress_is_for_terminals(is_terminal: bool, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return is_terminal
+
+    monkeypatch.setattr("sys.stderr", errors := Terminal())
+    show_progress("round 1")
+    assert errors.getvalue() == said
 
 
 def test_the_time_that_a_run_takes_is_known_before() -> None:

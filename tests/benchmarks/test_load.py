@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from benchmarks.build import BenchmarkError
-from benchmarks.load import Driver, microseconds
+from benchmarks.load import Driver, microseconds, see_hello, see_redis
 from benchmarks.rows import Load
 
 pytestmark = pytest.mark.skipif(
@@ -121,6 +121,34 @@ def test_a_server_that_hangs_up_is_told_of(driver: Driver) -> None:
 def test_a_message_too_short_for_its_stamp_is_refused(driver: Driver) -> None:
     with pytest.raises(BenchmarkError, match="at least 16"):
         driver.load(Load("raw", size=15), 1, _SECONDS)
+
+
+def _hello(body: bytes) -> Callable[[bytes], bytes]:
+    return lambda asked: b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def test_another_hello_is_seen() -> None:
+    with serving(_hello(b"Hello, world\n")) as port:
+        see_hello(port)
+    with serving(_hello(b"Hello, World\n")) as port, pytest.raises(BenchmarkError, match="Hello, World"):
+        see_hello(port)
+
+
+def _redis(value: bytes) -> Callable[[bytes], bytes]:
+    """Answers SET and GET in the order in which they come."""
+
+    def answer(asked: bytes) -> bytes:
+        commands = [piece[:3] for piece in asked.split(b"$3\r\n")[1:]]
+        return b"".join(b"+OK\r\n" if name == b"SET" else b"$5\r\n%b\r\n" % value for name in commands)
+
+    return answer
+
+
+def test_another_value_is_seen() -> None:
+    with serving(_redis(b"right")) as port:
+        see_redis(port)
+    with serving(_redis(b"wrong")) as port, pytest.raises(BenchmarkError, match="wrong"):
+        see_redis(port)
 
 
 @pytest.mark.parametrize(

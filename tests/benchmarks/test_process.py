@@ -5,15 +5,26 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import socket
 import sys
 import urllib.request
 
 import pytest
 
+from benchmarks import process
 from benchmarks.build import HERE, BenchmarkError
-from benchmarks.contenders import NGINX, Contender, gevent, hosted, netty, on_asyncio, ours, twisted
+from benchmarks.contenders import NGINX, PORT, Contender, gevent, hosted, netty, on_asyncio, ours, twisted
 from benchmarks.load import Driver
-from benchmarks.process import Cores, Python, ServerProcess, allow_descriptors, interpreter_of
+from benchmarks.process import (
+    Cores,
+    Python,
+    Restless,
+    ServerProcess,
+    Turns,
+    allow_descriptors,
+    held_by_others,
+    interpreter_of,
+)
 from benchmarks.rows import Load
 
 pytestmark = pytest.mark.skipif(
@@ -56,9 +67,30 @@ def test_a_server_echoes_frames_and_is_observed(contender: Contender, python: Py
         server.forget_peak()
         assert Driver(Cores.choose().load).load(Load("frame", connections=2, in_flight=4), server.port, 0.05).total > 0
         assert server.cpu_seconds() > 0
-        assert server.waited_seconds() >= 0
+        assert server.threads()[server.pid].ran > 0
         assert server.peak_bytes() >= server.resident_bytes() > 0
         server.check_alive()
+
+
+@pytest.mark.parametrize(
+    ("after", "held"),
+    [
+        ({1: Turns(6.0, 3.0)}, 2.0),  # alone: whoever had the core was somebody else
+        ({1: Turns(6.0, 3.0), 2: Turns(2.0, 1.0)}, 0.0),  # its sibling, which is new, may have had it all that time
+        ({1: Turns(6.0, 3.0), 2: Turns(0.5, 0.0)}, 1.5),  # ... or a part of it
+        ({}, 0.0),
+    ],
+)
+def test_siblings_are_not_others(after: dict[int, Turns], held: float) -> None:
+    assert held_by_others({1: Turns(5.0, 1.0)}, after) == held
+
+
+def test_who_never_rests_ends_with_its_block() -> None:
+    core = Cores.choose().server
+    with Restless(core) as restless:
+        assert os.sched_getaffinity(restless.pid) <= os.sched_getaffinity(0)
+        assert os.path.exists(f"/proc/{restless.pid}")
+    assert not os.path.exists(f"/proc/{restless.pid}")
 
 
 @pytest.mark.skipif(shutil.which("javac") is None, reason="no JDK")
@@ -82,6 +114,15 @@ def test_a_server_that_does_not_start_says_why(python: Python) -> None:
     contender = Contender("nobody", ("servers/echo.py", "--work", "nothing"))
     with pytest.raises(BenchmarkError, match="nobody ended with status 2"):
         ServerProcess(contender, python, Cores.choose().server)
+
+
+def test_whoever_has_taken_the_port_is_not_measured_instead(python: Python, monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeper = Contender("sleeper", ("-c", "import time; time.sleep(60)", PORT))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(process, "_free_port", lambda: taken.getsockname()[1])
+        monkeypatch.setattr(process, "_START_TIMEOUT", 0.2)
+        with pytest.raises(BenchmarkError, match="sleeper: somebody else listens on"):
+            ServerProcess(sleeper, python, Cores.choose().server)
 
 
 def test_a_program_that_is_missing_is_named() -> None:

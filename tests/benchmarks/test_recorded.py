@@ -11,7 +11,15 @@ from benchmarks import recorded
 
 
 def sample(rate: float, **others: float) -> dict[str, float]:
-    figures = {"cpu_us": 5.0, "p50_us": 100.0, "p99_us": 200.0, "waited": 0.0, "load_waited": 0.0}
+    figures = {
+        "cpu_us": 5.0,
+        "p50_us": 100.0,
+        "p99_us": 200.0,
+        "waited": 0.0,
+        "load_waited": 0.0,
+        "share": 1.0,
+        "busy": 0.5,
+    }
     return {"rate": rate, **figures, **others}
 
 
@@ -44,6 +52,8 @@ def document() -> dict[str, Any]:
                     {
                         "target": {"against": "uvloop", "must": 1.0, "aim": 1.1, "subject": "pipeline_net"},
                         "ratio": 2.0,
+                        "rounds": {"middle": 2.0, "low": 1.8, "high": 2.75},
+                        "cpu_ratio": 1.9,
                         "verdict": "reaches the aim",
                     }
                 ],
@@ -67,7 +77,18 @@ def test_samples_become_medians_and_a_spread(document: dict[str, Any]) -> None:
     assert row is not None
     assert (row.ours.rate, row.ours.low, row.ours.high) == (100.0, 90.0, 110.0)
     assert row.missing == {"netty": "no JDK"}
-    assert row.judged[0].verdict == "reaches the aim"
+    assert row.judged[0] == recorded.Judged(
+        "pipeline_net", "uvloop", 1.0, 1.1, 2.0, "reaches the aim", recorded.Rounds(2.0, 1.8, 2.75), by_cpu=1.9
+    )
+
+
+def test_a_generator_whose_core_was_full_is_remembered(document: dict[str, Any]) -> None:
+    document["rows"][1]["samples"]["epoll in C"] = [sample(500.0, busy=0.99)]
+    row = recorded.read_speed(recorded.condense(document)).row("raw")
+    assert row is not None
+    assert row.floor is not None
+    assert row.floor.fills_load
+    assert not row.ours.fills_load
 
 
 def test_rows_stand_in_the_order_of_the_table(document: dict[str, Any]) -> None:

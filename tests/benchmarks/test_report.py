@@ -47,6 +47,17 @@ def test_a_generator_that_was_the_bottleneck_is_told_of(outcome: Outcome) -> Non
     assert report.remarks(outcome) == ["uvloop: the load generator used its whole core; the server could do more"]
 
 
+def test_a_verdict_under_a_full_load_is_unsure_and_stands_beside_the_floor(
+    outcome: Outcome, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome.samples["uvloop"] = [evolve(_SAMPLE, busy=0.99, cpu_us=10.0)] * 2
+    outcome.samples["epoll in C"] = [evolve(_SAMPLE, rate=150.0, cpu_us=4.0)]
+    report.print_summary([outcome], [])
+    printed = capsys.readouterr().out
+    assert "1.05    2.00   1.50    2.50  meets (unsure: load full)" in printed
+    assert "on epoll nobody does much better" in printed
+
+
 def test_crowded_cores_are_told_of(outcome: Outcome) -> None:
     outcome.samples["uvloop"] = [evolve(_SAMPLE, waited=0.3)]
     assert report.remarks(outcome) == [

@@ -5,8 +5,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import pytest
+from attrs import evolve
 
-from benchmarks.svg import Bar, Line, Panel, Plot, Scale, bars, curves, short
+from benchmarks.rows import ROWS
+from benchmarks.svg import Bar, Line, Panel, Plot, Scale, bars, curves, short, whole
 
 _PANEL = Panel("Echo <raw>", (Bar("ours", 1.0, 0.9, 1.1, is_ours=True), Bar("theirs & co", 0.5, 0.5, 0.5)))
 _PLOT = Plot("CPU", "connections", "µs", (Line("ours", ((1, 2.0), (10, 3.0))), Line("theirs", ((1, 4.0), (10, 9.0)))))
@@ -56,6 +58,23 @@ def test_an_axis_has_a_few_ticks_inside(low: float, high: float) -> None:
     ticks = scale.ticks()
     assert 2 <= len(ticks) <= 12
     assert all(low <= tick <= high for tick in ticks)
+
+
+def test_what_might_be_longer_is_marked() -> None:
+    bar = Bar("theirs", 0.5, 0.5, 0.5)
+    assert ">0.50<" in bars("Speed", "", [Panel("Echo", (bar,))])
+    assert ">0.50°<" in bars("Speed", "", [Panel("Echo", (evolve(bar, is_cut_off=True),))])
+
+
+def test_the_longest_name_has_room_left_of_its_bar() -> None:
+    longest = max((one.name for row in ROWS for one in row.contenders), key=len)
+    drawing = ET.fromstring(bars("Speed", "", [Panel("Echo", (Bar(longest, 1.0, 1.0, 1.0, is_ours=True),))]))
+    (name,) = (text for text in drawing.iter(f"{_SVG}text") if text.text == longest)
+    assert float(name.get("x", "")) > 7 * len(longest)  # bold, 12 px: 6.6 a letter in DejaVu Sans
+
+
+def test_nothing_grows_by_halves() -> None:
+    assert whole([1, 1.5, 2, 1e6]) == [1, 2, 1e6]
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.5, "0.5"), (10, "10"), (10_000, "10k"), (1_500_000, "1.5M")])
