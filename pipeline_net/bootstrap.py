@@ -196,8 +196,7 @@ def _begin_with(
 
 
 _NO_INITIALIZER: Final = (
-    "initializer= is missing, a function from a channel to its stages: it is given by its name,"
-    " as in ServerBootstrap(loops, initializer=…)"
+    "initializer= is missing, a function from a channel to its stages, as in ServerBootstrap(loops, initializer=…)"
 )
 
 
@@ -214,7 +213,8 @@ class ServerBootstrap:
 
     Args:
         masters: the loops that accept: a group, or one loop, which then is started or driven by whoever made it.
-        workers: the loops that get the connections; without them, ``masters`` do both.
+        workers: the loops that get the connections; without them, ``masters`` do both, and the initializer may stand
+            in their place.
         initializer: called once per channel, on its loop; the stages it returns are appended to the channel's pipeline.
         backlog: connections that may wait in the kernel to be accepted; ``None`` for as many as it allows.
         reuse_address: bind although old connections of that port are not quite gone (SO_REUSEADDR).
@@ -233,7 +233,7 @@ class ServerBootstrap:
     def __init__(
         self,
         masters: EventLoopGroup | EventLoop,
-        workers: EventLoopGroup | EventLoop | None = None,
+        workers: EventLoopGroup | EventLoop | Initializer | None = None,
         initializer: Initializer | None = None,
         *,
         backlog: int | None = None,
@@ -243,6 +243,8 @@ class ServerBootstrap:
         tls: ServerTlsLike | None = None,
         options: ChannelOptions = ChannelOptions(),
     ) -> None:
+        if initializer is None and callable(workers):
+            workers, initializer = None, workers
         if initializer is None:
             raise TypeError(_NO_INITIALIZER)
         _check(initializer, options)
