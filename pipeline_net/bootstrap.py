@@ -243,7 +243,9 @@ class ServerBootstrap:
         tls: ServerTlsLike | None = None,
         options: ChannelOptions = ChannelOptions(),
     ) -> None:
-        if initializer is None and callable(workers):
+        if callable(workers):
+            if initializer is not None:
+                raise TypeError(f"workers are an EventLoopGroup or an EventLoop, not {workers!r}")
             workers, initializer = None, workers
         if initializer is None:
             raise TypeError(_NO_INITIALIZER)

@@ -277,10 +277,14 @@ def serve(
         AddressError: an address does not say where to listen.
         OSError: an address cannot be listened on; the message names it.
         ValueError: no address, or an impossible configuration.
-        TypeError: the handler, the codec or ``tls`` are not what they should be.
+        TypeError: the handler, the codec, the options, ``ready`` or ``tls`` are not what they should be.
         TlsError: a certificate cannot be used.
     """
     _check(handler, addresses, codec, ticker)
+    if options is not None and not isinstance(options, ChannelOptions):
+        raise TypeError(f"options= is a ChannelOptions(…), not {options!r}")
+    if ready is not None and not callable(ready):
+        raise TypeError(f"ready= is called with the server, which {ready!r} cannot be")
     count = loops if loops is not None else None if multicore else 1
     channel_options = _merge(
         options or ChannelOptions(),
