@@ -99,6 +99,10 @@ class RunningServer:
         """End ``serve()``; it returns when every connection has been closed.  Again is allowed."""
         self._requests.put(None)
 
+    def close(self) -> None:
+        """Do the same: what does not listen any more has no reason to go on.  ``Server`` calls it so."""
+        self.shutdown()
+
     def __repr__(self) -> str:
         return f"<RunningServer {', '.join(self.addresses)}: {len(self._connections)} connections>"
 
@@ -130,8 +134,8 @@ class RunningServer:
             loop.execute(fn, argument)
         self._waiting = []
 
-    def wait(self) -> None:
-        """Wait until somebody asks for the end."""
+    def wait_for_request(self) -> None:
+        """Wait until somebody asks for the end, and take that request away: only ``serve()`` may."""
         while True:
             try:
                 self._requests.get(timeout=_LOOK_AFTER)
@@ -316,7 +320,7 @@ def serve(
                         loop.execute(_Ticker(server, loop).run)
                     if ready is not None:
                         ready(server)
-                    server.wait()
+                    server.wait_for_request()
                 finally:
                     server.is_stopping = True
         finally:
