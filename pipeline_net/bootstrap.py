@@ -251,8 +251,8 @@ class ServerBootstrap:
             raise TypeError(_NO_INITIALIZER)
         _check(initializer, options)
         for name, limit in (("backlog", backlog), ("max_connections", max_connections)):
-            if limit is not None and limit < 1:
-                raise ValueError(f"{name} must be at least 1, not {limit}")
+            if limit is not None and (not isinstance(limit, int) or limit < 1):
+                raise ValueError(f"{name} must be at least 1, not {limit!r}")
         self._masters: Loops = as_group(masters)
         self._workers: Loops = self._masters if workers is None else as_group(workers)
         self._initializer: Initializer = initializer

@@ -218,10 +218,10 @@ def test_threads_start_with_bind_and_not_before(loops: EventLoopGroup) -> None:
     assert all(loop.has_thread for loop in loops)
 
 
-@pytest.mark.parametrize("argument", ["backlog", "max_connections"])
-def test_impossible_limits_are_refused_at_construction(loops: EventLoopGroup, argument: str) -> None:
-    with pytest.raises(ValueError, match=argument):
-        ServerBootstrap(loops, initializer=echo, **{argument: 0})  # type: ignore[arg-type]  # mypy sees every keyword in **
+@pytest.mark.parametrize(("argument", "value"), [("backlog", 0), ("max_connections", 0), ("max_connections", "9")])
+def test_impossible_limits_are_refused_at_construction(loops: EventLoopGroup, argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{argument} must be at least 1, not {value!r}"):
+        ServerBootstrap(loops, initializer=echo, **{argument: value})
 
 
 def test_a_missing_initializer_is_refused_at_construction(loops: EventLoopGroup) -> None:
