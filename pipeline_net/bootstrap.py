@@ -196,8 +196,7 @@ def _begin_with(
 
 
 _NO_INITIALIZER: Final = (
-    "initializer= is missing, a function from a channel to its stages: it is given by its name,"
-    " as in ServerBootstrap(loops, initializer=…)"
+    "initializer= is missing, a function from a channel to its stages, as in ServerBootstrap(loops, initializer=…)"
 )
 
 
@@ -214,7 +213,8 @@ class ServerBootstrap:
 
     Args:
         masters: the loops that accept: a group, or one loop, which then is started or driven by whoever made it.
-        workers: the loops that get the connections; without them, ``masters`` do both.
+        workers: the loops that get the connections; without them, ``masters`` do both, and the initializer may stand
+            in their place.
         initializer: called once per channel, on its loop; the stages it returns are appended to the channel's pipeline.
         backlog: connections that may wait in the kernel to be accepted; ``None`` for as many as it allows.
         reuse_address: bind although old connections of that port are not quite gone (SO_REUSEADDR).
@@ -233,7 +233,7 @@ class ServerBootstrap:
     def __init__(
         self,
         masters: EventLoopGroup | EventLoop,
-        workers: EventLoopGroup | EventLoop | None = None,
+        workers: EventLoopGroup | EventLoop | Initializer | None = None,
         initializer: Initializer | None = None,
         *,
         backlog: int | None = None,
@@ -243,12 +243,16 @@ class ServerBootstrap:
         tls: ServerTlsLike | None = None,
         options: ChannelOptions = ChannelOptions(),
     ) -> None:
+        if callable(workers):
+            if initializer is not None:
+                raise TypeError(f"workers are an EventLoopGroup or an EventLoop, not {workers!r}")
+            workers, initializer = None, workers
         if initializer is None:
             raise TypeError(_NO_INITIALIZER)
         _check(initializer, options)
         for name, limit in (("backlog", backlog), ("max_connections", max_connections)):
-            if limit is not None and limit < 1:
-                raise ValueError(f"{name} must be at least 1, not {limit}")
+            if limit is not None and (not isinstance(limit, int) or limit < 1):
+                raise ValueError(f"{name} must be at least 1, not {limit!r}")
         self._masters: Loops = as_group(masters)
         self._workers: Loops = self._masters if workers is None else as_group(workers)
         self._initializer: Initializer = initializer

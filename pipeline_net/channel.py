@@ -362,8 +362,9 @@ class Channel(ChannelPosts):
         else:
             pipeline = self.pipeline
             level = level_of_failure(self.loop, logger, exc, stages_of(pipeline))
-            what = "%s: an exception reached the end of the pipeline, so the channel is closed\n%r"
-            logger.log(level, what, self, pipeline, exc_info=exc)
+            what = "%s: an exception reached the end of the pipeline, so the channel is closed\n%s"
+            if logger.isEnabledFor(level):  # drawn now: who keeps the record for later would find no stages any more
+                logger.log(level, what, str(self), repr(pipeline), exc_info=exc)
         if self.state < CLOSING and not self.is_given_up:
             self.is_given_up = True  # a stage whose close() raises brings us here again
             self.pipeline.close()
@@ -374,7 +375,8 @@ class Channel(ChannelPosts):
         kind = f"{type(msg).__name__} that nobody read in {stages_of(pipeline)}"
         level = complaints_of(self.loop).level(logger, logging.WARNING, kind)
         if logger.isEnabledFor(level):
-            logger.log(level, "%s: nobody read %s; it is dropped\n%r", self, _SHORT.repr(msg), pipeline)
+            what = "%s: nobody read %s; it is dropped\n%s"
+            logger.log(level, what, str(self), _SHORT.repr(msg), repr(pipeline))
         self.pipeline.fire_user_event_triggered(UnreadMessage(msg))
 
     # -- reading ------------------------------------------------------------------------------------

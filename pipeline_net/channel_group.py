@@ -29,6 +29,8 @@ class ChannelGroup(Keeper):
 
     def add(self, channel: Channel) -> None:
         """Take a channel in; one that is in already, or is closed, changes nothing."""
+        if channel.state == CLOSED:
+            return
         self._channels[channel] = None
         if channel.loop.in_loop:
             self._attach(channel)

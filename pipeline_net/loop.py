@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .options import ChannelOptions
     from .transport.timers import TimerHandle
 
+_ROOMY: Final = 65536  # bytes; whoever asks for reads smaller than the default means it as a bound
 _LITTLE: Final = 479  # bytes; with its header, the largest block of pymalloc
 
 
@@ -34,7 +35,9 @@ class OptionFacts:
         self.auto_read: bool = options.auto_read
         self.pauses_when_unwritable: bool = options.pause_reads_when_unwritable
         # Any keeps the ints as objects, each of which all channels share.
-        self.receive_size: Any = options.receive_size * 17 // 16  # a body of just so many bytes has a header, too
+        self.receive_size: Any = options.receive_size
+        if self.receive_size >= _ROOMY:
+            self.receive_size += self.receive_size // 16  # a body of just so many bytes has a header, too
         self.little: Any = min(_LITTLE, self.receive_size)  # bytes asked for while little comes at a time
 
 

@@ -46,8 +46,8 @@ class ChannelOptions:
     close_timeout: float = attrs.field(default=30.0, validator=not_negative)
     """How long ``close()`` may take to send what was written before."""
     receive_size: int = attrs.field(default=65536, validator=_POSITIVE_WHOLE)
-    """Bytes asked of the kernel at once: fewer while little comes, else a sixteenth more, for a header before a body of
-    just this size.  Above 120 KiB each read costs extra system calls (glibc maps such blocks).
+    """Bytes asked of the kernel at once: fewer while little comes; from 64 KiB on a sixteenth more, for a header before
+    a body of just this size.  Above 120 KiB each read costs extra system calls (glibc maps such blocks).
     """
     tcp_nodelay: bool = True
     keepalive: float | None = attrs.field(default=None, validator=attrs.validators.optional(positive))

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from .context import FORWARDS, ChannelHandlerContext
-from .errors import ChannelClosedError
+from .errors import ChannelClosedError, PipelineError
 from .event_bits import EVERY_INBOUND, EVERY_OUTBOUND
 from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents
 
@@ -66,6 +66,8 @@ class PooledContext(ChannelHandlerContext[Any, Any]):
     def __init__(
         self, pipeline: ChannelPipeline, name: str, handler: ChannelHandler, facts: StageFacts, executor: Executor
     ) -> None:
+        if not hasattr(executor, "submit"):  # else the first event would say so, somewhere else and long after
+            raise PipelineError(f"executor= is a WorkerPool, or anything with submit(fn, *args), not {executor!r}")
         super().__init__(pipeline, name, handler, facts)
         self.runs_on_pool = True
         proxy = self._proxy = _PoolProxy(handler, executor, self)

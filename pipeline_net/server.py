@@ -99,6 +99,10 @@ class RunningServer:
         """End ``serve()``; it returns when every connection has been closed.  Again is allowed."""
         self._requests.put(None)
 
+    def close(self) -> None:
+        """Do the same: what does not listen any more has no reason to go on.  ``Server`` calls it so."""
+        self.shutdown()
+
     def __repr__(self) -> str:
         return f"<RunningServer {', '.join(self.addresses)}: {len(self._connections)} connections>"
 
@@ -130,8 +134,8 @@ class RunningServer:
             loop.execute(fn, argument)
         self._waiting = []
 
-    def wait(self) -> None:
-        """Wait until somebody asks for the end."""
+    def wait_for_request(self) -> None:
+        """Wait until somebody asks for the end, and take that request away: only ``serve()`` may."""
         while True:
             try:
                 self._requests.get(timeout=_LOOK_AFTER)
@@ -277,10 +281,14 @@ def serve(
         AddressError: an address does not say where to listen.
         OSError: an address cannot be listened on; the message names it.
         ValueError: no address, or an impossible configuration.
-        TypeError: the handler, the codec or ``tls`` are not what they should be.
+        TypeError: the handler, the codec, the options, ``ready`` or ``tls`` are not what they should be.
         TlsError: a certificate cannot be used.
     """
     _check(handler, addresses, codec, ticker)
+    if options is not None and not isinstance(options, ChannelOptions):
+        raise TypeError(f"options= is a ChannelOptions(…), not {options!r}")
+    if ready is not None and not callable(ready):
+        raise TypeError(f"ready= is called with the server, which {ready!r} cannot be")
     count = loops if loops is not None else None if multicore else 1
     channel_options = _merge(
         options or ChannelOptions(),
@@ -312,7 +320,7 @@ def serve(
                         loop.execute(_Ticker(server, loop).run)
                     if ready is not None:
                         ready(server)
-                    server.wait()
+                    server.wait_for_request()
                 finally:
                     server.is_stopping = True
         finally:

@@ -218,10 +218,10 @@ def test_threads_start_with_bind_and_not_before(loops: EventLoopGroup) -> None:
     assert all(loop.has_thread for loop in loops)
 
 
-@pytest.mark.parametrize("argument", ["backlog", "max_connections"])
-def test_impossible_limits_are_refused_at_construction(loops: EventLoopGroup, argument: str) -> None:
-    with pytest.raises(ValueError, match=argument):
-        ServerBootstrap(loops, initializer=echo, **{argument: 0})  # type: ignore[arg-type]  # mypy sees every keyword in **
+@pytest.mark.parametrize(("argument", "value"), [("backlog", 0), ("max_connections", 0), ("max_connections", "9")])
+def test_impossible_limits_are_refused_at_construction(loops: EventLoopGroup, argument: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{argument} must be at least 1, not {value!r}"):
+        ServerBootstrap(loops, initializer=echo, **{argument: value})
 
 
 def test_a_missing_initializer_is_refused_at_construction(loops: EventLoopGroup) -> None:
@@ -229,8 +229,14 @@ def test_a_missing_initializer_is_refused_at_construction(loops: EventLoopGroup)
         ServerBootstrap(loops)
     with pytest.raises(TypeError, match="initializer"):
         Bootstrap(loops, None)  # type: ignore[arg-type]  # the mistake is the point
-    with pytest.raises(TypeError, match="given by its name, as in ServerBootstrap"):
-        ServerBootstrap(loops, echo)  # type: ignore[arg-type]  # where the workers stand
+    with pytest.raises(TypeError, match="initializer= is missing"):
+        ServerBootstrap(loops, loops)
+
+
+def test_the_initializer_may_stand_where_the_workers_are_left_out(loops: EventLoopGroup) -> None:
+    server, client = ServerBootstrap(loops, echo).bind("local://no-workers"), Recorder()
+    Bootstrap(loops, only(client)).connect(server.addresses[0]).result(_PATIENCE).write(b"x")
+    assert client.heard(1) == b"x"
 
 
 def test_options_that_are_none_are_refused_at_construction(loops: EventLoopGroup) -> None:
@@ -247,7 +253,6 @@ def test_binding_on_a_loop_that_was_stopped_leaves_nothing_behind() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-
     turns = [stopped, alive]
 
     class BothInTurn:

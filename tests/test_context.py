@@ -398,7 +398,7 @@ def test_an_unhandled_exception_is_logged_with_the_drawn_pipeline_and_closes(
     [record] = caplog.records
     assert record.name == "pipeline_net.channel"
     assert record.levelno == logging.ERROR
-    assert record.message == (
+    assert record.getMessage() == (  # also for who reads it only now
         f"{description}: an exception reached the end of the pipeline, so the channel is closed\n{drawing}"
     )
     assert record.exc_info is not None

@@ -147,7 +147,7 @@ def test_what_channels_begin_with_is_read_once_for_all_that_have_the_same_option
     facts = loop.facts_of(small)
     assert loop.facts_of(small) is facts
     assert (facts.high, facts.low, facts.limit) == (4, 2, 8)
-    assert (facts.receive_size, facts.little) == (106, 106)
+    assert (facts.receive_size, facts.little) == (100, 100)
     assert (facts.auto_flush, facts.auto_read, facts.pauses_when_unwritable) == (True, True, True)
     facts = loop.facts_of(other)
     assert (facts.auto_flush, facts.auto_read, facts.pauses_when_unwritable) == (False, False, False)

@@ -16,6 +16,7 @@ from pipeline_net import (
     ChannelHandlerContext,
     ChannelOptions,
     EventLoop,
+    PipelineError,
     PoolFullError,
     WorkerPool,
 )
@@ -104,6 +105,14 @@ def with_pool(*handlers: tuple[str, ChannelDuplexHandler[Any, Any, Any, Any]]) -
 
 
 # -- where things run -------------------------------------------------------------------------------
+
+
+def test_what_takes_no_jobs_is_refused_when_a_stage_is_seated() -> None:
+    nothing: Any = 5
+    pipeline = EmbeddedChannel().pipeline
+    with pytest.raises(PipelineError, match=r"with submit\(fn, \*args\), not 5"):
+        pipeline.add_last(tracer("p", []), executor=nothing)
+    assert len(pipeline) == 0
 
 
 @pytest.mark.parametrize("event", _EVENTS)

@@ -151,6 +151,8 @@ def test_what_is_set_for_channels(serving: Any, dial: Dial) -> None:
         (ValueError, "receive_size", lambda: serve(Echo(), _TCP, receive_size=0)),
         (TypeError, "use a lambda", lambda: serve(Echo(), _TCP, codec=Lines())),  # type: ignore[arg-type]  # it is refused
         (TypeError, "makes an ICodec, and not 1", lambda: serve(Echo(), _TCP, codec=lambda: 1)),  # type: ignore[arg-type, return-value]  # it is refused
+        (TypeError, "options= is a ChannelOptions", lambda: serve(Echo(), _TCP, options={"auto_read": True})),  # type: ignore[arg-type]  # it is refused
+        (TypeError, "ready= is called", lambda: serve(Echo(), _TCP, ready="soon")),  # type: ignore[arg-type]  # it is refused
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_bound(

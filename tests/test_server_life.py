@@ -126,6 +126,16 @@ def test_a_connection_that_left_before_the_handler_was_ready_was_never_opened(se
     assert opened == handler.closed  # it may have been opened, and then was closed too
 
 
+def test_close_ends_it_as_shutdown_does(serving: Any, dial: Dial) -> None:
+    server = serving(Echo())
+    client = dial(server.addresses[0])
+    assert exchange(client, b"x") == b"x"
+    server.close()
+    serving.join(server)
+    assert received(client) == b""
+    assert is_free(server.addresses[0])
+
+
 @pytest.mark.parametrize("callback", ["on_init_complete", "ready", "on_shutdown"])
 def test_what_the_servers_own_callbacks_raise_comes_out_of_serve_with_nothing_left_open(callback: str) -> None:
     calls: list[str] = []

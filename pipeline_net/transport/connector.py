@@ -257,7 +257,10 @@ class Connector:
             self._failures.append((attempt.sockaddr, OSError(code, os.strerror(code))))
             return
         self._stop()
-        self._channel.connected(attempt.sock, attempt.sockaddr, self._promise)
+        remote = attempt.sockaddr
+        if isinstance(remote, str) and remote.startswith("\0"):
+            remote = os.fsencode(remote)  # what getpeername() says of an abstract name, and the server's side of us
+        self._channel.connected(attempt.sock, remote, self._promise)
 
     def _is_connected_to_itself(self, sock: socket.socket) -> bool:
         """Say whether the kernel chose the very port that we connect to, where nobody listened.

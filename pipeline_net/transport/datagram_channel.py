@@ -161,8 +161,9 @@ class DatagramChannel(Channel):
         else:
             pipeline = self.pipeline
             level = level_of_failure(self.loop, logger, exc, stages_of(pipeline))
-            what = "%s: an exception reached the end of the pipeline; the channel stays open\n%r"
-            logger.log(level, what, self, pipeline, exc_info=exc)
+            what = "%s: an exception reached the end of the pipeline; the channel stays open\n%s"
+            if logger.isEnabledFor(level):
+                logger.log(level, what, str(self), repr(pipeline), exc_info=exc)
 
     # -- reading ------------------------------------------------------------------------------------
 

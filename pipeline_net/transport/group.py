@@ -1,6 +1,7 @@
 """EventLoopGroup: several loops, each in a thread of its own, and a balancer that chooses among them.
 
-Making a group starts nothing: ``bind``, ``connect`` or ``start()`` starts its threads.  It ends in one of two ways:
+Making a group starts nothing: ``bind``, ``connect``, ``next()`` or ``start()`` starts its threads.  It
+ends in one of two ways:
 
     shutdown(timeout)   no new peers; the channels have so many seconds to finish, and are closed then
     leaving ``with``    the same without the patience: channels are closed at once
@@ -70,6 +71,7 @@ class EventLoopGroup:
         self._balancer: Balancer[EventLoop] = make_balancer(balancer)
         self._pool = WorkerPool(name=f"{name}-worker")  # starts no thread before it has work
         self._process = os.getpid()
+        self._is_started = False
         self._is_ending = False
         self._loops: tuple[EventLoop, ...] = ()
         try:
@@ -90,8 +92,17 @@ class EventLoopGroup:
         return iter(self._loops)
 
     def next(self, remote_address: PeerAddress = None) -> EventLoop:
-        """Let the balancer choose a loop for a connection with that peer."""
-        return self._balancer.choose(self._loops, remote_address)
+        """Let the balancer choose a loop for a connection with that peer.  The group runs from then on.
+
+        Raises:
+            TypeError: a balancer of yours chose what is no loop.
+        """
+        loop: Any = self._balancer.choose(self._loops, remote_address)
+        if not isinstance(loop, EventLoop):
+            raise TypeError(f"the balancer {self._balancer!r} chose {loop!r}, which is no EventLoop")
+        if not self._is_started:
+            self.start()  # what the loop is given to do would otherwise wait, without a word
+        return loop
 
     def start(self) -> None:
         """Let every loop run in a thread of its own; again is allowed.
@@ -103,6 +114,7 @@ class EventLoopGroup:
             raise ChannelClosedError(f"{self!r} has been shut down")
         for loop in self._loops:
             loop.start()
+        self._is_started = True
 
     def shutdown(self, timeout: float = 5.0) -> None:
         """End gracefully: no new peers, ``timeout`` seconds for the channels to finish, then close what is left.

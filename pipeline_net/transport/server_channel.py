@@ -120,7 +120,7 @@ class Intake(Keeper):
             channel.abort()  # nobody would look at it again
             raise
         except BaseException as exc:
-            logger.exception("%s: its initializer failed, so it is closed\n%r", channel, channel.pipeline)
+            logger.exception("%s: its initializer failed, so it is closed\n%s", str(channel), repr(channel.pipeline))
             channel.end(exc)
             return False
         return True

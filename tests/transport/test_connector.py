@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -100,6 +101,16 @@ def test_names_are_looked_up_off_the_loop_and_ip_addresses_not_at_all(
     Bootstrap(loops, nothing).connect(f"tcp://name.test:{port}").result(_PATIENCE)
     assert len(threads) == 1
     assert "worker" in threads[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has abstract names")
+def test_an_abstract_name_is_known_as_the_socket_module_knows_it(loops: EventLoopGroup) -> None:
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as probe:
+        listener.bind("\0pipeline-net-test-connector")
+        listener.listen()
+        channel = Bootstrap(loops, nothing).connect("unix://@pipeline-net-test-connector").result(_PATIENCE)
+        probe.connect("\0pipeline-net-test-connector")
+        assert channel.remote_address == probe.getpeername() == listener.getsockname()
 
 
 def test_the_next_address_is_tried_at_once_when_one_refuses(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from pipeline_net import (
     Channel,
     ChannelBrokenError,
     ChannelClosedError,
+    ChannelFuture,
     ChannelHandlerContext,
     ChannelInboundHandler,
     EventLoop,
@@ -90,6 +92,24 @@ def test_nothing_is_started_before_it_is_needed() -> None:
         group.start()
         group.start()
         assert all(loop.has_thread for loop in group)
+
+
+def test_a_loop_that_was_handed_out_works() -> None:
+    with EventLoopGroup(2) as group:
+        loop = group.next()
+        done: ChannelFuture[None] = ChannelFuture(loop)
+        loop.execute(done.set_result, None)
+        done.result(_PATIENCE)
+        assert loop.run_blocking(len, "four").result(_PATIENCE) == 4
+
+
+def test_a_balancer_that_chooses_no_loop_is_named() -> None:
+    class Confused:
+        def choose(self, loops: Sequence[EventLoop], remote_address: Any) -> EventLoop:
+            return 5  # type: ignore[return-value]  # the mistake is the point
+
+    with EventLoopGroup(1, balancer=Confused()) as group, pytest.raises(TypeError, match=r"Confused.* chose 5"):
+        group.next()
 
 
 def test_making_a_group_without_descriptors_leaves_none_behind() -> None:

@@ -88,7 +88,7 @@ class Pieces(Collector):
         (65536, 1, 65536 + 4, [1, 479, 65061]),  # little has come before
         (65536, 300, 65536 + 4, [300, 65540]),  # a frame of 64 KiB and its header
         (65536, 300, 69632 + 1, [300, 69632, 1]),
-        (1000, 300, 2500, [300, 1062, 1062, 376]),
+        (1000, 300, 2500, [300, 1000, 1000, 500]),  # less than the default was asked for, and is kept to
         (4, 4, 10, [4, 4, 4, 2]),
     ],
 )
