@@ -74,6 +74,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/codecs/http/deadlines.py",
     "pipeline_net/codecs/http/response_parts.py",
     "pipeline_net/codecs/http/unanswered.py",
+    "pipeline_net/codecs/http/early_responses.py",
     "pipeline_net/codecs/http/server.py",
     "pipeline_net/codecs/http/client_handler.py",
     "pipeline_net/codecs/http/site/exchanges.py",
