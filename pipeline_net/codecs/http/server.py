@@ -99,6 +99,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         self._watch = DeadlineWatch(deadlines, _Watch(self))
         self._unanswered = UnansweredRequests()
         self._reading: Request | None = None  # whose End has not come
+        self._may_be_last = False  # after the request that was read last, perhaps no other one follows
         self._has_begun = False  # the head of the response to the first of the unanswered ones is written
         self._status: i64 = 0  # of the response that has begun
         self._continued = False  # whoever expected 100 Continue has it
@@ -184,15 +185,11 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
 
     def _pause_if_full(self, request: Request) -> None:
         """Decode no further request while the application has as many as it may, or nobody knows what follows."""
-        if (
-            self._unanswered.count >= self._max_pipelined
-            # RFC 9112 9.6: "A server that receives a "close" connection option MUST initiate closure of the connection
-            # after it sends the final response to the request that contained the "close" connection option … The
-            # server MUST NOT process any further requests received on that connection."
-            or not request.keep_alive
-            or request.wants_upgrade
-            or request.method == "CONNECT"
-        ):
+        # RFC 9112 9.6: "A server that receives a "close" connection option MUST initiate closure of the connection
+        # after it sends the final response to the request that contained the "close" connection option … The
+        # server MUST NOT process any further requests received on that connection."
+        self._may_be_last = not request.keep_alive or request.wants_upgrade or request.method == "CONNECT"
+        if self._may_be_last or self._unanswered.count >= self._max_pipelined:
             self._decoder.is_paused = True
 
     def _continue_if_waited_for(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
@@ -323,7 +320,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         elif self._input_ended or (self._draining and self._reading is None):
             ctx.close()
             return
-        if self._decoder.is_paused and unanswered.count < self._max_pipelined:
+        if self._decoder.is_paused and unanswered.count < (1 if self._may_be_last else self._max_pipelined):
             self._resume()
         if not self._in_batch:
             self._note_phase(ctx)
