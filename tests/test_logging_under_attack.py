@@ -141,7 +141,7 @@ def test_responses_that_break_off(loop: EventLoop, shown: Shown) -> None:
 
 def test_lines_of_an_access_log_that_cannot_be_written(shown: Shown) -> None:
     router = http.Router()
-    router.get("/a")(lambda request: http.text("hello"))
+    router.get("/a")(lambda request: http.FullResponse(200))
     _ask(http.AccessLog(_fail), http.RequestAggregator(), router)
     assert shown("could not be logged") == SHOWN
 
