@@ -60,8 +60,8 @@ _TABLE = {
     " option_checks options loop transport.group transport.event_loop transport.running transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " option_checks server_draining unread_message",
-    "codecs.http.client": "codecs.http codecs.http.content bootstrap channel future handler context pipeline errors"
-    " option_checks options loop file_region transport.group transport.event_loop transport.running"
+    "codecs.http.client": "codecs.http codecs.http.content bootstrap channel complaints future handler context pipeline"
+    " errors option_checks options loop file_region transport.group transport.event_loop transport.running"
     " transport.address handlers.tls_context",
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
     "codecs.http.site": "codecs.http codecs.http.forms codecs.base buffer handler context channel complaints errors"
