@@ -74,6 +74,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/codecs/http/deadlines.py",
     "pipeline_net/codecs/http/response_parts.py",
     "pipeline_net/codecs/http/unanswered.py",
+    "pipeline_net/codecs/http/early_responses.py",
     "pipeline_net/codecs/http/server.py",
     "pipeline_net/codecs/http/client_handler.py",
     "pipeline_net/codecs/http/site/exchanges.py",
@@ -90,6 +91,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/codecs/websocket/frame_encoder.py",
     "pipeline_net/codecs/websocket/closing.py",
     "pipeline_net/codecs/websocket/protocol.py",
+    "pipeline_net/codecs/websocket/inbox.py",
     "pipeline_net/codecs/redis/messages.py",
     "pipeline_net/codecs/redis/rules.py",
     "pipeline_net/codecs/redis/scalars.py",
@@ -149,6 +151,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/gateways/asgi_scope.py",
     "pipeline_net/gateways/asgi.py",
     "pipeline_net/gateways/asgi_exchange.py",
+    "pipeline_net/gateways/asgi_websocket.py",
 )
 
 # Compiled into a library of its own, which may fail to be imported: it needs librt at run time.

@@ -33,7 +33,7 @@ RECORDED: Final = HERE / "guard.json"
 GROWTH: Final = 0.05  # more than this fails
 PATHS: Final = (
     *("raw", "frames", "frames-16", "lines-16"),
-    *("http", "asgi", "websocket", "websocket-16", "redis-get-16", "churn"),
+    *("http", "asgi", "asgi-websocket", "websocket", "websocket-16", "redis-get-16", "churn"),
 )
 MESSAGES: Final = {  # of one exchange, where it is not one
     "frames-16": 16,

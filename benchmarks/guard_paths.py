@@ -80,9 +80,19 @@ async def hello_app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"Hello, world\n"})
 
 
-def asgi_site(loop: EventLoop) -> Initializer:
-    site = AsgiSite(hello_app)
-    return lambda channel: asgi_stack(site)
+async def echo_app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
+def asgi_site(app: Any) -> Callable[[EventLoop], Initializer]:
+    def initializer(loop: EventLoop) -> Initializer:
+        site = AsgiSite(app)
+        return lambda channel: asgi_stack(site)
+
+    return initializer
 
 
 def _is_ok(answer: bytes) -> bool:
@@ -115,6 +125,14 @@ class Bench:
     def ask(self, client: socket.socket, request: bytes) -> bytes:
         client.sendall(request)
         self._loop.run_once(1.0)  # reads, works, answers
+        return client.recv(65536)
+
+    async def ask_task(self, client: socket.socket, request: bytes) -> bytes:
+        """Ask somebody whose task waits for it."""
+        client.sendall(request)
+        self._loop.run_once(1.0)  # reads
+        await asyncio.sleep(0)  # works
+        self._loop.run_once(1.0)  # answers
         return client.recv(65536)
 
     def see_the_end(self) -> None:
@@ -152,13 +170,26 @@ def asgi(times: int) -> None:
 
     def run() -> None:
         try:
-            exchange(asgi_site, _REQUEST, _is_ok)(times)
+            exchange(asgi_site(hello_app), _REQUEST, _is_ok)(times)
         finally:
             loop.stop()
 
     with closing(loop):
         loop.call_soon(run)
         loop.run_forever()
+
+
+def asgi_websocket(times: int) -> None:
+    """Messages for an ASGI application that awaits each of them."""
+
+    async def run() -> None:
+        with closing(Bench(asgi_site(echo_app))) as bench, bench.connect() as client:
+            await bench.ask_task(client, _HANDSHAKE)
+            for _ in range(times):
+                if await bench.ask_task(client, _MASKED_TEXT) != _FRAMED_TEXT:
+                    raise SystemExit("a wrong answer")
+
+    asyncio.run(run())
 
 
 def churn(times: int) -> None:
@@ -190,6 +221,7 @@ PATHS: Final[dict[str, tuple[Callable[[int], None], int]]] = {
     "lines-16": (exchange(lambda loop: lines, _LINE * 16, (_LINE * 16).__eq__), 16),
     "http": (exchange(lambda loop: hello, _REQUEST, _is_ok), 1),
     "asgi": (asgi, 1),
+    "asgi-websocket": (asgi_websocket, 1),
     "websocket": (exchange(lambda loop: texts, _MASKED_TEXT, _FRAMED_TEXT.__eq__, before=_HANDSHAKE), 1),
     "websocket-16": (
         exchange(lambda loop: texts, _MASKED_TEXT * 16, (_FRAMED_TEXT * 16).__eq__, before=_HANDSHAKE),

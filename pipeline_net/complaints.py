@@ -139,6 +139,25 @@ def complaints_of(loop: Loop) -> Complaints:
     return known
 
 
+def log_failure(
+    loop: Loop,
+    logger: logging.Logger,
+    exc: BaseException,
+    whose: str,
+    what: str,
+    *args: object,
+    level: int = logging.ERROR,
+) -> None:
+    """Log an exception that ends here, with its traceback: at ``level``, or DEBUG for one more of many.
+
+    Args:
+        whose: what has raised it, in no words of the peer: ``"a task"``.
+        what: the line, to be formatted with ``args``.
+    """
+    shown = complaints_of(loop).level(logger, level, kind_of(exc, whose))
+    logger.log(shown, what, *args, exc_info=exc)
+
+
 def level_of_failure(loop: Loop, logger: logging.Logger, exc: BaseException, stages: str) -> int:
     """Look up at which level to log an exception that nobody has handled: ERROR, or DEBUG for one more of many."""
     return complaints_of(loop).level(logger, logging.ERROR, kind_of(exc, stages))

@@ -55,23 +55,23 @@ _TABLE = {
     "codecs.message_to_message": "handler context",
     "codecs.base": "codecs.message_to_byte codecs.message_to_message buffer handler context pipeline errors",
     "codecs": "datagram codecs.base buffer handler context pipeline errors",  # framing: the single files
-    "codecs.redis": "datagram codecs.base buffer handler context pipeline errors stack",
-    "codecs.redis.client": "codecs.redis bootstrap channel future handler context pipeline errors option_checks options"
-    " loop transport.group transport.event_loop transport.running transport.address",
+    "codecs.redis": "complaints datagram codecs.base buffer handler context pipeline errors stack",
+    "codecs.redis.client": "codecs.redis bootstrap channel complaints future handler context pipeline errors"
+    " option_checks options loop transport.group transport.event_loop transport.running transport.address",
     "codecs.http": "codecs.base buffer handler context pipeline channel errors stack loop file_region future options"
     " option_checks server_draining unread_message",
-    "codecs.http.client": "codecs.http codecs.http.content bootstrap channel future handler context pipeline errors"
-    " option_checks options loop file_region transport.group transport.event_loop transport.running"
+    "codecs.http.client": "codecs.http codecs.http.content bootstrap channel complaints future handler context pipeline"
+    " errors option_checks options loop file_region transport.group transport.event_loop transport.running"
     " transport.address handlers.tls_context",
     "codecs.http.content": "codecs.http codecs.base handler context errors future file_region handlers.held_writes",
-    "codecs.http.site": "codecs.http codecs.http.forms codecs.base buffer handler context channel errors loop future"
-    " server_draining",
-    "codecs.http.forms": "codecs.http context handler errors unread_message",
+    "codecs.http.site": "codecs.http codecs.http.forms codecs.base buffer handler context channel complaints errors"
+    " loop future server_draining",
+    "codecs.http.forms": "codecs.http complaints context handler errors unread_message",
     "codecs.websocket": "codecs.http codecs.base buffer handler context pipeline channel channel_group errors stack"
     " option_checks options loop future server_draining",
     "codecs.websocket.client": "codecs.http codecs.websocket bootstrap channel context future handler errors options"
     " transport.group transport.event_loop",
-    "codecs.http.files": "codecs.http codecs.http.content handler context errors future file_region",
+    "codecs.http.files": "codecs.http codecs.http.content complaints handler context errors future file_region",
     "gateways": "codecs.http codecs.websocket transport bootstrap channel complaints context handler errors options"
     " stack file_region server_draining handlers.tls handlers.tls_context",
     "cli_names": "",
@@ -79,7 +79,7 @@ _TABLE = {
     "cli_check": "cli_names testing __init__ errors",
     "cli_gateways": "cli_names cli_binding gateways codecs.http codecs.http.site codecs.websocket errors"
     " handlers.tls_context",
-    "handlers": "datagram channel pipeline context handler future errors options loop file_region",
+    "handlers": "complaints datagram channel pipeline context handler future errors options loop file_region",
     "transport": "complaints datagram channel channel_group channel_life pipeline stack context handler future errors"
     " options loop file_region ring_buffer",
     "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from ..complaints import complaints_of, log_failure
 from .asgi_exchange import AsgiExchange
 from .errors import ClientDisconnectedError
 
@@ -44,23 +45,27 @@ async def call(app: Application, scope: dict[str, Any], exchange: AsgiExchange) 
     try:
         await app(scope, receive, send)
     except asyncio.CancelledError:
-        logger.warning("%s was cancelled", exchange.request)
+        level = complaints_of(exchange.loop).level(logger, logging.WARNING, "calls that were cancelled")
+        logger.log(level, "%s was cancelled", exchange.request)
         exchange.has_raised = True
         exchange.app_ended()
         raise
     except KeyboardInterrupt:
         exchange.app_ended()
         raise
-    except BaseException as exc:
+    except BaseException as exc:  # noqa: BLE001 - see above: it ends the call, and no more
         exchange.has_raised = True
         if _came_of_a_disconnect(exc):
             logger.debug("%s: the client has gone", exchange.request)
         else:
-            logger.exception("%s: the application raised", exchange.request)
+            what = "%s: the application raised"
+            log_failure(exchange.loop, logger, exc, "an application", what, exchange.request)
         exchange.app_ended()
     else:
         if not exchange.app_ended():
-            logger.error("%s: the application has returned before its response was complete", exchange.request)
+            level = complaints_of(exchange.loop).level(logger, logging.ERROR, "responses that were not complete")
+            what = "%s: the application has returned before its response was complete"
+            logger.log(level, what, exchange.request)
 
 
 def _came_of_a_disconnect(exc: BaseException) -> bool:

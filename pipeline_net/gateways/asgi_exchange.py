@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from .._mypyc import i64, mypyc_attr
 from ..codecs.http.headers import HAS_LENGTH, Headers
@@ -36,6 +36,9 @@ from ..errors import EncodeError, PipelineError
 from ..file_region import FileRegion
 from .errors import ClientDisconnectedError
 from .response_head import BODYLESS, tidy_head
+
+if TYPE_CHECKING:
+    from ..loop import Loop
 
 READ_AHEAD: Final = 65536  # bytes of a body that wait for the application; then the peer is not read from
 
@@ -81,6 +84,11 @@ class AsgiExchange:
         self._writers: list[Any] | None = None
         if self._owes_continue:
             self._hold_reads()  # until the application wants the body
+
+    @property
+    def loop(self) -> Loop:
+        """Where the connection lives."""
+        return self._ctx.channel.loop
 
     # -- from the wire ------------------------------------------------------------------------------
 

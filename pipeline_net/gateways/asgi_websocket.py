@@ -24,26 +24,24 @@ Source: ASGI 3.0, HTTP & WebSocket message format 2.5
 
 from __future__ import annotations
 
-from typing import Any, Final, Never
+from typing import Any, Final, Never, final
 
-import attrs
-
+from .._mypyc import i64
 from ..codecs.http.headers import Headers
 from ..codecs.http.messages import FullResponse, Request
 from ..codecs.websocket.acceptance import agree
 from ..codecs.websocket.handshake import Offer
 from ..codecs.websocket.inbox import Inbox
-from ..codecs.websocket.limits import KEEP_ALIVE, KeepAlive, Limits
 from ..codecs.websocket.messages import Close, Closed, OutMessage
-from ..codecs.websocket.negotiation import Deflate
 from ..codecs.websocket.server import switch
-from ..codecs.websocket.settings import ProtocolSettings
 from ..context import ChannelHandlerContext
 from ..errors import EncodeError, PipelineError
 from ..handler import ChannelInboundHandler
 from .asgi_exchange import OVER, AsgiExchange
+from .asgi_websocket_options import WEBSOCKET_OPTIONS, WebSocketOptions
 
-_MAX_MESSAGE: Final = 16 * 1024 * 1024  # bytes; what applications are used to from other servers
+__all__ = ["WEBSOCKET_OPTIONS", "AsgiWebSocket", "AsgiWebSocketHandler", "WebSocketOptions"]
+
 _ABNORMAL: Final = 1006
 _INTERNAL_ERROR: Final = 1011
 
@@ -61,25 +59,7 @@ _EXPECTED: Final = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class WebSocketOptions:
-    """How an ASGI application's WebSockets are spoken.  Whose pages may connect is for the application to say."""
-
-    limits: Limits = attrs.field(factory=lambda: Limits(max_message=_MAX_MESSAGE))
-    deflate: Deflate | None = None
-    """What is compressed; nothing by default, for it costs memory and time."""
-    keepalive: KeepAlive | None = KEEP_ALIVE
-    close_timeout: float = 10.0
-    settings: ProtocolSettings = attrs.field(init=False, repr=False, eq=False)
-
-    def __attrs_post_init__(self) -> None:
-        settings = ProtocolSettings(limits=self.limits, keepalive=self.keepalive, close_timeout=self.close_timeout)
-        object.__setattr__(self, "settings", settings)
-
-
-WEBSOCKET_OPTIONS: Final = WebSocketOptions()
-
-
+@final
 class AsgiWebSocket(AsgiExchange):
     """One WebSocket, as an application sees it; all calls on the loop of the channel."""
 
@@ -90,7 +70,7 @@ class AsgiWebSocket(AsgiExchange):
         self._seat = ctx  # what a seat that was replaced writes goes through those that came in its place
         self._offer = offer
         self._options = options
-        self._phase = _WAITING
+        self._phase: i64 = _WAITING
         self._is_accepted = False
         self._has_asked = False  # the application has been given websocket.connect
         self._inbox = Inbox()

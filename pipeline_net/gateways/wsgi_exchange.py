@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from ..codecs.http.headers import Headers
 from ..codecs.http.messages import FullResponse, Request, Response
+from ..complaints import log_failure
 from ..errors import ChannelError, EncodeError, PipelineError
 from ..file_region import FileRegion, is_plain
 from .errors import ClientDisconnectedError
@@ -126,7 +127,7 @@ class WsgiExchange:
             logger.debug("%r: the client has gone", self._request)
             self._reply.give_up()
         except BaseException as exc:
-            logger.exception("%r: the application raised", self._request)
+            log_failure(self._reply.loop, logger, exc, "an application", "%r: the application raised", self._request)
             self._reply.give_up()
             if not isinstance(exc, Exception):
                 raise  # SystemExit and its like end what the thread is at, and no more; nobody else tells of it

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ..codecs.http.messages import Data, End, FullResponse, InterimResponse, Request, Response
+from ..complaints import complaints_of, kind_of
 from ..context import ChannelHandlerContext
 from ..errors import ChannelError, EncodeError
 from ..file_region import FileRegion
@@ -18,6 +19,7 @@ from .errors import ClientDisconnectedError
 
 if TYPE_CHECKING:
     from ..future import ChannelFuture
+    from ..loop import Loop
 
 logger: Final = logging.getLogger("pipeline_net.wsgi")
 
@@ -47,6 +49,11 @@ class WsgiReply:
         self._owes_continue: bool = request.expects_continue
         if self._owes_continue:
             self.on_loop_hold_reads()  # until the application wants the body
+
+    @property
+    def loop(self) -> Loop:
+        """Where the connection lives."""
+        return self._ctx.channel.loop
 
     # -- on the thread ------------------------------------------------------------------------------
 
@@ -192,7 +199,8 @@ class WsgiReply:
         """Keep what went wrong with a write for the thread; False if it was none of ours."""
         if not self._is_writing:
             return False
-        logger.error("%r: the response cannot be sent: %s", self._request, error)
+        level = complaints_of(self.loop).level(logger, logging.ERROR, kind_of(error, "an application"))
+        logger.log(level, "%r: the response cannot be sent: %s", self._request, error)
         with self._changed:
             self._error = error
             self._changed.notify_all()

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
+from ..complaints import log_failure
 from ..errors import PipelineError
 from ..file_region import FileRegion
 from ..handler import ChannelOutboundHandler
@@ -88,7 +89,7 @@ class ChunkedWriteHandler(ChannelOutboundHandler[Chunked, bytes | bytearray | me
         before = len(held.queue)
         held.hold(ctx, WRITE, msg, promise)
         if len(held.queue) == before and _is_source(msg):
-            _close(msg)  # it was refused
+            _close(ctx, msg)  # it was refused
         self._pump(ctx)
 
     def flush(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
@@ -130,7 +131,7 @@ class ChunkedWriteHandler(ChannelOutboundHandler[Chunked, bytes | bytearray | me
     def _write_piece(self, ctx: ChannelHandlerContext[Any, Any], first: Held) -> None:
         promise = first.promise
         if not self._begun and promise is not None and not promise.take_on():
-            self._done_with_first()  # cancelled in time
+            self._done_with_first(ctx)  # cancelled in time
             return
         try:
             if not self._begun:
@@ -145,7 +146,7 @@ class ChunkedWriteHandler(ChannelOutboundHandler[Chunked, bytes | bytearray | me
             return
         is_last = self._next is None
         if is_last:
-            self._done_with_first()
+            self._done_with_first(ctx)
         if piece is None:  # there was none at all
             if promise is not None:
                 promise.fulfil(None)
@@ -184,7 +185,7 @@ class ChunkedWriteHandler(ChannelOutboundHandler[Chunked, bytes | bytearray | me
     def _source_raised(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
         has_sent = self._has_sent
         promise = self._held.queue[0].promise
-        self._done_with_first()
+        self._done_with_first(ctx)
         if promise is not None:
             promise.fail_if_pending(exc)
         if has_sent:
@@ -192,17 +193,17 @@ class ChunkedWriteHandler(ChannelOutboundHandler[Chunked, bytes | bytearray | me
         elif promise is None:
             ctx.catch(exc)
 
-    def _done_with_first(self) -> None:
+    def _done_with_first(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         first = self._held.queue.popleft()
         self._begun = False
         self._next = None
         self._has_sent = False
-        _close(first.msg)
+        _close(ctx, first.msg)
 
     def _drop(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         for held in self._held.queue:
             if held.operation == WRITE and _is_source(held.msg):
-                _close(held.msg)
+                _close(ctx, held.msg)
         self._begun = False
         self._next = None
         self._held.drop(ctx)
@@ -212,7 +213,7 @@ def _is_source(msg: Any) -> bool:
     return isinstance(msg, Iterator) or hasattr(msg, "read")
 
 
-def _close(source: Any) -> None:
+def _close(ctx: ChannelHandlerContext[Any, Any], source: Any) -> None:
     """Let a source go.  What that raises cannot undo what was read: it is logged, and others get their turn."""
     close = getattr(source, "close", None)
     if close is None:
@@ -221,5 +222,6 @@ def _close(source: Any) -> None:
         close()
     except KeyboardInterrupt:
         raise
-    except BaseException:
-        logger.exception("%r, which was written piece by piece, cannot be closed", source)
+    except BaseException as exc:  # noqa: BLE001 - see above
+        what = "%r, which was written piece by piece, cannot be closed"
+        log_failure(ctx.channel.loop, logger, exc, "a source", what, source)

@@ -31,6 +31,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import i64, mypyc_attr
+from ..complaints import log_failure
 from ..errors import BlockingOperationError, ChannelClosedError, ForeignThreadError, PipelineError
 from ..future import ChannelFuture
 from ..loop import Watched
@@ -408,7 +409,7 @@ class EventLoop(Residents):
             if self._unflushed:
                 self._flush()
             if deadline < NEVER and deadline <= _monotonic():
-                self._timers.run_due(_monotonic(), self.name)
+                self._timers.run_due(_monotonic(), self)
             if self._tasks:
                 self._run_tasks()
             if self._unflushed:
@@ -417,15 +418,15 @@ class EventLoop(Residents):
             self._busy = False
 
     def _events_failed(self, fd: int, watched: Watched, exc: BaseException) -> None:
-        logger.error("%s: %r failed to handle its events", self.name, watched, exc_info=exc)
+        log_failure(self, logger, exc, "what is watched", "%s: %r failed to handle its events", self.name, watched)
         if self._watched.get(fd) is watched:
             self.unwatch(fd)  # or it would be ready, and fail, for ever
         try:
             watched.events_failed(exc)
         except KeyboardInterrupt:
             raise
-        except BaseException:
-            logger.exception("%s: %r failed to give up", self.name, watched)
+        except BaseException as failed:  # noqa: BLE001 - the same
+            log_failure(self, logger, failed, "what gives up", "%s: %r failed to give up", self.name, watched)
 
     def _run_tasks(self) -> None:
         for _ in range(min(len(self._tasks), _MAX_TASKS)):
@@ -436,8 +437,8 @@ class EventLoop(Residents):
                 fn(*args)
             except KeyboardInterrupt:
                 raise
-            except BaseException:
-                logger.exception("%s: the task %r raised", self.name, fn)
+            except BaseException as exc:  # noqa: BLE001 - nothing that fails may end a loop
+                log_failure(self, logger, exc, "a task", "%s: the task %r raised", self.name, fn)
 
     def _flush(self) -> None:
         if self._generation != FORKS.generation:
@@ -452,8 +453,8 @@ class EventLoop(Residents):
                 except KeyboardInterrupt:
                     self._unflushed += unflushed  # those that have sent owe nothing
                     raise
-                except BaseException as exc:
-                    logger.exception("%s: %r failed to send", self.name, channel)
+                except BaseException as exc:  # noqa: BLE001 - nothing that fails may end a loop
+                    log_failure(self, logger, exc, "what sends", "%s: %r failed to send", self.name, channel)
                     channel.fail(exc)
 
     # -- for transports: on the loop ----------------------------------------------------------------

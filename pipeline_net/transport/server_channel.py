@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .._mypyc import mypyc_attr
 from ..channel import Channel, Keeper
+from ..complaints import complaints_of, log_failure
 from ..errors import ChannelClosedError
 from ..loop import Listener
 from ..options import ChannelOptions
@@ -119,8 +120,9 @@ class Intake(Keeper):
         except KeyboardInterrupt:
             channel.abort()  # nobody would look at it again
             raise
-        except BaseException as exc:
-            logger.exception("%s: its initializer failed, so it is closed\n%s", str(channel), repr(channel.pipeline))
+        except BaseException as exc:  # noqa: BLE001 - no user code can kill a loop
+            what = "%s: its initializer failed, so it is closed\n%s"
+            log_failure(channel.loop, logger, exc, "an initializer", what, str(channel), repr(channel.pipeline))
             channel.end(exc)
             return False
         return True
@@ -225,7 +227,8 @@ class ServerChannel(Listener):
             self.loop.schedule(_LONGEST_REST, self.resume_listening)
 
     def _pause(self, exc: OSError) -> None:
-        logger.warning("%s cannot accept, and rests for %.1f s: %s", self, self._rest, exc)
+        level = complaints_of(self.loop).level(logger, logging.WARNING, "listeners that cannot accept")
+        logger.log(level, "%s cannot accept, and rests for %.1f s: %s", self, self._rest, exc)
         self.loop.rewatch(self._fd, 0)
         self.loop.schedule(self._rest, self.resume_listening)
         self._rest = min(self._rest * 2, _LONGEST_REST)
@@ -244,8 +247,9 @@ class ServerChannel(Listener):
                 raise
         except KeyboardInterrupt:
             raise
-        except BaseException:
-            logger.exception("%s: nobody takes the connection from %r", self, remote)
+        except BaseException as exc:  # noqa: BLE001 - others are still to be accepted
+            what = "%s: nobody takes the connection from %r"
+            log_failure(self.loop, logger, exc, "whoever takes connections", what, self, remote)
             self._drop(sock)
 
     def _arrive(self, loop: EventLoop, sock: Any, remote: Any) -> None:
@@ -253,8 +257,9 @@ class ServerChannel(Listener):
             self._take_in(loop, sock, remote)
         except KeyboardInterrupt:
             raise
-        except BaseException:
-            logger.exception("%s: the connection from %r cannot be opened", self, remote)
+        except BaseException as exc:  # noqa: BLE001 - others are still to be accepted
+            what = "%s: the connection from %r cannot be opened"
+            log_failure(loop, logger, exc, "whoever opens connections", what, self, remote)
             self._drop(sock)
         finally:
             loop.arrived()

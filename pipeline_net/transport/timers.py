@@ -22,9 +22,13 @@ import logging
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from math import inf, nextafter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .._mypyc import i64
+from ..complaints import log_failure
+
+if TYPE_CHECKING:
+    from ..loop import Loop
 
 logger = logging.getLogger("pipeline_net.loop")
 
@@ -185,7 +189,7 @@ class TimerQueue:
                 return handle
         return None
 
-    def run_due(self, now: float, owner: str) -> None:
+    def run_due(self, now: float, owner: Loop) -> None:
         """Run those that are due at ``now``, a limited number of them; for one that raises, ``owner`` logs it."""
         for _ in range(_MAX_AT_ONCE):
             handle = self.pop_due(now)
@@ -195,8 +199,8 @@ class TimerQueue:
                 handle.run()
             except KeyboardInterrupt:
                 raise
-            except BaseException:
-                logger.exception("%s: the timer %r raised", owner, handle)
+            except BaseException as exc:  # noqa: BLE001 - nothing that fails may end a loop
+                log_failure(owner, logger, exc, "a timer", "%s: the timer %r raised", owner.name, handle)
             finally:
                 self._repeat(handle, now)  # also one that was interrupted: whoever drives the loop may go on
 

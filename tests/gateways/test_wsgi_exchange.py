@@ -30,6 +30,7 @@ class Reply:
 
     def __init__(self) -> None:
         self.parts: list[Any] = []
+        self.loop = EmbeddedLoop()
 
     def begin(self, head: Response) -> None:
         self.parts.append(head.status)

@@ -16,6 +16,7 @@ import pytest
 
 from pipeline_net import WorkerPool
 from pipeline_net.codecs.http import Deadlines
+from pipeline_net.gateways.errors import ClientDisconnectedError
 from pipeline_net.gateways.wsgi import WsgiSite
 from pipeline_net.gateways.wsgi_server import WsgiOptions
 from pipeline_net.testing import EmbeddedLoop
@@ -138,6 +139,29 @@ def test_without_being_told_an_iterator_stays_on_its_thread_which_waits_for_the_
         assert get(port).endswith(b"short")  # when the deadline of one of them has passed
         assert site.closed.is_set()
     assert len(site.threads) <= 2
+
+
+def test_a_thread_waits_for_a_body_until_the_deadline() -> None:
+    raised: list[BaseException] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "POST":
+            try:
+                environ["wsgi.input"].read()
+            except OSError as exc:
+                raised.append(exc)
+                raise
+        start_response("200 OK", [])
+        return [b"short"]
+
+    options = WsgiOptions(deadlines=Deadlines(body=0.2))
+    with serving_wsgi(app, options=options, threads=1) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        client.settimeout(_WAIT)
+        client.sendall(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf")
+        assert _rest_of(client).startswith(b"HTTP/1.1 408 ")
+        client.close()
+        assert get(port).endswith(b"short")
+    assert [type(exc) for exc in raised] == [ClientDisconnectedError]
 
 
 def test_what_finds_no_place_in_the_pool_tries_again() -> None:

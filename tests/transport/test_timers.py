@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_net.testing import EmbeddedLoop
 from pipeline_net.transport.timers import NEVER, TimerHandle, TimerQueue
 
 
@@ -325,7 +326,7 @@ def test_it_behaves_like_a_sorted_list(operations: list[tuple[str, int]]) -> Non
 
 
 def test_run_due_runs_a_limited_number_and_logs_what_raises(caplog: pytest.LogCaptureFixture) -> None:
-    queue = TimerQueue()
+    queue, loop = TimerQueue(), EmbeddedLoop()
     ran: list[int] = []
 
     def fail() -> None:
@@ -335,10 +336,10 @@ def test_run_due_runs_a_limited_number_and_logs_what_raises(caplog: pytest.LogCa
     for number in range(1500):
         queue.schedule(1.0, ran.append, (number,))
     queue.schedule(3.0, ran.append, (-1,))
-    queue.run_due(1.0, "some loop")
+    queue.run_due(1.0, loop)
     assert ran == list(range(1023))  # 1024 with the one that failed
-    assert [record.getMessage().partition(" the timer ")[0] for record in caplog.records] == ["some loop:"]
-    queue.run_due(1.0, "some loop")
+    assert [record.getMessage().partition(" the timer ")[0] for record in caplog.records] == [f"{loop.name}:"]
+    queue.run_due(1.0, loop)
     assert ran == list(range(1500))
     assert len(queue) == 1
 
@@ -347,9 +348,9 @@ def test_run_due_sets_a_repeating_timer_anew_without_a_burst() -> None:
     queue = TimerQueue()
     ran: list[str] = []
     queue.schedule(1.0, ran.append, ("on time",), 1.0)
-    queue.run_due(1.0, "some loop")
+    queue.run_due(1.0, EmbeddedLoop())
     assert queue.next_deadline() == 2.0
-    queue.run_due(7.5, "some loop")
+    queue.run_due(7.5, EmbeddedLoop())
     assert ran == ["on time"] * 2
     following = queue.next_deadline()
     assert following is not None
@@ -367,8 +368,8 @@ def test_a_repeating_timer_that_was_interrupted_comes_again() -> None:
     queue.schedule(1.0, beat, (), 1.0)
     queue.schedule(1.0, ran.append, (2,))
     with pytest.raises(KeyboardInterrupt):
-        queue.run_due(1.0, "some loop")
-    queue.run_due(1.0, "some loop")
+        queue.run_due(1.0, EmbeddedLoop())
+    queue.run_due(1.0, EmbeddedLoop())
     assert ran == [1, 2]
-    queue.run_due(2.0, "some loop")
+    queue.run_due(2.0, EmbeddedLoop())
     assert ran == [1, 2, 1]

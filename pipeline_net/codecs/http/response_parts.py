@@ -29,5 +29,6 @@ def request_of(msg: Any) -> Request | None:
 def size_of(msg: Any) -> i64:
     """Count what a part of a response weighs while it is held back."""
     if isinstance(msg, Data):
-        return len(msg.data)
+        data = msg.data
+        return data.nbytes if isinstance(data, memoryview) else len(data)
     return len(msg.body) if isinstance(msg, FullResponse) else 0

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..._mypyc import i64
 from ...context import ChannelHandlerContext
-from ...errors import EncodeError, WriteBufferOverflowError
+from ...errors import EncodeError
 from ...handler import ChannelDuplexHandler
 from ...server_draining import ServerDraining
 from ...stack import Sendable, Stack, wire
 from ...unread_message import UnreadMessage
 from .deadlines import ANSWER, BODY, FIRST, HEAD, IDLE, DeadlineKeeper, DeadlineWatch
+from .early_responses import EarlyResponses
 from .encoder import UNCOUNTED, HttpResponseEncoder
 from .errors import HttpDecodeError
 from .events import InputEnded, RequestRefused
@@ -37,7 +38,7 @@ from .messages import (
 )
 from .options import DEADLINES, LIMITS, STRICT, Deadlines, Leniency, Limits
 from .request_decoder import HttpRequestDecoder
-from .response_parts import request_of, size_of
+from .response_parts import request_of
 from .status import reason_phrase
 from .unanswered import UnansweredRequests
 
@@ -98,6 +99,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         self._watch = DeadlineWatch(deadlines, _Watch(self))
         self._unanswered = UnansweredRequests()
         self._reading: Request | None = None  # whose End has not come
+        self._may_be_last = False  # after the request that was read last, perhaps no other one follows
         self._has_begun = False  # the head of the response to the first of the unanswered ones is written
         self._status: i64 = 0  # of the response that has begun
         self._continued = False  # whoever expected 100 Continue has it
@@ -107,8 +109,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         self._has_switched = False  # another protocol has begun
         self._refusal: HttpDecodeError | None = None  # to be answered after all that came before
         self._refused: Request | None = None  # whose body was the reason
-        self._early: dict[int, list[tuple[Any, ChannelFuture[Any] | None]]] | None = None  # by id of the request
-        self._early_bytes: i64 = 0
+        self._early: EarlyResponses | None = None  # made for the first application that is early
         self._is_releasing = False
 
     @property
@@ -134,56 +135,61 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._watch.stop()
         self._unanswered.clear()
-        early = self._early
-        if early is not None:
-            self._early = None
-            for parts in early.values():
-                for _, promise in parts:
-                    if promise is not None:
-                        promise.fail_if_pending(ctx.channel.closed_error())
+        if self._early is not None:
+            self._early.fail(ctx.channel.closed_error())
         ctx.fire_channel_inactive()
 
     # -- requests -----------------------------------------------------------------------------------
 
     def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
         self._in_batch = True
-        if isinstance(msg, Request):
-            unanswered = self._unanswered
-            unanswered.add(msg)
-            self._reading = msg
-            self._continued = False
-            if unanswered.count == 1:
-                self._encoder.answers(msg, msg.keep_alive and not self._draining)
-            ctx.fire_channel_read(msg)
-            if msg.expects_continue:
-                self._watch.enter(ctx, BODY)
-                self._continue_if_waited_for(ctx)
-            elif msg.body_length != 0:
-                self._watch.enter(ctx, BODY)
-        elif isinstance(msg, End):
-            request = self._reading
-            self._reading = None
-            ctx.fire_channel_read(msg)
-            if self._unanswered.count > 0 and request is not None:
-                self._pause_if_full(request)
-            elif self._draining and not self._has_switched:
-                ctx.close()  # it was answered before it was complete
-        else:
-            if isinstance(msg, Data):
-                self._watch.received += len(msg.data)
-            ctx.fire_channel_read(msg)
+        request = self._reading
+        try:
+            if isinstance(msg, Request):
+                request = msg
+                self._begin(ctx, msg)
+            elif isinstance(msg, End):
+                self._reading = None
+                ctx.fire_channel_read(msg)
+                if self._unanswered.count > 0 and request is not None:
+                    self._pause_if_full(request)
+                elif self._draining and not self._has_switched:
+                    ctx.close()  # it was answered before it was complete
+            else:
+                if isinstance(msg, Data):
+                    self._watch.received += len(msg.data)
+                ctx.fire_channel_read(msg)
+        except KeyboardInterrupt:
+            if request is not None:
+                ctx.channel.loop.execute(self._close_interrupted, ctx, request)
+            raise
+
+    def _begin(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
+        unanswered = self._unanswered
+        unanswered.add(request)
+        self._reading = request
+        self._continued = False
+        if unanswered.count == 1:
+            self._encoder.answers(request, request.keep_alive and not self._draining)
+        ctx.fire_channel_read(request)
+        if request.expects_continue:
+            self._watch.enter(ctx, BODY)
+            self._continue_if_waited_for(ctx)
+        elif request.body_length != 0:
+            self._watch.enter(ctx, BODY)
+
+    def _close_interrupted(self, ctx: ChannelHandlerContext[Any, Any], request: Request) -> None:
+        """End a connection whose handler was interrupted: nobody knows whether anybody will answer ``request``."""
+        if self._unanswered.holds(request) and ctx.channel.is_open:
+            ctx.pipeline.close()
 
     def _pause_if_full(self, request: Request) -> None:
         """Decode no further request while the application has as many as it may, or nobody knows what follows."""
-        if (
-            self._unanswered.count >= self._max_pipelined
-            # RFC 9112 9.6: "A server that receives a "close" connection option MUST initiate closure of the connection
-            # after it sends the final response to the request that contained the "close" connection option … The
-            # server MUST NOT process any further requests received on that connection."
-            or not request.keep_alive
-            or request.wants_upgrade
-            or request.method == "CONNECT"
-        ):
+        # RFC 9112 9.6: "A server that receives a "close" connection option MUST initiate closure of the connection
+        # after it sends the final response to the request that contained the "close" connection option … The
+        # server MUST NOT process any further requests received on that connection."
+        self._may_be_last = not request.keep_alive or request.wants_upgrade or request.method == "CONNECT"
+        if self._may_be_last or self._unanswered.count >= self._max_pipelined:
             self._decoder.is_paused = True
 
     def _continue_if_waited_for(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
@@ -314,7 +320,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         elif self._input_ended or (self._draining and self._reading is None):
             ctx.close()
             return
-        if self._decoder.is_paused and unanswered.count < self._max_pipelined:
+        if self._decoder.is_paused and unanswered.count < (1 if self._may_be_last else self._max_pipelined):
             self._resume()
         if not self._in_batch:
             self._note_phase(ctx)
@@ -330,11 +336,10 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         while request is not None:
             self._encoder.answers(request, request.keep_alive and not self._draining)
             self._continue_if_waited_for(ctx)
-            parts = None if self._early is None else self._early.pop(id(request), None)
+            parts = None if self._early is None else self._early.take(request)
             if parts is None:
                 break
             for msg, promise in parts:
-                self._early_bytes -= size_of(msg)
                 try:
                     self.write(ctx, msg, promise)
                 except Exception as exc:  # noqa: BLE001 - as if it were written now
@@ -354,18 +359,9 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
             return
         if request is None or not self._unanswered.holds(request):
             raise EncodeError(f"{to!r} is answered already, or was never asked here")
-        size: i64 = size_of(msg)
-        if self._early_bytes + size > ctx.channel.options.write_buffer_limit:
-            error = WriteBufferOverflowError(
-                f"{self._early_bytes + size} bytes of responses wait for those to earlier requests, and the limit is"
-                f" {ctx.channel.options.write_buffer_limit}: the channel is closed"
-            )
-            ctx.channel.fail(error)
-            raise error
-        self._early_bytes += size
         if self._early is None:
-            self._early = {}
-        self._early.setdefault(id(request), []).append((msg, promise))
+            self._early = EarlyResponses()
+        self._early.hold(ctx.channel, request, msg, promise)
 
     # -- when something is wrong --------------------------------------------------------------------
 
@@ -430,7 +426,7 @@ class HttpServerHandler(ChannelDuplexHandler[RequestPart, RequestPart, ResponseP
         if request is None or not self._unanswered.holds(request):
             return
         has_begun = request is self._unanswered.first and self._has_begun
-        if not has_begun and (self._early is None or id(request) not in self._early):
+        if not has_begun and (self._early is None or not self._early.holds(request)):
             # From the end of the pipeline, as an application would: some stages pair requests and responses, too.
             # It ends the connection: who has passed the request on and answers later all the same, without to=, would
             # otherwise answer the next request, which a proxy may have sent for somebody else.

@@ -197,6 +197,9 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
         self._state.is_running = self.session.is_executing
         if isinstance(exc, CommandError):
             return exc.reply
+        if isinstance(exc, KeyboardInterrupt):
+            # Whoever drives the loop may go on; and the next reply would be taken for the one to this command.
+            self.ctx.loop.execute(self.ctx.close)
         raise exc
 
     # -- the careful way ----------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._mypyc import i64, mypyc_attr
+from ...complaints import complaints_of
 from ...errors import ChannelClosedError, PipelineError
 from .messages import Command, Push, Reply, SimpleString
 from .server_state import KeyWatcher, ServerState
@@ -189,9 +190,9 @@ class Session(KeyWatcher):
             self._over_soft_limit_since = now
             self.loop.schedule(limit.soft_seconds, self._check_push_limit)
         if pending > limit.hard or now - self._over_soft_limit_since >= limit.soft_seconds:
-            _logger.warning(
-                "%s reads too slowly: %d bytes wait for it, so it is closed (%r)", self.peer, pending, limit
-            )
+            level = complaints_of(self.loop).level(_logger, logging.WARNING, "clients that read too slowly")
+            what = "%s reads too slowly: %d bytes wait for it, so it is closed (%r)"
+            _logger.log(level, what, self.peer, pending, limit)
             channel.abort()
 
     def sent_across(self, loop: Loop, size: int) -> None:

@@ -38,6 +38,7 @@ from ...codecs.http import (
     ResponsePart,
     reason_phrase,
 )
+from ...complaints import complaints_of
 from ...context import ChannelHandlerContext
 from ...errors import EncodeError
 from .forwarding import interim_headers, response_headers
@@ -286,7 +287,8 @@ class Exchange:
 
     def _give_up(self, status: int, why: str, exc: BaseException | None) -> None:
         """Answer in the place of the origin, or cut the client off."""
-        logger.warning("%s: %s%s", self._named(), why, "" if exc is None else f": {exc}")
+        level = complaints_of(self._ctx.channel.loop).level(logger, logging.WARNING, why)
+        logger.log(level, "%s: %s%s", self._named(), why, "" if exc is None else f": {exc}")
         link = self._let_go()
         if link is not None:
             link.borrower = None

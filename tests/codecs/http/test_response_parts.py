@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ ASKED = Request("GET", "/")
         (FullResponse(200, None, b"hello", to=ASKED), 5),
         (InterimResponse(100, to=ASKED), 0),
         (Data(b"abc", to=ASKED), 3),
+        (Data(memoryview(array("I", [1, 2])), to=ASKED), 2 * array("I").itemsize),
         (End(to=ASKED), 0),
     ],
 )

@@ -254,3 +254,39 @@ def test_a_refusal_of_a_head_has_no_body_either(serve: Serve) -> None:
     sent = _sent(channel)
     assert _statuses(sent) == [400]
     assert sent.endswith(b"content-length: 16\r\nconnection: close\r\n\r\n")
+
+
+# -- what may not follow ---------------------------------------------------------------------------------
+
+_LAST = [
+    b"GET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    b"GET /b HTTP/1.0\r\n\r\n",
+    b"GET /b HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+    b"CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("last", _LAST)
+def test_an_answer_to_an_earlier_request_lets_nothing_in_behind_the_last_one(serve: Serve, last: bytes) -> None:
+    channel, keep = serve(limits=Limits(max_pipelined=4))
+    channel.write_inbound(POST + b"hello" + last + GET)
+    first, second = keep.requests
+    keep.say(FullResponse(200, to=first))
+    channel.run_pending()
+    assert keep.requests == [first, second], "what follows may be another protocol's, or must not be processed"
+    keep.say(FullResponse(404, to=second))
+    channel.run_pending()
+    goes_on = last in _LAST[2:]  # neither upgraded nor tunnelled: it is HTTP after all
+    assert len(keep.requests) == (3 if goes_on else 2)
+    assert channel.is_open is goes_on
+
+
+def test_several_at_a_time_are_read_again_behind_one_that_was_not_the_last(serve: Serve) -> None:
+    channel, keep = serve(limits=Limits(max_pipelined=3))
+    channel.write_inbound(_LAST[2] + GET * 5)
+    keep.say(FullResponse(200))
+    channel.run_pending()
+    assert len(keep.requests) == 4
+    keep.say(FullResponse(200, to=keep.requests[1]))
+    channel.run_pending()
+    assert len(keep.requests) == 5

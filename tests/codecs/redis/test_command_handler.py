@@ -34,6 +34,24 @@ def test_what_speaks_against_a_command_is_said_in_the_words_of_the_real_server(k
     client.finish()
 
 
+@pytest.mark.parametrize("commands", ["PING\r\nSTOP\r\nPING\r\n", "MULTI\r\nPING\r\nSTOP\r\nEXEC\r\nPING\r\n"])
+def test_an_interrupted_command_ends_the_connection_so_that_no_later_reply_is_taken_for_its_own(commands: str) -> None:
+    table = redis.CommandTable()
+
+    @table.command("STOP", arity=1)
+    def stop(session: redis.Session, args: redis.Command) -> redis.Reply:
+        raise KeyboardInterrupt
+
+    state = redis.ServerState()
+    channel = EmbeddedChannel(redis.server_stack(), redis.CommandHandler(table, redis.Session(state)))
+    with pytest.raises(KeyboardInterrupt):
+        channel.write_inbound(commands.encode())
+    channel.run_pending()
+    assert not channel.is_open
+    assert b"".join(channel.outbound).count(b"+PONG\r\n") == 1
+    assert not state.is_running
+
+
 def test_it_wants_an_encoder_below_it() -> None:
     with pytest.raises(PipelineError, match=r"server_stack\(\) >> CommandHandler"):
         EmbeddedChannel(redis.CommandHandler(redis.CommandTable(), redis.Session(redis.ServerState())))

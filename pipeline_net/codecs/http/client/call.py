@@ -122,7 +122,7 @@ class Call(ExchangeOwner):
         request, options = self._request, self._around.options
         self._response = response
         if self._around.jar is not None:
-            keep_cookies(self._around.jar, request.url, response.headers)
+            keep_cookies(self._around.loop, self._around.jar, request.url, response.headers)
         if request.follows_redirects and is_redirect(response.status, response.headers):
             try:
                 self._next = redirected(request, response.status, response.headers, options)

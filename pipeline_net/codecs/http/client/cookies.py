@@ -14,11 +14,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from ....complaints import complaints_of
 from ..headers import Headers
 from .url import DEFAULT_PORTS, Url
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
+
+    from ....loop import Loop
 
 _logger: Final = logging.getLogger("pipeline_net.http")
 
@@ -73,13 +76,14 @@ def cookie_for(jar: CookieJar, url: Url) -> str | None:
     return asked.cookie
 
 
-def keep_cookies(jar: CookieJar, url: Url, headers: Headers) -> None:
+def keep_cookies(loop: Loop, jar: CookieJar, url: Url, headers: Headers) -> None:
     """Let the jar take what a response has set, as far as its policy allows."""
     if "set-cookie" not in headers:
         return
     if len(jar) >= MAX_COOKIES:
         jar.clear_expired_cookies()
         if len(jar) >= MAX_COOKIES:
-            _logger.warning("%s: the jar has %d cookies, and takes no more", url, len(jar))
+            level = complaints_of(loop).level(_logger, logging.WARNING, "cookies for which the jar has no room")
+            _logger.log(level, "%s: the jar has %d cookies, and takes no more", url, len(jar))
             return
     jar.extract_cookies(_Answered(headers), _Asked(url))  # type: ignore[arg-type]  # as above: methods, not classes

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from ....complaints import complaints_of
 from ....errors import ChannelBrokenError
 from ....file_region import FileRegion
 from ..messages import Data, End, Request
@@ -92,5 +93,6 @@ class Sending:
         self.stop()
         channel = self._ctx.channel
         if channel.is_open:
-            _logger.warning("%s: %s is not sent to its end: %s", channel, os.fsdecode(self._file.label), exc)
+            level = complaints_of(channel.loop).level(_logger, logging.WARNING, "files that are not sent to their end")
+            _logger.log(level, "%s: %s is not sent to its end: %s", channel, os.fsdecode(self._file.label), exc)
             channel.abort(ChannelBrokenError(str(exc)))  # the peer must not take the half for the whole

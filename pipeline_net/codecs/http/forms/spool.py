@@ -20,6 +20,7 @@ import logging
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from ....complaints import log_failure
 from ....errors import ChannelClosedError, PipelineError, PoolFullError
 from ..errors import HttpDecodeError
 from .fields import Fields
@@ -203,7 +204,8 @@ class FormSpool:
         self._release()
 
     def _fail(self, exc: BaseException) -> None:
-        _logger.error("an upload could not be written to %s", self._folder, exc_info=exc)
+        loop = self._ctx.channel.loop
+        log_failure(loop, _logger, exc, "uploads", "an upload could not be written to %s", self._folder)
         full = isinstance(exc, OSError) and exc.errno in _DISK_IS_FULL
         self._refuse(HttpDecodeError(507 if full else 500, f"an upload could not be written: {exc}"))
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from ....complaints import log_failure
 from ....context import ChannelHandlerContext
 from ....handler import TransparentHandler
 from ..events import RequestRefused
@@ -21,6 +22,7 @@ from .exchanges import Exchanges
 
 if TYPE_CHECKING:
     from ....future import ChannelFuture
+    from ....loop import Loop
     from .access_log_file import AccessLogFile
 
 _logger: Final = logging.getLogger("pipeline_net.http")
@@ -146,14 +148,14 @@ class AccessLog(TransparentHandler[RequestPart]):
         record.duration = max(ctx.channel.loop.time() - record.began, 0.0)
         unwritten = self._unwritten
         while unwritten and unwritten[0].duration >= 0:
-            self._write_line(unwritten.pop(0))
+            self._write_line(ctx.channel.loop, unwritten.pop(0))
 
-    def _write_line(self, record: AccessRecord) -> None:
+    def _write_line(self, loop: Loop, record: AccessRecord) -> None:
         try:
             line = self._format(record)
             if self._take is not None:
                 self._take(line)
             elif self._logger is not None:
                 self._logger.info("%s", line, extra={"access": record})
-        except Exception:
-            _logger.exception("%r could not be logged", record)  # which is no reason to answer nobody
+        except Exception as exc:  # noqa: BLE001 - no reason to answer nobody
+            log_failure(loop, _logger, exc, "the access log", "%r could not be logged", record)

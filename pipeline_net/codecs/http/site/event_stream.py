@@ -26,6 +26,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from ....complaints import log_failure
 from ....context import ChannelHandlerContext
 from ....errors import ChannelClosedError
 from ....handler import ChannelInboundHandler
@@ -296,8 +297,13 @@ class EventStream(StreamingResponse):
         for fn in on_end:
             try:
                 fn(self)
-            except Exception:
-                _logger.exception("%r: what was to be called at its end raised", self)
+            except Exception as exc:
+                loop = self.loop
+                if loop is None:
+                    _logger.exception("%r: what was to be called at its end raised", self)
+                else:
+                    what = "%r: what was to be called at its end raised"
+                    log_failure(loop, _logger, exc, "the end of a stream", what, self)
 
 
 class _Watch(ChannelInboundHandler[Any, Any, ResponsePart]):

@@ -20,8 +20,9 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ....complaints import complaints_of, log_failure
 from ....context import ChannelHandlerContext
 from ....errors import PipelineError, PoolFullError
 from ....future import ChannelFuture
@@ -34,6 +35,9 @@ from .answers import HttpError, redirect
 from .route_pattern import MalformedPathError, RoutePattern, split_path
 from .route_table import Match, Route, RouteTable
 from .streaming import PartWriter, StreamingResponse, addressed
+
+if TYPE_CHECKING:
+    from ....loop import Loop
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -208,42 +212,42 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
     ) -> None:
         """Look for a route segment by segment; say what is wrong if there is none."""
         if not path.startswith("/"):
-            self._answer(ctx, request, self._answer_without_path(request))
+            self._answer(ctx, request, self._answer_without_path(ctx.channel.loop, request))
             return
         try:
             segments = split_path(path)
         except MalformedPathError as exc:
-            self._answer(ctx, request, self._rendered(request, HttpError(400, str(exc))))
+            self._answer(ctx, request, self._rendered(ctx.channel.loop, request, HttpError(400, str(exc))))
             return
         match = self._table.find(request.method, segments)
         if match.route is not None:
             self._call(ctx, request, given, match.route, match.arguments)
         elif match.methods:
-            self._answer(ctx, request, self._answer_with_methods(request, match))
+            self._answer(ctx, request, self._answer_with_methods(ctx.channel.loop, request, match))
         else:
-            self._answer(ctx, request, self._answer_without_route(request, path, segments))
+            self._answer(ctx, request, self._answer_without_route(ctx.channel.loop, request, path, segments))
 
-    def _answer_without_path(self, request: Request) -> FullResponse:
+    def _answer_without_path(self, loop: Loop, request: Request) -> FullResponse:
         if request.method == "OPTIONS" and request.target == "*":
             return FullResponse(204, {"allow": _allow([route.method for route in self._table.routes])})
         if request.method == "CONNECT":
-            return self._rendered(request, HttpError(501, headers={"connection": "close"}))
-        return self._rendered(request, HttpError(400, "a path begins with a slash"))
+            return self._rendered(loop, request, HttpError(501, headers={"connection": "close"}))
+        return self._rendered(loop, request, HttpError(400, "a path begins with a slash"))
 
-    def _answer_with_methods(self, request: Request, match: Match) -> FullResponse:
+    def _answer_with_methods(self, loop: Loop, request: Request, match: Match) -> FullResponse:
         allow = {"allow": _allow(match.methods)}
         if request.method == "OPTIONS":
             return FullResponse(204, allow)
-        return self._rendered(request, HttpError(405, headers=allow))
+        return self._rendered(loop, request, HttpError(405, headers=allow))
 
-    def _answer_without_route(self, request: Request, path: str, segments: list[str]) -> FullResponse:
+    def _answer_without_route(self, loop: Loop, request: Request, path: str, segments: list[str]) -> FullResponse:
         if self._redirects_slashes and len(path) > 1 and path[1] != "\\":  # which browsers read as a slash
             has_slash = segments[-1] == ""
             other = self._table.find(request.method, segments[:-1] if has_slash else [*segments, ""])
             if other.route is not None or other.methods:
                 query = request.raw_target.partition(b"?")[1].decode() + request.query
                 return redirect((path[:-1] if has_slash else path + "/") + query, 308)
-        return self._rendered(request, HttpError(404))
+        return self._rendered(loop, request, HttpError(404))
 
     # -- answers ------------------------------------------------------------------------------------
 
@@ -266,7 +270,7 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
             else:
                 result = handler(given, **arguments)
         except Exception as exc:  # noqa: BLE001 - whatever a handler raises, its request is answered
-            result = self._answer_error(request, exc)
+            result = self._answer_error(ctx.channel.loop, request, exc)
         self._answer(ctx, request, result)
 
     def _answer(self, ctx: ChannelHandlerContext[Any, Any], request: Request, result: Any) -> None:
@@ -278,9 +282,10 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         elif isinstance(result, ChannelFuture):
             result.add_done_callback(functools.partial(self._future_is_done, ctx, request))
         elif isinstance(result, Iterator):
-            PartWriter(result, self._answer_error).begin(ctx, request)
+            PartWriter(result, functools.partial(self._answer_error, ctx.channel.loop)).begin(ctx, request)
         else:
-            ctx.write(addressed(self._answer_error(request, self._error_of_result(request, result)), request))
+            error = self._answer_error(ctx.channel.loop, request, self._error_of_result(request, result))
+            ctx.write(addressed(error, request))
 
     def _future_is_done(
         self, ctx: ChannelHandlerContext[Any, Any], request: Request, future: ChannelFuture[Any]
@@ -297,7 +302,7 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
             if isinstance(result, ChannelFuture):
                 raise TypeError(f"a future has brought another future: {result!r}")
         except Exception as exc:  # noqa: BLE001 - whatever it failed with, its request is answered
-            result = self._answer_error(request, exc)
+            result = self._answer_error(loop, request, exc)
         try:
             self._answer(ctx, request, result)
         except Exception as exc:  # noqa: BLE001 - as if the request had just been read: no task may swallow it
@@ -308,17 +313,18 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         if not future.cancelled() and future.exception() is None and isinstance(future.result(), StreamingResponse):
             future.result().begin(ctx, request)
 
-    def _answer_error(self, request: Request, exc: Exception) -> FullResponse:
+    def _answer_error(self, loop: Loop, request: Request, exc: Exception) -> FullResponse:
         """Make the answer to what a handler has raised."""
         if isinstance(exc, HttpError):
-            return self._rendered(request, exc)
+            return self._rendered(loop, request, exc)
         if isinstance(exc, HttpDecodeError) and 400 <= exc.status <= 499:
-            return self._rendered(request, HttpError(exc.status))  # a query, cookies: what the client has sent
+            return self._rendered(loop, request, HttpError(exc.status))  # a query, cookies: what the client has sent
         if isinstance(exc, PoolFullError):
-            _logger.error("%s", exc)
-            return self._rendered(request, HttpError(503, headers={"retry-after": "1"}))
-        _logger.error("%r: the handler raised", request, exc_info=exc)
-        return self._rendered(request, HttpError(500))
+            level = complaints_of(loop).level(_logger, logging.ERROR, "requests for which there was no thread")
+            _logger.log(level, "%s", exc)
+            return self._rendered(loop, request, HttpError(503, headers={"retry-after": "1"}))
+        log_failure(loop, _logger, exc, "a handler", "%r: the handler raised", request)
+        return self._rendered(loop, request, HttpError(500))
 
     def _error_of_result(self, request: Request, result: Any) -> TypeError:
         """Name who returned something that is no response; its route is looked for again, since this is rare."""
@@ -332,13 +338,13 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
                 handler = f"{_name_of(route.handler)}, the handler of {route.method} {route.pattern.text},"
         return TypeError(f"{handler} returned {result!r:.100}{_way_out(result)}")
 
-    def _rendered(self, request: Request, error: HttpError) -> FullResponse:
+    def _rendered(self, loop: Loop, request: Request, error: HttpError) -> FullResponse:
         try:
             response = self._render_error(request, error)
             if not isinstance(response, FullResponse):
                 raise TypeError(f"render_error returns a FullResponse, not {response!r:.100}")
-        except Exception:
-            _logger.exception("%r: render_error raised for %r", request, error)
+        except Exception as exc:  # noqa: BLE001 - answered as if there were no render_error
+            log_failure(loop, _logger, exc, "render_error", "%r: render_error raised for %r", request, error)
             return HttpError(500).response()
         return response
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from ....complaints import log_failure
 from ....context import ChannelHandlerContext
 from ....errors import ChannelError
 from ..headers import Headers
@@ -86,7 +87,7 @@ class PartWriter(StreamingResponse):
             self._go_on()
             return
         if exc is not None and not isinstance(exc, ChannelError):
-            _logger.error("%r: a part of the response cannot be sent", self._request, exc_info=exc)
+            self._log(exc, "%r: a part of the response cannot be sent")
         self._stop()
         if self._ctx.channel.is_open:
             self._ctx.close()
@@ -147,7 +148,7 @@ class PartWriter(StreamingResponse):
         if not self._has_begun:
             self._ctx.write(addressed(self._answer_error(self._request, exc), self._request))
             return
-        _logger.error("%r: the response was not completed", self._request, exc_info=exc)
+        self._log(exc, "%r: the response was not completed")
         self._ctx.close()
 
     def _stop(self) -> None:
@@ -156,8 +157,11 @@ class PartWriter(StreamingResponse):
             return
         try:
             close()
-        except Exception:
-            _logger.exception("%r: the generator of the response raised when it was closed", self._request)
+        except Exception as exc:  # noqa: BLE001 - the response is over in any case
+            self._log(exc, "%r: the generator of the response raised when it was closed")
+
+    def _log(self, exc: BaseException, what: str) -> None:
+        log_failure(self._ctx.channel.loop, _logger, exc, "a response", what, self._request)
 
 
 def _body_part(part: Any, request: Request) -> Data | End:

@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ...._mypyc import mypyc_attr
+from ....complaints import log_failure
 from ....errors import ChannelBrokenError, ChannelClosedError, PoolFullError, ReadTimeoutError
 from ....future import ChannelFuture
 from ....transport.event_loop import EventLoop
@@ -242,8 +243,8 @@ class CommandQueue(Connection):
             return
         try:
             self._on_push(push)
-        except Exception:
-            _logger.exception("%r: %r raised", self, self._on_push)
+        except Exception as exc:  # noqa: BLE001 - the next push comes all the same
+            log_failure(self.loop, _logger, exc, "on_push", "%r: %r raised", self, self._on_push)
 
     # -- beginning and end --------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Never
 
 from ...._mypyc import mypyc_attr
 from ....channel import Channel
+from ....complaints import log_failure
 from ....context import ChannelHandlerContext
 from ....errors import ChannelBrokenError, ProtocolError
 from ....handler import ChannelInboundHandler
@@ -174,7 +175,8 @@ class ReplyMatcher(ChannelInboundHandler[Reply, Never, bytes]):
     def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
         """Keep the reason for those who wait, and give the connection up."""
         if not isinstance(exc, ChannelBrokenError):
-            _logger.warning("%r is given up: %s", ctx.channel, exc, exc_info=exc)
+            what = "%r is given up: %s"
+            log_failure(ctx.loop, _logger, exc, "a connection", what, ctx.channel, exc, level=logging.WARNING)
         self.give_up(exc)
 
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
+from ....complaints import log_failure
 from ....errors import ChannelClosedError
 from ....future import ChannelFuture, wait_in_line
 
@@ -187,8 +188,8 @@ class Subscription:
         if self._on_message is not None:
             try:
                 self._on_message(message)
-            except Exception:
-                _logger.exception("%r: %r raised", self, self._on_message)
+            except Exception as exc:  # noqa: BLE001 - the next message comes all the same
+                log_failure(self.ready.loop, _logger, exc, "on_message", "%r: %r raised", self, self._on_message)
             return
         while self._getters:
             if self._getters.popleft().set_result(message):
