@@ -11,8 +11,6 @@ import pytest
 
 import pipeline_net
 
-pytest.importorskip("setuptools")  # a new environment has it up to Python 3.11
-
 _ROOT = Path(__file__).parent.parent
 # What pip does, but that nothing is built: it prints how many libraries would be.
 _PROGRAM = """

@@ -103,11 +103,15 @@ def test_several_commands_at_once(client: redis.Client) -> None:
     assert isinstance(kept[1], redis.RedisError)
 
 
-def test_a_command_that_blocks_times_out_and_its_reply_goes_to_nobody(client: redis.Client) -> None:
-    blocked = client.execute("BLPOP", "list", 0.2, timeout=0.01)
-    after = client.execute("ECHO", "after", timeout=5.0)
+def test_a_command_that_blocks_times_out_and_its_reply_goes_to_nobody(
+    client: redis.Client, loops: EventLoopGroup, real_address: str
+) -> None:
+    blocked = client.execute("BLPOP", "list", 10, timeout=0.01)
+    after = client.execute("ECHO", "after")
     assert isinstance(blocked.exception(10), ReadTimeoutError)
-    assert after.result() == b"after"
+    with redis.Client(loops, real_address) as other:
+        other.call("RPUSH", "list", "for nobody")
+    assert after.result(10) == b"after"
 
 
 def test_it_can_be_awaited(loops: EventLoopGroup, real_address: str) -> None:
