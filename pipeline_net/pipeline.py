@@ -177,6 +177,7 @@ class ChannelPipeline:
 
     def fall_apart(self) -> None:
         """The channel is closed, and its last stage has left: let go of what refers to itself."""
+        self._is_emptying = True
         self._point_ends_at(NOWHERE)
 
     def _point_ends_at(self, seat: Seat) -> None:
@@ -436,9 +437,8 @@ class ChannelPipeline:
         after.prev = before
         seat.prev = prev
         seat.next = next_
-        leave = vacate_for_good if self._is_emptying and not isinstance(seat, PooledContext) else vacate
         seat.handler.seats -= 1
-        leave(seat)
+        (vacate_for_good if self._is_emptying and not isinstance(seat, PooledContext) else vacate)(seat)
         self._relink(before, after)
 
     def _unseat(self, seat: Seat, prev: Seat, next_: Seat) -> None:
