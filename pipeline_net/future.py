@@ -208,9 +208,8 @@ class ChannelFuture(Generic[T]):
         """Run ``fn()`` on the loop if somebody cancels: for operations that can be given up half-way, such as
         connecting.
         """
-        with self._lock:
-            if self._state < _DONE:
-                self._on_cancel = fn  # let go of when there is an outcome
+        if self._state < _DONE:  # or nobody would let go of it
+            self._on_cancel = fn
 
     def _settle(self, result: T | None, exc: BaseException | None) -> bool:
         with self._lock:
