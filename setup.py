@@ -35,6 +35,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/event_bits.py",
     "pipeline_net/context.py",
     "pipeline_net/pieces.py",
+    "pipeline_net/forwarding.py",
     "pipeline_net/pooled.py",
     "pipeline_net/ends.py",
     "pipeline_net/stage_facts.py",

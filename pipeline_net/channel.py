@@ -306,7 +306,7 @@ class Channel(ChannelPosts):
             broken = ChannelBrokenError(
                 f"{exc}; the connection {self.local_address!r} to {self.remote_address!r} is gone"
             )
-            broken.__cause__ = exc
+            broken.__cause__ = exc.with_traceback(None)  # which says where we asked, and refers to us
             exc = broken
         self.end(exc)
 
@@ -332,14 +332,15 @@ class Channel(ChannelPosts):
 
     def stages_have_left(self) -> None:
         """The pipeline is empty.  A closed channel does not refer to it any more, or both would wait for the collector;
-        who asks a closed channel for its pipeline gets a new one.
+        who asks a closed channel for its pipeline gets one that takes no stages.
         """
         if self.state == CLOSED and self._pipeline is not None:
             self._pipeline.fall_apart()
             self._pipeline = None
 
     def _make_pipeline(self) -> ChannelPipeline:
-        self._pipeline = pipeline = ChannelPipeline(self)
+        pipeline = ChannelPipeline(self)
+        pipeline.fall_apart()  # nor is it kept: whoever closes a closed channel would leave a ring behind
         return pipeline
 
     def closed_error(self) -> BaseException:

@@ -5,9 +5,7 @@ Events go to the next seat whose handler *overrides* them.  Where those go that 
 comes a few times in the life of a channel is looked for when it comes, for a link would be renewed more often than it
 is used.
 
-A seat that has been removed may still be asked to forward: a decoder that takes itself out in the middle of a read, a
-handler that was replaced while its answer was on its way.  Its links then all point to the seat itself, whose handler
-has been exchanged for one that looks up who lives next door now.  So the living pay nothing for the dead.
+A seat that has been removed may still be asked to forward; ``forwarding`` tells how it does.
 
 What a handler raises is caught where the event was fired:
 
@@ -98,7 +96,7 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         return self.encodes is False
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {type(self.handler).__name__}{' (removed)' if self.is_removed else ''}>"
+        return f"<{self.name} (removed)>" if self.is_removed else f"<{self.name}: {type(self.handler).__name__}>"
 
     def new_promise(self) -> ChannelFuture[Any]:
         """Make a promise to pass along with an operation."""
@@ -390,102 +388,6 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.to_write = seat
         self.to_flush = seat
 
-    def vacate(self) -> None:
-        """Leave the pipeline: from now on this seat only forwards, to whoever lives next door at that moment."""
-        self._only_forward()
-        self.point_at(self)
 
-    def retire(self, ends: ChannelHandlerContext[Any, Any]) -> None:
-        """Leave the pipeline and forward to its ends: the channel is closed, and nobody is left in between.
-
-        A seat that refers to itself would have to wait for the garbage collector, and many of them call it.
-        """
-        self._only_forward()
-        self.next = self.prev = ends
-        self.point_at(ends)
-
-    def _only_forward(self) -> None:
-        self.is_removed = True
-        self.reads = None
-        self.encodes = None
-        self.mask = 0
-        self.events = FORWARDS
-        self.inbound = FORWARDS
-        self.outbound = FORWARDS
-
-    def before_successor(self) -> ChannelHandlerContext[Any, Any]:
-        """Find, for a removed seat, the living seat from which to fire so that its living successor comes next."""
-        seat = self.next
-        while seat.is_removed:
-            seat = seat.next
-        return seat.prev
-
-    def after_predecessor(self) -> ChannelHandlerContext[Any, Any]:
-        """Find, for a removed seat, the living seat from which to write so that its living predecessor comes next."""
-        seat = self.prev
-        while seat.is_removed:
-            seat = seat.prev
-        return seat.next
-
-
-class _Forwarder(ChannelDuplexHandler[Any, Any, Any, Any]):
-    """Stands in for the handler of a removed seat: hands everything to the seat's living neighbours.
-
-    The methods are named with their class, for the neighbour's own may be those of a seat on a pool, which come later.
-    """
-
-    def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
-        ChannelHandlerContext.fire_exception_caught(ctx.before_successor(), exc)
-
-    def channel_registered(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ChannelHandlerContext.fire_channel_registered(ctx.before_successor())
-
-    def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ChannelHandlerContext.fire_channel_active(ctx.before_successor())
-
-    def channel_read(self, ctx: ChannelHandlerContext[Any, Any], msg: Any) -> None:
-        ChannelHandlerContext.fire_channel_read(ctx.before_successor(), msg)
-
-    def channel_read_complete(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ChannelHandlerContext.fire_channel_read_complete(ctx.before_successor())
-
-    def channel_eof(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ChannelHandlerContext.fire_channel_eof(ctx.before_successor())
-
-    def channel_writability_changed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ChannelHandlerContext.fire_channel_writability_changed(ctx.before_successor())
-
-    def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
-        ChannelHandlerContext.fire_user_event_triggered(ctx.before_successor(), event)
-
-    def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ChannelHandlerContext.fire_channel_inactive(ctx.before_successor())
-
-    def channel_unregistered(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ChannelHandlerContext.fire_channel_unregistered(ctx.before_successor())
-
-    def bind(self, ctx: ChannelHandlerContext[Any, Any], address: Any, promise: ChannelFuture[Any] | None) -> None:
-        ChannelHandlerContext.bind(ctx.after_predecessor(), address, promise)
-
-    def connect(self, ctx: ChannelHandlerContext[Any, Any], address: Any, promise: ChannelFuture[Any] | None) -> None:
-        ChannelHandlerContext.connect(ctx.after_predecessor(), address, promise)
-
-    def read(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ChannelHandlerContext.read(ctx.after_predecessor())
-
-    def write(self, ctx: ChannelHandlerContext[Any, Any], msg: Any, promise: ChannelFuture[Any] | None) -> None:
-        ChannelHandlerContext.write(ctx.after_predecessor(), msg, promise)
-
-    def flush(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        ChannelHandlerContext.flush(ctx.after_predecessor())
-
-    def shutdown_output(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        ChannelHandlerContext.shutdown_output(ctx.after_predecessor(), promise)
-
-    def close(self, ctx: ChannelHandlerContext[Any, Any], promise: ChannelFuture[Any] | None) -> None:
-        ChannelHandlerContext.close(ctx.after_predecessor(), promise)
-
-
-# Neither keeps any state, so one of each serves every seat of the process.
+# It keeps no state, so one serves every seat of the process.
 PASSES_ON: Final = ChannelDuplexHandler[Any, Any, Any, Any]()
-FORWARDS: Final = _Forwarder()

@@ -139,6 +139,12 @@ class ChannelFuture(Generic[T]):
                 return
         tell()
 
+    def remove_mirror(self, tell: Callable[[], object]) -> None:
+        """Do not call ``tell()`` any more: who awaits again and again, for a moment each, leaves nothing behind."""
+        with self._lock:
+            if self._mirrors is not None and tell in self._mirrors:
+                self._mirrors.remove(tell)
+
     def cancel(self) -> bool:
         """Give up on it.  ``False`` when it is done, or when the loop has already taken it on."""
         with self._lock:
@@ -202,7 +208,8 @@ class ChannelFuture(Generic[T]):
         """Run ``fn()`` on the loop if somebody cancels: for operations that can be given up half-way, such as
         connecting.
         """
-        self._on_cancel = fn
+        if self._state < _DONE:  # or nobody would let go of it
+            self._on_cancel = fn
 
     def _settle(self, result: T | None, exc: BaseException | None) -> bool:
         with self._lock:
@@ -277,39 +284,56 @@ def wait_in_line(line: deque[ChannelFuture[Any]], future: ChannelFuture[Any]) ->
     line.append(future)
 
 
+class _Mirror:
+    """A future of the running asyncio loop that shows the outcome of ``source``; cancelling it cancels the source.
+
+    It is no closure: in the compiled build those that know of each other would have to wait for the garbage collector.
+    """
+
+    def __init__(self, source: ChannelFuture[Any], host: Any) -> None:
+        self._source = source
+        self._host = host  # the asyncio loop
+        self._future: Any = host.create_future()
+
+    def begin(self) -> Any:
+        """Show it from now on; returns asyncio's future."""
+        self._future.add_done_callback(self.pass_on_cancel)
+        self._source.add_mirror(self.tell)
+        return self._future
+
+    def tell(self) -> None:
+        """There is an outcome; on the thread that brings it."""
+        try:
+            self._host.call_soon_threadsafe(self.deliver)
+        except RuntimeError:
+            logger.warning("the asyncio loop that awaited %r is closed", self._source)
+
+    def deliver(self) -> None:
+        """Show the outcome; on asyncio's thread."""
+        future = self._future
+        if future.done():
+            return
+        if self._source.cancelled():
+            future.cancel()
+            return
+        exc = self._source.exception()
+        if isinstance(exc, StopIteration):  # asyncio refuses it, for a coroutine that raised it would seem to return
+            error = RuntimeError(f"{exc!r} was raised, which no coroutine may pass on")
+            error.__cause__ = exc
+            future.set_exception(error)
+        elif exc is not None:
+            future.set_exception(exc)
+        else:
+            future.set_result(self._source.result())
+
+    def pass_on_cancel(self, future: Any) -> None:
+        """Whoever awaited has been told, or has stopped waiting."""
+        if future.cancelled() and not self._source.cancel():
+            self._source.remove_mirror(self.tell)
+
+
 def _asyncio_future(source: ChannelFuture[Any]) -> Any:
     """Mirror ``source`` in a future of the running asyncio loop; cancelling the mirror cancels the source."""
     import asyncio  # only whoever awaits pays for asyncio
 
-    host = asyncio.get_running_loop()
-    mirror = host.create_future()
-
-    def deliver() -> None:
-        if mirror.done():
-            return
-        if source.cancelled():
-            mirror.cancel()
-            return
-        exc = source.exception()
-        if isinstance(exc, StopIteration):  # asyncio refuses it, for a coroutine that raised it would seem to return
-            error = RuntimeError(f"{exc!r} was raised, which no coroutine may pass on")
-            error.__cause__ = exc
-            mirror.set_exception(error)
-        elif exc is not None:
-            mirror.set_exception(exc)
-        else:
-            mirror.set_result(source.result())
-
-    def pass_on_cancel(_: object) -> None:
-        if mirror.cancelled():
-            source.cancel()
-
-    def tell() -> None:
-        try:
-            host.call_soon_threadsafe(deliver)
-        except RuntimeError:
-            logger.warning("the asyncio loop that awaited %r is closed", source)
-
-    mirror.add_done_callback(pass_on_cancel)
-    source.add_mirror(tell)
-    return mirror
+    return _Mirror(source, asyncio.get_running_loop()).begin()

@@ -10,7 +10,7 @@ logged and closes the channel, a message is logged and dropped, the end of input
 seat, at which the stages begin and end as in a ring: events start there and arrive there from the other side.
 
 The stages may change at any moment, also in the middle of an event.  A newcomer hears nothing before its
-``handler_added`` has returned; whoever left still forwards what it holds (see ``context``).
+``handler_added`` has returned; whoever left still forwards what it holds (see ``forwarding``).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from . import event_bits
 from .context import ChannelHandlerContext
 from .ends import ENDS, ENDS_FACTS, NOWHERE
 from .errors import PipelineError
+from .forwarding import retire, vacate, vacate_for_good
 from .handler import ChannelHandler
 from .loop import StageFacts
 from .pooled import Executor, PooledContext
@@ -97,8 +98,7 @@ class ChannelPipeline:
 
     def get(self, which: Which) -> Any:
         """Find a handler by its name, its class, or itself; ``None`` when it is not here."""
-        seat = self._find(which)
-        return None if seat is None else seat.handler
+        return None if (seat := self._find(which)) is None else seat.handler
 
     def context(self, which: Which) -> Seat | None:
         """Find a handler's seat by its name, its class, or itself; ``None`` when it is not here."""
@@ -165,18 +165,19 @@ class ChannelPipeline:
             if _notices_leaving(seat):
                 self._unseat(seat, seat.prev, self.ends)  # and all links are right again, for it may fire and write
                 if not isinstance(seat, PooledContext):
-                    seat.retire(self.ends)
+                    retire(seat, self.ends)
             else:  # then nobody can use a link before the next one leaves
                 seat.prev.next = self.ends
                 self.ends.prev = seat.prev
-                seat.retire(self.ends)
                 seat.handler.seats -= 1
+                retire(seat, self.ends)
             seat = self.ends.prev
         self._point_ends_at(self.ends)
         self.channel.stages_have_left()
 
     def fall_apart(self) -> None:
         """The channel is closed, and its last stage has left: let go of what refers to itself."""
+        self._is_emptying = True
         self._point_ends_at(NOWHERE)
 
     def _point_ends_at(self, seat: Seat) -> None:
@@ -248,7 +249,7 @@ class ChannelPipeline:
         if self.ends.next is not NOWHERE:
             return self.ends
         seat = _seat(self, "tail", ENDS, ENDS_FACTS)
-        seat.retire(self.ends)
+        retire(seat, self.ends)
         return seat
 
     def _seats(self) -> list[Seat]:
@@ -390,6 +391,7 @@ class ChannelPipeline:
             replaced.mask = 0
         if raised is not None:
             self.reject(seat, raised)
+            raised = None  # the way that it went leads here
         elif not seat.is_removed:  # it may have taken itself out again
             seat.mask = facts.mask
             if isinstance(seat, PooledContext):
@@ -410,6 +412,7 @@ class ChannelPipeline:
 
     def _replace(self, which: Which, stages: tuple[Stage, ...]) -> ChannelHandler:
         old = self._must_find(which)
+        handler = old.handler
         seats = self._make_seats(stages, None, old)
         after = old
         for seat in seats:
@@ -424,7 +427,7 @@ class ChannelPipeline:
             old.leave(stayed[-1] if stayed else None)
         elif not old.is_removed:  # by a newcomer's handler_added
             self._unseat(old, stayed[-1] if stayed else old.prev, stayed[0] if stayed else old.next)
-        return old.handler
+        return handler
 
     def unlink(self, seat: Seat, prev: Seat, next_: Seat) -> None:
         """Take a seat out; what it still forwards will go to ``next_``, what it still writes to ``prev``."""
@@ -434,8 +437,8 @@ class ChannelPipeline:
         after.prev = before
         seat.prev = prev
         seat.next = next_
-        seat.vacate()
         seat.handler.seats -= 1
+        (vacate_for_good if self._is_emptying and not isinstance(seat, PooledContext) else vacate)(seat)
         self._relink(before, after)
 
     def _unseat(self, seat: Seat, prev: Seat, next_: Seat) -> None:

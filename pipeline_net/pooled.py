@@ -19,9 +19,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .context import FORWARDS, ChannelHandlerContext
+from .context import ChannelHandlerContext
 from .errors import ChannelClosedError, PipelineError
 from .event_bits import EVERY_INBOUND, EVERY_OUTBOUND
+from .forwarding import FORWARDS, vacate
 from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class PooledContext(ChannelHandlerContext[Any, Any]):
             raise PipelineError(f"executor= is a WorkerPool, or anything with submit(fn, *args), not {executor!r}")
         super().__init__(pipeline, name, handler, facts)
         self.runs_on_pool = True
-        proxy = self._proxy = _PoolProxy(handler, executor, self)
+        proxy = _PoolProxy(handler, executor, self)
+        self._proxy: _PoolProxy | None = proxy  # as long as there is something left to do
         self.events = proxy
         self.inbound = proxy
         self.outbound = proxy
@@ -88,12 +90,12 @@ class PooledContext(ChannelHandlerContext[Any, Any]):
     @property
     def is_busy(self) -> bool:
         """Whether events wait for the pool, or are being handled there, or wait for the stage to leave."""
-        return self._proxy.is_busy
+        return self._proxy is not None and self._proxy.is_busy
 
     @property
     def is_leaving(self) -> bool:
         """Whether it has been told to leave, and has yet to finish what it is handling."""
-        return self._proxy.is_leaving
+        return self._proxy is not None and self._proxy.is_leaving
 
     def leave(self, successor: ChannelHandlerContext[Any, Any] | None = None) -> None:
         """Unseat the handler once it has finished what it is handling.
@@ -101,11 +103,19 @@ class PooledContext(ChannelHandlerContext[Any, Any]):
         Args:
             successor: the last of those that replace it, through which go the writes that it has not begun to handle.
         """
-        self._proxy.leave(successor)
+        if self._proxy is not None:
+            self._proxy.leave(successor)
 
     def when_idle(self, fn: Callable[[], object]) -> None:
         """Call ``fn()`` on the loop when nothing waits for the pool any more."""
+        assert self._proxy is not None, "only who is busy can become idle"
         self._proxy.on_idle = fn
+
+    def part(self) -> None:
+        """The handler has left, and has heard so: seat and proxy let go of each other, or both would have to wait for
+        the garbage collector.
+        """
+        self._proxy = None
 
     def post(self, fn: Callable[..., object], *args: Any) -> None:
         """Call ``fn(*args)`` on the loop; when that has stopped, here: the others are still owed their goodbyes."""
@@ -269,6 +279,8 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
         if on_idle is not None and not self.is_busy:
             self.on_idle = None
             on_idle()
+        if self._seat.is_removed and not self._running and not self._waiting:
+            self._seat.part()
 
     def _depart(self) -> None:
         """Let the handler hear that it was removed.  It keeps its seat until then: nothing may overtake what it has."""
@@ -292,6 +304,7 @@ class _PoolProxy(ChannelDuplexHandler[Any, Any, Any, Any]):
         seat.prev = below  # what came later has been through the successors already
         self._forward(self._later)
         seat.prev = above
+        vacate(seat)  # again, with the neighbours that it has now
         self._skipped = []
         self._later = []
 

@@ -43,6 +43,7 @@ from .tls_facts import TlsHandshakeDone
 from .tls_life import CLOSING, DONE, HANDSHAKING, NEW, OPEN, START, next_state
 from .tls_output import TlsOutput, caused_by, scratch_of
 from .tls_records import head_size, refusal
+from .tls_sessions import give_back, remember
 from .tls_verification import check_client_context, is_server_context
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class TlsHandler(TlsOutput):
         self._context: Any = context  # no native class
         self._server_hostname = server_hostname
         self._sessions = sessions
+        self._offered: Any = None  # the session that is to be taken up again, until it is
         self._handshake_timeout = handshake_timeout
         self._head: bytes | None = b""  # the first bytes, until there are enough to be looked at
         self._unread = b""  # ciphertext that waits until somebody wants to read, or until what is under way is done
@@ -161,8 +163,9 @@ class TlsHandler(TlsOutput):
         ctx.fire_channel_inactive()
 
     def forget(self, ctx: ChannelHandlerContext[Any, Any], error: BaseException) -> None:
-        if self.state == OPEN or self.state == CLOSING:
-            self._remember_session()
+        name = self._server_hostname
+        if self._sessions is not None and name is not None and (self.state == OPEN or self.state == CLOSING):
+            remember(self._sessions, name, self.tls)
         self._unread = b""
         super().forget(ctx, error)
 
@@ -181,14 +184,12 @@ class TlsHandler(TlsOutput):
     # -- the handshake ------------------------------------------------------------------------------
 
     def _start(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        session: Any = None
         name = self._server_hostname
         if self._sessions is not None and name is not None:
-            # RFC 8446 C.4: "Clients SHOULD NOT reuse a ticket for multiple connections."
-            session = self._sessions.pop(name, None)
+            self._offered = self._sessions.pop(name, None)
         scratch = self.scratch
         try:
-            self.tls = self._context.wrap_bio(scratch.incoming, scratch.outgoing, self._is_server, name, session)
+            self.tls = self._context.wrap_bio(scratch.incoming, scratch.outgoing, self._is_server, name, self._offered)
         except (ValueError, ssl.SSLError) as exc:  # an impossible name, or a session of another context
             self.fail(ctx, caused_by(exc, f"TLS with {self._peer(ctx)} cannot begin"))
             return
@@ -229,6 +230,9 @@ class TlsHandler(TlsOutput):
 
     def _handshake_is_done(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         """Tell everybody, then do what was asked for too early."""
+        if self._offered is not None and self._sessions is not None and self._server_hostname is not None:
+            give_back(self._sessions, self._server_hostname, self._offered, self.tls)
+        self._offered = None
         channel = ctx.channel
         promise = self.connect_promise
         self.connect_promise = None
@@ -246,13 +250,6 @@ class TlsHandler(TlsOutput):
             return self._server_hostname
         name: str | None = getattr(self.tls, "asked_for", None)  # where ServerTls leaves it
         return name
-
-    def _remember_session(self) -> None:
-        """Keep what shortens the next handshake; a server of TLS 1.3 sends it some time after this one."""
-        if self._sessions is not None and self._server_hostname is not None:
-            session = self.tls.session
-            if session is not None and session.has_ticket:
-                self._sessions[self._server_hostname] = session
 
     def _peer(self, ctx: ChannelHandlerContext[Any, Any]) -> str:
         return repr(ctx.channel.remote_address)

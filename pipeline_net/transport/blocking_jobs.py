@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import ChannelClosedError, InterpreterExitError
 from ..future import ChannelFuture, failed
@@ -14,6 +14,8 @@ from .pool import WorkerPool
 
 if TYPE_CHECKING:
     from ..loop import Loop
+
+_Job: TypeAlias = tuple[ChannelFuture[Any], Callable[..., Any], tuple[Any, ...]]
 
 logger = logging.getLogger("pipeline_net.loop")
 
@@ -39,7 +41,7 @@ class BlockingJobs:
         """
         promise: ChannelFuture[Any] = ChannelFuture(self._loop)
         try:
-            job = self._where().submit(self._run, promise, fn, args)
+            job = self._where().submit(self._run, [(promise, fn, args)])
         except InterpreterExitError as exc:
             return self._refused_at_exit(exc)
         self._unfinished.add(job)
@@ -77,12 +79,17 @@ class BlockingJobs:
                 self._own_pool = WorkerPool(name=f"{self._loop.name}-worker")
             return self._own_pool
 
-    def _run(self, promise: ChannelFuture[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _run(self, job: list[_Job]) -> None:
+        """Run ``job``, which comes in a list so that it can be taken out: an exception refers to those on whose way it
+        was raised, and their arguments; among them must not be the promise, which will refer to the exception.
+        """
+        promise, fn, args = job.pop()
         if not promise.take_on():
             return
         try:
             result = fn(*args)
         except BaseException as exc:  # noqa: BLE001 - it is delivered to whoever asked
             promise.set_exception(exc)
+            del promise, args
         else:
             promise.set_result(result)

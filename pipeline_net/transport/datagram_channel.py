@@ -137,6 +137,7 @@ class DatagramChannel(Channel):
         self._event_loop.forget(self)
         if self._connector is not None:
             self._connector.cancel()
+            self._connector = None
         sock = self._sock
         if sock is None:
             return

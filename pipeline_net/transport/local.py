@@ -54,6 +54,7 @@ class LocalChannel(Channel):
         self._name = name
         self._peer: LocalChannel | None = None
         self._peer_is_gone = False
+        self._peer_id: str | None = None  # which stays readable
         self._is_server_side = bool(name)
         self._promise: ChannelFuture[Any] | None = None
         self._timeout: TimerHandle | None = None
@@ -76,7 +77,7 @@ class LocalChannel(Channel):
     def remote_address(self) -> str | None:
         if not self._is_server_side:
             return self._name or None
-        return None if self._peer is None else self._peer.id
+        return self._peer_id
 
     # -- connecting ---------------------------------------------------------------------------------
 
@@ -122,6 +123,7 @@ class LocalChannel(Channel):
     def meet(self, peer: LocalChannel) -> None:
         """Learn who is at the other end; the server's side is activated by whoever seats its stages."""
         self._peer = peer
+        self._peer_id = peer.id
 
     def established(self, peer: LocalChannel) -> None:
         """The server has taken us in."""
@@ -131,7 +133,9 @@ class LocalChannel(Channel):
             return
         if self._timeout is not None:
             self._timeout.cancel()
-        self.activate(self._promise)
+        promise = self._promise
+        self._promise = None  # its result is this channel
+        self.activate(promise)
 
     def release_transport(self) -> None:
         self._event_loop.forget(self)
@@ -142,6 +146,12 @@ class LocalChannel(Channel):
         self._arrived.clear()
         if self._peer is not None and not self._peer_is_gone:
             self._tell_peer(self._peer.peer_closed, self.is_aborted)
+        self._part_if_both_are_closed()
+
+    def _part_if_both_are_closed(self) -> None:
+        """Let go of a peer to which nothing is said any more, and which refers to us."""
+        if self._peer_is_gone and self.state == CLOSED:
+            self._peer = None
 
     def _tell_peer(self, fn: Callable[..., object], *args: Any) -> None:
         assert self._peer is not None, "who speaks has met the peer"
@@ -181,6 +191,7 @@ class LocalChannel(Channel):
             self.fail(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
         else:
             self.end_arrived()
+        self._part_if_both_are_closed()
 
     # -- reading ------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class DeadlineWatch:
     """Watches one connection; all calls on its loop."""
 
     def __init__(self, deadlines: Deadlines, keeper: DeadlineKeeper) -> None:
-        self._keeper = keeper
+        self._keeper: DeadlineKeeper | None = keeper
         self._head: float = _FOREVER if deadlines.head is None else deadlines.head
         self._body: float = _FOREVER if deadlines.body is None else deadlines.body
         self._idle: float = _FOREVER if deadlines.idle is None else deadlines.idle
@@ -87,6 +87,8 @@ class DeadlineWatch:
 
     def enter(self, ctx: ChannelHandlerContext[Any, Any], phase: i64) -> None:
         """The connection is in ``phase`` from now on."""
+        if self.phase == OVER:
+            return  # by whoever was told of what has come
         loop = ctx.channel.loop
         now = loop.time()
         self.phase = phase
@@ -104,8 +106,9 @@ class DeadlineWatch:
             self._timer = loop.schedule(deadline - now, self._look, ctx)
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Watch no more, and let go of the keeper, who refers to us."""
         self.phase = OVER
+        self._keeper = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -135,8 +138,10 @@ class DeadlineWatch:
                 self._since = now  # the peer is not to blame; ask again
             else:
                 phase = self.phase
+                keeper = self._keeper
                 self.stop()
-                self._keeper.deadline_passed(ctx, phase)
+                if keeper is not None:
+                    keeper.deadline_passed(ctx, phase)
                 return
         deadline = self._deadline()
         if deadline < _FOREVER:

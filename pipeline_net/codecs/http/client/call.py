@@ -235,14 +235,16 @@ class Call(ExchangeOwner):
         self._future.fail_if_pending(error)
 
     def _let_go(self) -> None:
+        exchange = self._exchange
         self._finish()
-        if self._exchange is not None:
-            self._exchange.abandon()
+        if exchange is not None:
+            exchange.abandon()
 
     def _finish(self) -> None:
         if self._is_over:
             return
         self._is_over = True
+        self._exchange = None  # which refers to us
         for timer in (self._total, self._pause_timer):
             if timer is not None:
                 timer.cancel()

@@ -115,7 +115,7 @@ class Exchange:
         if self._is_over:
             return False
         self._is_over = True
-        self.timer.stop()
+        self.timer.end()
         self._stop_sending()
         place = self.place
         self.place = None
@@ -298,7 +298,7 @@ class Exchange:
             connection.release_reads()
         may_reuse = not self._is_sending
         self._is_over = True
-        self.timer.stop()
+        self.timer.end()
         self._stop_sending()
         self.place = self._connection = None
         connection.answered(self._response, may_reuse)

@@ -282,7 +282,10 @@ class _OpeningStage(ChannelInboundHandler[Any, Any, Any]):
     """The last stage while a connection is being made."""
 
     def __init__(self, opening: Opening) -> None:
-        self._opening = opening
+        self._opening: Any = opening  # until this leaves
+
+    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._opening = None  # which refers to us
 
     def channel_active(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
         self._opening.tcp_is_there()

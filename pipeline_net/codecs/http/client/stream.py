@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 _END: Final = b""
 
 
+def _nobody() -> None:
+    """Stand in for whoever was told."""
+
+
 class BodyQueue(Sink):
     """Bytes between the loop, which puts them in, and one reader, on whatever thread.
 
@@ -43,7 +47,7 @@ class BodyQueue(Sink):
     def __init__(self, loop: EventLoop, exchange: Exchange, limit: int, let_go: Callable[[], object]) -> None:
         self.loop = loop
         self.trailers: Headers | None = None
-        self._exchange = exchange
+        self._exchange: Exchange | None = exchange  # until it is over
         self._limit = limit
         self._let_go = let_go  # ends the request
         self._parts: deque[bytes] = deque()
@@ -81,15 +85,18 @@ class BodyQueue(Sink):
 
     def abandon(self) -> None:
         """Nobody will read the rest."""
-        if not self._is_over:
+        exchange = self._exchange
+        if exchange is not None:
             self._let_go()
-            self._finish(ChannelClosedError(f"the response to {self._exchange.request} was closed before its end"))
+            self._finish(ChannelClosedError(f"the response to {exchange.request} was closed before its end"))
 
     def _finish(self, error: BaseException | None) -> None:
         if self._is_over:
             return
         self._error = error
         self._is_over = True
+        self._exchange = None  # these refer to us
+        self._let_go = _nobody
         while self._getters:
             self._tell_end(self._getters.popleft())
 
@@ -113,7 +120,8 @@ class BodyQueue(Sink):
     def _resume(self) -> None:
         if self._is_held and self._written - self._read <= self._limit // 2:
             self._is_held = False
-            self._exchange.resume()
+            if self._exchange is not None:
+                self._exchange.resume()
 
     # -- for the reader -----------------------------------------------------------------------------
 

@@ -55,6 +55,10 @@ class Timeouts:
     """For all of it, redirects and retries included: to the end of the body, or, when it is streamed, of the head."""
 
 
+def _nobody(phase: str, seconds: float) -> None:
+    """Stand in for whoever was told."""
+
+
 class PhaseTimer:
     """Says when a phase takes too long: ``expired(phase, seconds)``, on the loop.
 
@@ -92,6 +96,11 @@ class PhaseTimer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def end(self) -> None:
+        """Nobody waits any more: let go of whoever would be told, who refers to us."""
+        self.stop()
+        self._expired = _nobody
 
     def _set(self, seconds: float) -> None:
         if self._timer is not None:

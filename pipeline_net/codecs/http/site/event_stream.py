@@ -310,15 +310,19 @@ class _Watch(ChannelInboundHandler[Any, Any, ResponsePart]):
     """Sits in the pipeline while a stream is open, and hears when that is over."""
 
     def __init__(self, stream: EventStream) -> None:
-        self._stream = stream
+        self._stream: EventStream | None = stream  # until this leaves
+
+    def handler_removed(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
+        self._stream = None  # which refers to us
 
     def user_event_triggered(self, ctx: ChannelHandlerContext[Any, Any], event: Any) -> None:
-        if isinstance(event, (ServerDraining, InputEnded)):
+        if self._stream is not None and isinstance(event, (ServerDraining, InputEnded)):
             self._stream.end()
         ctx.fire_user_event_triggered(event)
 
     def channel_inactive(self, ctx: ChannelHandlerContext[Any, Any]) -> None:
-        self._stream.gone()
+        if self._stream is not None:
+            self._stream.gone()
         ctx.fire_channel_inactive()
 
 
