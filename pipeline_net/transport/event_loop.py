@@ -99,7 +99,6 @@ class EventLoop(Residents):
         self._add_task: Callable[[Any], None] = self._tasks.append  # looked up once, like the clock
         self._next_task: Callable[[], tuple[Callable[..., object], tuple[Any, ...]]] = self._tasks.popleft
         self._timers = TimerQueue()
-        self._watched: dict[int, Watched] = {}
         self._unflushed: list[Channel] = []
         self._gathered: i64 = 0  # bytes that they want to send
         self._postponed: list[tuple[int, int]] = []  # events that a KeyboardInterrupt came before
@@ -237,15 +236,19 @@ class EventLoop(Residents):
         """
         if on_a_loop():
             raise BlockingOperationError(f"{self.name} cannot run on the thread of a loop, which has work to do")
-        with self._start_lock:
-            if self._stopped or self._generation != FORKS.generation:
-                self._refuse()
-            self._refuse_second_driver()
-            self._runner = lent = LentThread()
+        lent = LentThread()
         try:
+            with self._start_lock:
+                if self._stopped or self._generation != FORKS.generation:
+                    self._refuse()
+                self._refuse_second_driver()
+                self._runner = lent
             self._run()
         finally:
             lent.give_back()
+            if self._runner is lent and not self._stopped:  # Ctrl-C came before _run() could mind it
+                self._runner = None
+                self.stop()
         if self._generation != FORKS.generation:
             self._refuse()
 
@@ -270,10 +273,10 @@ class EventLoop(Residents):
                 logger.error("%s does not stop: some handler or task has blocked it", self.name)
 
     def _run(self) -> None:
-        self._thread_id = get_ident()
-        LOOP_THREADS.add(self._thread_id)
-        settle_allocator()
         try:
+            self._thread_id = get_ident()
+            LOOP_THREADS[self._thread_id] = self
+            settle_allocator()
             with Interrupts(self._wakeup) as interrupts:
                 is_on_main = interrupts.are_on_main
                 while not self._stopping and self._generation == FORKS.generation:  # a task may have forked
@@ -286,7 +289,7 @@ class EventLoop(Residents):
                     self._say_goodbye()
                     raise KeyboardInterrupt
         finally:
-            LOOP_THREADS.discard(self._thread_id)
+            LOOP_THREADS.pop(self._thread_id, None)
             self._shut_down()
 
     def _say_goodbye(self) -> None:
@@ -357,13 +360,12 @@ class EventLoop(Residents):
         self._refuse_second_driver()
         thread: Any = _this_thread()  # Any keeps it as an object, which a host asks for in each turn
         self._thread_id = thread
-        is_nested = thread in LOOP_THREADS  # driven by a handler of another loop
-        LOOP_THREADS.add(thread)
+        outer = LOOP_THREADS.get(thread)  # a handler of which drives us
         try:
+            LOOP_THREADS[thread] = self
             self._turn(timeout if timeout is None or timeout > 0.0 else 0.0)  # epoll takes less for "for ever"
         finally:
-            if not is_nested:
-                LOOP_THREADS.discard(thread)
+            LOOP_THREADS[thread] = outer
         if self._tasks or self._postponed or self._unflushed:
             self._wakeup.wake()  # whoever drives us looks at fileno()
 
@@ -486,11 +488,14 @@ class EventLoop(Residents):
 
     def rewatch(self, fd: int, interest: int) -> None:
         """Change what a watched descriptor is watched for."""
-        self._poller.modify(fd, interest)
+        if fd in self._watched:  # in a forked child nobody is: the selector is its parent's, too
+            self._poller.modify(fd, interest)
 
     def unwatch(self, fd: int, edge_and_closed: bool = False) -> None:
         """Forget a descriptor; before it is closed.  ``edge_and_closed``: see ``Poller.forgets_closed``."""
-        if fd in self._watched:
+        try:
             del self._watched[fd]
-            if not (edge_and_closed and self._poller.forgets_closed):
-                self._poller.unregister(fd)
+        except KeyError:
+            return
+        if not (edge_and_closed and self._poller.forgets_closed):
+            self._poller.unregister(fd)

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .._mypyc import i64, mypyc_attr
-from ..loop import Listener, Loop
+from ..loop import Listener, Loop, Watched
 
 if TYPE_CHECKING:
     from ..channel import Channel
@@ -21,6 +21,7 @@ class Residents(Loop):
         super().__init__(name)
         self._members: set[Channel] = set()
         self._listeners: set[Listener] = set()
+        self._watched: dict[int, Watched] = {}  # descriptors in the loop's selector, and whose they are
         self._on_empty: list[ChannelFuture[Any]] = []
         self._handed_out: i64 = 0
         self._counting = threading.Lock()
@@ -57,6 +58,14 @@ class Residents(Loop):
 
     def forget_listener(self, listener: Listener) -> None:
         self._listeners.discard(listener)
+
+    def disown(self) -> None:
+        """A handler has forked, and this is the child: all that lives here is the parent's, and is not touched."""
+        self._watched.clear()
+        for channel in self._members:
+            channel.disown()
+        for listener in self._listeners:
+            listener.disown()
 
     # -- for groups that wind down: on the loop -----------------------------------------------------
 

@@ -7,18 +7,35 @@ import signal
 import threading
 from threading import get_ident
 from types import FrameType, TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .wakeup import Wakeup
 
-LOOP_THREADS: Final[set[int]] = set()  # changed when a loop starts or ends, never on the way of a message
+if TYPE_CHECKING:
+    from .residents import Residents
+
+# The loop that runs on a thread, if one does; changed when a loop starts or ends, never on the way of a message.
+LOOP_THREADS: Final[dict[int, Residents | None]] = {}
+
+
+def _forked() -> None:
+    """A child has none of the parent's loops, and gives its threads the same numbers.
+
+    If a handler has forked, its child returns into the middle of what the loop was doing for some channel.
+    """
+    loop = LOOP_THREADS.get(get_ident())
+    LOOP_THREADS.clear()
+    if loop is not None:
+        loop.disown()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=LOOP_THREADS.clear)  # a child has none, and gives its threads the same numbers
+    os.register_at_fork(after_in_child=_forked)
 
 
 def on_a_loop() -> bool:
     """Whether the caller is on the thread of some loop, where waiting for another loop could be for ever."""
-    return get_ident() in LOOP_THREADS
+    return LOOP_THREADS.get(get_ident()) is not None
 
 
 class LentThread:

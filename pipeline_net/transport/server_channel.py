@@ -189,6 +189,9 @@ class ServerChannel(Listener):
         bound.close()
         self._on_closed()
 
+    def disown(self) -> None:
+        self._bound = None  # the socket stays open: it is the parent's, and so is its file
+
     def resume_listening(self) -> None:
         if self._bound is not None:
             self.loop.rewatch(self._fd, READ)
