@@ -102,7 +102,7 @@ def test_seats_may_be_watched_too() -> None:
 def test_a_class_ends_of_which_there_were_instances(base: Any) -> None:
     """Somebody may make one for each connection."""
 
-    class Made(base):  # type: ignore[misc]
+    class Made(base):  # type: ignore[misc]  # which one, only the table says
         def __init__(self) -> None:
             """Take nothing."""
 

@@ -366,8 +366,8 @@ class EventLoop(Residents):
             self._turn(timeout if timeout is None or timeout > 0.0 else 0.0)  # epoll takes less for "for ever"
         finally:
             LOOP_THREADS[thread] = outer
-        if self._tasks or self._postponed or self._unflushed:
-            self._wakeup.wake()  # whoever drives us looks at fileno()
+            if self._tasks or self._postponed or self._unflushed:
+                self._wakeup.wake()  # whoever drives us looks at fileno()
 
     def _refuse_second_driver(self) -> None:
         if self._runner is not None:
@@ -432,8 +432,8 @@ class EventLoop(Residents):
 
     def _run_tasks(self) -> None:
         for _ in range(min(len(self._tasks), _MAX_TASKS)):
-            if self._generation != FORKS.generation:
-                return  # the task before has forked
+            if self._stopped or self._generation != FORKS.generation:
+                return  # the task before has stopped us, which runs the others, or forked
             fn, args = self._next_task()
             try:
                 fn(*args)

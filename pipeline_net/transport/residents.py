@@ -66,6 +66,8 @@ class Residents(Loop):
             channel.disown()
         for listener in self._listeners:
             listener.disown()
+        self._members.clear()
+        self._listeners.clear()
 
     # -- for groups that wind down: on the loop -----------------------------------------------------
 
