@@ -257,12 +257,15 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
     return mended > 0
 
 
+# Classes that interpreted ones may derive from have a second table of methods.
+_EXTENSIBLE: Final = re.compile(r"^ *static CPyVTableItem (\w+)_vtable_shadow\[", re.MULTILINE)
+
 # Where an object is freed, and where the collector asks what it refers to.
 _FREEING: Final = re.compile(
     r"^( *)(CPy_TRASHCAN_BEGIN\(self, (\w+)_dealloc\)\n.*\n) *Py_TYPE\(self\)->tp_free\(\(PyObject \*\)self\);\n",
     re.MULTILINE,
 )
-_VISITING: Final = re.compile(r"^((\w+)_traverse\(.*\)\n\{\n(?:(?!\}\n).*\n)*?)( *)return rv;\n\}\n", re.MULTILINE)
+_VISITING: Final = re.compile(r"^( *(\w+)_traverse\(\w+ \*self, visitproc visit, void \*arg\)\n( *)\{\n)", re.MULTILINE)
 
 
 def release_classes(extensions: list[Extension]) -> None:
@@ -277,12 +280,11 @@ def release_classes(extensions: list[Extension]) -> None:
         if "release_classes" in text:
             continue  # mypyc found its own output up to date
 
-        def may_have_subclasses(name: str, text: str = text) -> bool:
-            return f" {name}_vtable_shadow[" in text
+        extensible = set(_EXTENSIBLE.findall(text))
 
-        def free(found: re.Match[str]) -> str:
+        def free(found: re.Match[str], extensible: set[str] = extensible) -> str:
             indent, begin, name = found.groups()
-            if not may_have_subclasses(name):
+            if name not in extensible:
                 return found[0]
             return (
                 f"{indent}{begin}{indent}PyTypeObject *kind = Py_TYPE(self);  /* setup.py, release_classes */\n"
@@ -290,12 +292,12 @@ def release_classes(extensions: list[Extension]) -> None:
                 f"{indent}if (kind->tp_dealloc != (destructor){name}_dealloc) Py_DECREF(kind);\n"
             )
 
-        def visit(found: re.Match[str]) -> str:
-            body, name, indent = found.groups()
-            if not may_have_subclasses(name):
+        def visit(found: re.Match[str], extensible: set[str] = extensible) -> str:
+            begin, name, indent = found.groups()
+            if name not in extensible:
                 return found[0]
             is_derived = f"Py_TYPE(self)->tp_traverse != (traverseproc){name}_traverse"
-            return f"{body}{indent}if ({is_derived}) Py_VISIT(Py_TYPE(self));\n{indent}return rv;\n}}\n"
+            return f"{begin}{indent}    if ({is_derived}) Py_VISIT(Py_TYPE(self));\n"
 
         path.write_text(_VISITING.sub(visit, _FREEING.sub(free, text)))
 

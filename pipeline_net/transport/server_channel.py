@@ -238,7 +238,11 @@ class ServerChannel(Listener):
 
     def _hand_over(self, sock: Any, remote: Any) -> None:
         try:
-            loop = self._workers.next(remote)
+            try:
+                loop = self._workers.next(remote)
+            except KeyboardInterrupt:
+                self._drop(sock)  # whoever drives us may go on
+                raise
             if loop is self.loop:
                 self._take_in(loop, sock, remote)
                 return
