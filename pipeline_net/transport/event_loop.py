@@ -41,7 +41,7 @@ from .busy_poller import BusyPoller
 from .forks import FORKS
 from .poller import READ, Poller, make_poller
 from .residents import Residents
-from .running import LOOP_THREADS, Interrupts, LentThread, on_a_loop
+from .running import RUNNING, Interrupts, LentThread, on_a_loop
 from .timers import NEVER, TimerHandle, TimerQueue
 from .wakeup import Wakeup
 
@@ -103,7 +103,6 @@ class EventLoop(Residents):
         self._gathered: i64 = 0  # bytes that they want to send
         self._postponed: list[tuple[int, int]] = []  # events that a KeyboardInterrupt came before
         self._busy = False  # inside a turn, on the way to looking for tasks: nobody needs to wake us
-        self._thread_id = 0
         self._runner: threading.Thread | LentThread | None = None
         self._start_lock = threading.Lock()
         self._stopping = False
@@ -111,7 +110,7 @@ class EventLoop(Residents):
         self._generation: i64 = FORKS.generation
 
     def __repr__(self) -> str:
-        state = "stopped" if self._stopped else "running" if self._thread_id else "not started"
+        state = "stopped" if self._stopped else "running" if self.thread_id else "not started"
         return f"<EventLoop {self.name} {state}, {self.channels} channels>"
 
     # -- what any thread may ask --------------------------------------------------------------------
@@ -119,7 +118,7 @@ class EventLoop(Residents):
     @property
     def in_loop(self) -> bool:
         """Whether the caller is on this loop's thread; nobody is in a forked child, whatever its threads are called."""
-        return _this_thread() == self._thread_id and self._generation == FORKS.generation
+        return _this_thread() == self.thread_id and self._generation == FORKS.generation
 
     @property
     def has_thread(self) -> bool:
@@ -263,7 +262,7 @@ class EventLoop(Residents):
         thread = self._runner
         if thread is None:
             if not self._stopped:
-                self._thread_id = get_ident()
+                self.thread_id = get_ident()
                 self._shut_down()
             return
         self._wakeup.wake()
@@ -274,8 +273,8 @@ class EventLoop(Residents):
 
     def _run(self) -> None:
         try:
-            self._thread_id = get_ident()
-            LOOP_THREADS[self._thread_id] = self
+            self.thread_id = get_ident()
+            RUNNING.append(self)
             settle_allocator()
             with Interrupts(self._wakeup) as interrupts:
                 is_on_main = interrupts.are_on_main
@@ -289,7 +288,8 @@ class EventLoop(Residents):
                     self._say_goodbye()
                     raise KeyboardInterrupt
         finally:
-            LOOP_THREADS.pop(self._thread_id, None)
+            if self in RUNNING:  # nobody is in a forked child
+                RUNNING.remove(self)
             self._shut_down()
 
     def _say_goodbye(self) -> None:
@@ -309,7 +309,7 @@ class EventLoop(Residents):
         finally:  # also when Ctrl-C has cut that short: nobody must wait for a loop that will do nothing any more
             self._stopped = True
             self._busy = False
-            self._thread_id = 0  # the number may be given to another thread
+            self.thread_id = 0  # the number may be given to another thread
             self._poller.close()
             self._wakeup.close()
             self._jobs.release()
@@ -359,13 +359,13 @@ class EventLoop(Residents):
             self._refuse()
         self._refuse_second_driver()
         thread: Any = _this_thread()  # Any keeps it as an object, which a host asks for in each turn
-        self._thread_id = thread
-        outer = LOOP_THREADS.get(thread)  # a handler of which drives us
+        self.thread_id = thread
         try:
-            LOOP_THREADS[thread] = self
+            RUNNING.append(self)
             self._turn(timeout if timeout is None or timeout > 0.0 else 0.0)  # epoll takes less for "for ever"
         finally:
-            LOOP_THREADS[thread] = outer
+            if self in RUNNING:
+                RUNNING.remove(self)
             if self._tasks or self._postponed or self._unflushed:
                 self._wakeup.wake()  # whoever drives us looks at fileno()
 
@@ -467,7 +467,7 @@ class EventLoop(Residents):
         Raises:
             ForeignThreadError: called from another thread; here a handler that writes from one is caught.
         """
-        if _this_thread() != self._thread_id:
+        if _this_thread() != self.thread_id:
             raise ForeignThreadError(
                 f"{channel!r} is used from thread {threading.current_thread().name!r}, but belongs to {self.name}:"
                 " from other threads use channel.write() and its siblings, which are thread-safe"

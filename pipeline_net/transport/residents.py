@@ -19,6 +19,7 @@ class Residents(Loop):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self.thread_id = 0  # whose thread runs the loop, or drove it last
         self._members: set[Channel] = set()
         self._listeners: set[Listener] = set()
         self._watched: dict[int, Watched] = {}  # descriptors in the loop's selector, and whose they are

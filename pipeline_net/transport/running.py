@@ -14,8 +14,9 @@ from .wakeup import Wakeup
 if TYPE_CHECKING:
     from .residents import Residents
 
-# The loop that runs on a thread, if one does; changed when a loop starts or ends, never on the way of a message.
-LOOP_THREADS: Final[dict[int, Residents | None]] = {}
+# Loops that a thread runs now, their own or whose it is lent, and those in a turn that somebody drives.  A list, for a
+# driven loop comes and goes with each turn; those who want to know whether they are on a loop are about to wait.
+RUNNING: Final[list[Residents]] = []
 
 
 def _forked() -> None:
@@ -23,9 +24,9 @@ def _forked() -> None:
 
     If a handler has forked, its child returns into the middle of what the loop was doing for some channel.
     """
-    loop = LOOP_THREADS.get(get_ident())
-    LOOP_THREADS.clear()
-    if loop is not None:
+    here = [loop for loop in RUNNING if loop.thread_id == get_ident()]
+    RUNNING.clear()
+    for loop in here:
         loop.disown()
 
 
@@ -35,7 +36,8 @@ if hasattr(os, "register_at_fork"):
 
 def on_a_loop() -> bool:
     """Whether the caller is on the thread of some loop, where waiting for another loop could be for ever."""
-    return LOOP_THREADS.get(get_ident()) is not None
+    thread = get_ident()
+    return any(loop.thread_id == thread for loop in RUNNING.copy())
 
 
 class LentThread:

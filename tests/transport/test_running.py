@@ -30,7 +30,7 @@ from pipeline_net import (
     Server,
     ServerBootstrap,
 )
-from pipeline_net.transport.running import LOOP_THREADS, Interrupts, LentThread, on_a_loop
+from pipeline_net.transport.running import RUNNING, Interrupts, LentThread, on_a_loop
 from pipeline_net.transport.wakeup import Wakeup
 
 _PATIENCE = 10.0  # seconds
@@ -412,13 +412,13 @@ def test_no_thread_of_a_forked_child_is_taken_for_one_of_the_parents_loops(loop:
     def fork() -> int:
         pid = os.fork()
         if pid == 0:
-            os._exit(1 if on_a_loop() or LOOP_THREADS else 7)
+            os._exit(1 if on_a_loop() or RUNNING else 7)
         return pid
 
-    assert LOOP_THREADS
+    assert RUNNING
     for pid in (fork(), loop_result(loop, fork)):
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
-    assert LOOP_THREADS
+    assert RUNNING
 
 
 @pytest.mark.parametrize(
