@@ -358,8 +358,7 @@ class EventLoop(Residents):
         if self._stopped or self._generation != FORKS.generation:
             self._refuse()
         self._refuse_second_driver()
-        thread: Any = _this_thread()  # Any keeps it as an object, which a host asks for in each turn
-        self.thread_id = thread
+        self.thread_id = _this_thread()
         try:
             RUNNING.append(self)
             self._turn(timeout if timeout is None or timeout > 0.0 else 0.0)  # epoll takes less for "for ever"
