@@ -258,6 +258,51 @@ def mend_weak_references(extensions: list[Extension]) -> bool:
     return mended > 0
 
 
+# Classes that interpreted ones may derive from have a second table of methods.
+_EXTENSIBLE: Final = re.compile(r"^ *static CPyVTableItem (\w+)_vtable_shadow\[", re.MULTILINE)
+
+# Where an object is freed, and where the collector asks what it refers to.
+_FREEING: Final = re.compile(
+    r"^( *)(CPy_TRASHCAN_BEGIN\(self, (\w+)_dealloc\)\n.*\n) *Py_TYPE\(self\)->tp_free\(\(PyObject \*\)self\);\n",
+    re.MULTILINE,
+)
+_VISITING: Final = re.compile(r"^( *(\w+)_traverse\(\w+ \*self, visitproc visit, void \*arg\)\n( *)\{\n)", re.MULTILINE)
+
+
+def release_classes(extensions: list[Extension]) -> None:
+    """Let an interpreted class end that derives from a compiled one.
+
+    Each instance holds its class, and CPython leaves it to the ``tp_dealloc`` of a base that is a heap type to let go
+    of it.  mypyc's classes are heap types, and theirs does not: a class that had an instance would never be freed.
+    (What instances of mypyc's own classes hold does no harm: those live for ever anyway.)
+    """
+    for path in _sources(extensions):
+        text = path.read_text()
+        if "release_classes" in text:
+            continue  # mypyc found its own output up to date
+
+        extensible = set(_EXTENSIBLE.findall(text))
+
+        def free(found: re.Match[str], extensible: set[str] = extensible) -> str:
+            indent, begin, name = found.groups()
+            if name not in extensible:
+                return found[0]
+            return (
+                f"{indent}{begin}{indent}PyTypeObject *kind = Py_TYPE(self);  /* setup.py, release_classes */\n"
+                f"{indent}kind->tp_free((PyObject *)self);\n"
+                f"{indent}if (kind->tp_dealloc != (destructor){name}_dealloc) Py_DECREF(kind);\n"
+            )
+
+        def visit(found: re.Match[str], extensible: set[str] = extensible) -> str:
+            begin, name, indent = found.groups()
+            if name not in extensible:
+                return found[0]
+            is_derived = f"Py_TYPE(self)->tp_traverse != (traverseproc){name}_traverse"
+            return f"{begin}{indent}    if ({is_derived}) Py_VISIT(Py_TYPE(self));\n"
+
+        path.write_text(_VISITING.sub(visit, _FREEING.sub(free, text)))
+
+
 def leave_out_dicts(extensions: list[Extension]) -> None:
     """Spare contexts the ``__dict__`` that mypyc gives instances of generic classes, and of no others.
 
@@ -308,6 +353,7 @@ def compiled_extensions() -> list[Extension]:
         fall_back("mypyc writes other C than was expected, in which weak references would not be safe")
         return []
     leave_out_dicts(extensions)
+    release_classes(extensions)
     for extension in extensions:
         # mypyc makes warnings errors; a new compiler's new warning is no reason to install the slow build.
         extension.extra_compile_args = [flag for flag in extension.extra_compile_args if flag != "-Werror"]

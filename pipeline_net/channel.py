@@ -300,6 +300,15 @@ class Channel(ChannelPosts):
         self.fail_pending()
         self.loop.execute(_SAY_GOODBYE, self)
 
+    def disown(self) -> None:
+        """This is a forked child, and the connection its parent's: neither send, read, close nor complete anything."""
+        self.state = CLOSED
+        self.is_open = self.input_open = self.output_open = False
+        self.room_until = -1
+        self.flush_is_due = False
+        self.unsent = []
+        self.written = self.sent
+
     def fail(self, exc: BaseException) -> None:
         """The peer or the network has ended the channel, or its bounds were passed: end it, and say why."""
         if not isinstance(exc, ChannelBrokenError | WriteBufferOverflowError):

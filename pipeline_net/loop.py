@@ -91,6 +91,9 @@ class Listener(Watched):
         """There is room again for whoever waits to be taken in."""
         raise NotImplementedError
 
+    def disown(self) -> None:
+        """This is a forked child: the parent alone takes in peers."""
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Loop(ABC):

@@ -17,6 +17,7 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 
 _WIDTHS: Final = (1, 2, 3, 4, 8)  # bytes that a length field may have
 _HIGHEST_LIMIT: Final = 2**63 - 1  # bytes; positions are 64-bit
+_SHORT: Final = 2**61  # compiled code compares numbers up to twice this without calling Python's ints
 _LARGE: Final = 69633  # bytes; frames at least this large, more than a read brings, are received as header and body
 _COPIED: Final = 8192  # bytes; copying a longer body behind its header costs more than a second piece
 _HIGHEST_NUMBERS: Final = {width: 256**width - 1 for width in _WIDTHS}
@@ -67,11 +68,12 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         fail_fast: bool = True,
     ) -> None:
         _check_field(length_field_length, byte_order)
-        if not 0 < max_frame_length <= _HIGHEST_LIMIT:
+        is_short = 0 < max_frame_length < _SHORT and -_SHORT < length_adjustment < _SHORT  # nearly always
+        if not is_short and not 0 < max_frame_length <= _HIGHEST_LIMIT:
             raise ValueError(f"max_frame_length must be from 1 to {_HIGHEST_LIMIT}, but is {max_frame_length}")
         if length_field_offset < 0:
             raise ValueError(f"length_field_offset must not be negative, but is {length_field_offset}")
-        if not -_HIGHEST_LIMIT <= length_adjustment <= _HIGHEST_LIMIT:
+        if not is_short and not -_HIGHEST_LIMIT <= length_adjustment <= _HIGHEST_LIMIT:
             raise ValueError(f"length_adjustment must fit into 64 bits, but is {length_adjustment}")
         if initial_bytes_to_strip < 0:
             raise ValueError(f"initial_bytes_to_strip must not be negative, but is {initial_bytes_to_strip}")
@@ -85,7 +87,11 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
                 f"initial_bytes_to_strip must not be above max_frame_length, {max_frame_length}, "
                 f"but is {initial_bytes_to_strip}"
             )
-        unnumbered = min(body_at + length_adjustment, _HIGHEST_LIMIT)
+        unnumbered = body_at + length_adjustment
+        highest = max_frame_length - unnumbered
+        if not is_short:
+            unnumbered = min(unnumbered, _HIGHEST_LIMIT)
+            highest = min(max_frame_length - unnumbered, _HIGHEST_LIMIT - 1)
         least = max(body_at, initial_bytes_to_strip)
         self._max_frame = max_frame_length
         self._field_at: i64 = length_field_offset
@@ -96,7 +102,7 @@ class LengthFieldBasedFrameDecoder(ByteToMessageDecoder[bytes]):
         self._least = least
         # The numbers of frames that are neither too short nor too long.
         self._least_number: i64 = max(least - unnumbered, 0)
-        self._highest_number: i64 = min(max_frame_length - unnumbered, _HIGHEST_LIMIT - 1)
+        self._highest_number: i64 = highest
         self._strip: i64 = initial_bytes_to_strip
         self._fail_fast = fail_fast
         self._longest_plain: i64 = min(max_frame_length, _LARGE - 1)

@@ -41,7 +41,7 @@ from .busy_poller import BusyPoller
 from .forks import FORKS
 from .poller import READ, Poller, make_poller
 from .residents import Residents
-from .running import LOOP_THREADS, Interrupts, LentThread, on_a_loop
+from .running import RUNNING, Interrupts, LentThread, on_a_loop
 from .timers import NEVER, TimerHandle, TimerQueue
 from .wakeup import Wakeup
 
@@ -99,12 +99,10 @@ class EventLoop(Residents):
         self._add_task: Callable[[Any], None] = self._tasks.append  # looked up once, like the clock
         self._next_task: Callable[[], tuple[Callable[..., object], tuple[Any, ...]]] = self._tasks.popleft
         self._timers = TimerQueue()
-        self._watched: dict[int, Watched] = {}
         self._unflushed: list[Channel] = []
         self._gathered: i64 = 0  # bytes that they want to send
         self._postponed: list[tuple[int, int]] = []  # events that a KeyboardInterrupt came before
         self._busy = False  # inside a turn, on the way to looking for tasks: nobody needs to wake us
-        self._thread_id = 0
         self._runner: threading.Thread | LentThread | None = None
         self._start_lock = threading.Lock()
         self._stopping = False
@@ -112,7 +110,7 @@ class EventLoop(Residents):
         self._generation: i64 = FORKS.generation
 
     def __repr__(self) -> str:
-        state = "stopped" if self._stopped else "running" if self._thread_id else "not started"
+        state = "stopped" if self._stopped else "running" if self.thread_id else "not started"
         return f"<EventLoop {self.name} {state}, {self.channels} channels>"
 
     # -- what any thread may ask --------------------------------------------------------------------
@@ -120,7 +118,7 @@ class EventLoop(Residents):
     @property
     def in_loop(self) -> bool:
         """Whether the caller is on this loop's thread; nobody is in a forked child, whatever its threads are called."""
-        return _this_thread() == self._thread_id and self._generation == FORKS.generation
+        return _this_thread() == self.thread_id and self._generation == FORKS.generation
 
     @property
     def has_thread(self) -> bool:
@@ -237,15 +235,19 @@ class EventLoop(Residents):
         """
         if on_a_loop():
             raise BlockingOperationError(f"{self.name} cannot run on the thread of a loop, which has work to do")
-        with self._start_lock:
-            if self._stopped or self._generation != FORKS.generation:
-                self._refuse()
-            self._refuse_second_driver()
-            self._runner = lent = LentThread()
+        lent = LentThread()
         try:
+            with self._start_lock:
+                if self._stopped or self._generation != FORKS.generation:
+                    self._refuse()
+                self._refuse_second_driver()
+                self._runner = lent
             self._run()
         finally:
             lent.give_back()
+            if self._runner is lent and not self._stopped:  # Ctrl-C came before _run() could mind it
+                self._runner = None
+                self.stop()
         if self._generation != FORKS.generation:
             self._refuse()
 
@@ -260,7 +262,7 @@ class EventLoop(Residents):
         thread = self._runner
         if thread is None:
             if not self._stopped:
-                self._thread_id = get_ident()
+                self.thread_id = get_ident()
                 self._shut_down()
             return
         self._wakeup.wake()
@@ -270,10 +272,10 @@ class EventLoop(Residents):
                 logger.error("%s does not stop: some handler or task has blocked it", self.name)
 
     def _run(self) -> None:
-        self._thread_id = get_ident()
-        LOOP_THREADS.add(self._thread_id)
-        settle_allocator()
         try:
+            self.thread_id = get_ident()
+            RUNNING.append(self)
+            settle_allocator()
             with Interrupts(self._wakeup) as interrupts:
                 is_on_main = interrupts.are_on_main
                 while not self._stopping and self._generation == FORKS.generation:  # a task may have forked
@@ -286,7 +288,8 @@ class EventLoop(Residents):
                     self._say_goodbye()
                     raise KeyboardInterrupt
         finally:
-            LOOP_THREADS.discard(self._thread_id)
+            if self in RUNNING:  # nobody is in a forked child
+                RUNNING.remove(self)
             self._shut_down()
 
     def _say_goodbye(self) -> None:
@@ -306,7 +309,7 @@ class EventLoop(Residents):
         finally:  # also when Ctrl-C has cut that short: nobody must wait for a loop that will do nothing any more
             self._stopped = True
             self._busy = False
-            self._thread_id = 0  # the number may be given to another thread
+            self.thread_id = 0  # the number may be given to another thread
             self._poller.close()
             self._wakeup.close()
             self._jobs.release()
@@ -355,17 +358,15 @@ class EventLoop(Residents):
         if self._stopped or self._generation != FORKS.generation:
             self._refuse()
         self._refuse_second_driver()
-        thread: Any = _this_thread()  # Any keeps it as an object, which a host asks for in each turn
-        self._thread_id = thread
-        is_nested = thread in LOOP_THREADS  # driven by a handler of another loop
-        LOOP_THREADS.add(thread)
+        self.thread_id = _this_thread()
         try:
+            RUNNING.append(self)
             self._turn(timeout if timeout is None or timeout > 0.0 else 0.0)  # epoll takes less for "for ever"
         finally:
-            if not is_nested:
-                LOOP_THREADS.discard(thread)
-        if self._tasks or self._postponed or self._unflushed:
-            self._wakeup.wake()  # whoever drives us looks at fileno()
+            if self in RUNNING:
+                RUNNING.remove(self)
+            if self._tasks or self._postponed or self._unflushed:
+                self._wakeup.wake()  # whoever drives us looks at fileno()
 
     def _refuse_second_driver(self) -> None:
         if self._runner is not None:
@@ -430,8 +431,8 @@ class EventLoop(Residents):
 
     def _run_tasks(self) -> None:
         for _ in range(min(len(self._tasks), _MAX_TASKS)):
-            if self._generation != FORKS.generation:
-                return  # the task before has forked
+            if self._stopped or self._generation != FORKS.generation:
+                return  # the task before has stopped us, which runs the others, or forked
             fn, args = self._next_task()
             try:
                 fn(*args)
@@ -465,7 +466,7 @@ class EventLoop(Residents):
         Raises:
             ForeignThreadError: called from another thread; here a handler that writes from one is caught.
         """
-        if _this_thread() != self._thread_id:
+        if _this_thread() != self.thread_id:
             raise ForeignThreadError(
                 f"{channel!r} is used from thread {threading.current_thread().name!r}, but belongs to {self.name}:"
                 " from other threads use channel.write() and its siblings, which are thread-safe"
@@ -486,11 +487,14 @@ class EventLoop(Residents):
 
     def rewatch(self, fd: int, interest: int) -> None:
         """Change what a watched descriptor is watched for."""
-        self._poller.modify(fd, interest)
+        if fd in self._watched:  # in a forked child nobody is: the selector is its parent's, too
+            self._poller.modify(fd, interest)
 
     def unwatch(self, fd: int, edge_and_closed: bool = False) -> None:
         """Forget a descriptor; before it is closed.  ``edge_and_closed``: see ``Poller.forgets_closed``."""
-        if fd in self._watched:
+        try:
             del self._watched[fd]
-            if not (edge_and_closed and self._poller.forgets_closed):
-                self._poller.unregister(fd)
+        except KeyError:
+            return
+        if not (edge_and_closed and self._poller.forgets_closed):
+            self._poller.unregister(fd)

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .._mypyc import i64, mypyc_attr
-from ..loop import Listener, Loop
+from ..loop import Listener, Loop, Watched
 
 if TYPE_CHECKING:
     from ..channel import Channel
@@ -19,8 +19,10 @@ class Residents(Loop):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self.thread_id = 0  # whose thread runs the loop, or drove it last
         self._members: set[Channel] = set()
         self._listeners: set[Listener] = set()
+        self._watched: dict[int, Watched] = {}  # descriptors in the loop's selector, and whose they are
         self._on_empty: list[ChannelFuture[Any]] = []
         self._handed_out: i64 = 0
         self._counting = threading.Lock()
@@ -57,6 +59,16 @@ class Residents(Loop):
 
     def forget_listener(self, listener: Listener) -> None:
         self._listeners.discard(listener)
+
+    def disown(self) -> None:
+        """A handler has forked, and this is the child: all that lives here is the parent's, and is not touched."""
+        self._watched.clear()
+        for channel in self._members:
+            channel.disown()
+        for listener in self._listeners:
+            listener.disown()
+        self._members.clear()
+        self._listeners.clear()
 
     # -- for groups that wind down: on the loop -----------------------------------------------------
 

@@ -7,18 +7,37 @@ import signal
 import threading
 from threading import get_ident
 from types import FrameType, TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .wakeup import Wakeup
 
-LOOP_THREADS: Final[set[int]] = set()  # changed when a loop starts or ends, never on the way of a message
+if TYPE_CHECKING:
+    from .residents import Residents
+
+# Loops that a thread runs now, their own or whose it is lent, and those in a turn that somebody drives.  A list, for a
+# driven loop comes and goes with each turn; those who want to know whether they are on a loop are about to wait.
+RUNNING: Final[list[Residents]] = []
+
+
+def _forked() -> None:
+    """A child has none of the parent's loops, and gives its threads the same numbers.
+
+    If a handler has forked, its child returns into the middle of what the loop was doing for some channel.
+    """
+    here = [loop for loop in RUNNING if loop.thread_id == get_ident()]
+    RUNNING.clear()
+    for loop in here:
+        loop.disown()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=LOOP_THREADS.clear)  # a child has none, and gives its threads the same numbers
+    os.register_at_fork(after_in_child=_forked)
 
 
 def on_a_loop() -> bool:
     """Whether the caller is on the thread of some loop, where waiting for another loop could be for ever."""
-    return get_ident() in LOOP_THREADS
+    thread = get_ident()
+    return any(loop.thread_id == thread for loop in RUNNING.copy())
 
 
 class LentThread:

@@ -189,6 +189,9 @@ class ServerChannel(Listener):
         bound.close()
         self._on_closed()
 
+    def disown(self) -> None:
+        self._bound = None  # the socket stays open: it is the parent's, and so is its file
+
     def resume_listening(self) -> None:
         if self._bound is not None:
             self.loop.rewatch(self._fd, READ)
@@ -235,7 +238,11 @@ class ServerChannel(Listener):
 
     def _hand_over(self, sock: Any, remote: Any) -> None:
         try:
-            loop = self._workers.next(remote)
+            try:
+                loop = self._workers.next(remote)
+            except KeyboardInterrupt:
+                self._drop(sock)  # whoever drives us may go on
+                raise
             if loop is self.loop:
                 self._take_in(loop, sock, remote)
                 return

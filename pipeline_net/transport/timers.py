@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from .._mypyc import i64
 from ..complaints import log_failure
+from .forks import FORKS
 
 if TYPE_CHECKING:
     from ..loop import Loop
@@ -99,6 +100,7 @@ class TimerQueue:
         self._last: int = 0
         self._earliest: float = NEVER  # what earliest() said, which is true as long as so many handles live …
         self._counted: i64 = _UNKNOWN  # … and none came or was taken
+        self._taken: TimerHandle | None = None  # out of the heap, and not run yet
 
     def schedule(
         self, deadline: float, fn: Callable[..., object], args: tuple[object, ...], interval: float = 0.0
@@ -177,32 +179,61 @@ class TimerQueue:
 
         The caller runs it, and gives a repeating one back through :meth:`reschedule`.
         """
+        handle = self._take(now)
+        self._taken = None
+        return handle
+
+    def _take(self, now: float) -> TimerHandle | None:
         self._counted = _UNKNOWN
         heap = self._heap
         while heap:
             deadline, number = heap[0]
             if deadline > now:
                 return None
+            handle = self._live.get(number)
+            if handle is None:
+                heappop(heap)
+                continue
+            self._taken = handle  # before it is out: an interrupt may come in between
             heappop(heap)
-            handle = self._live.pop(number, None)
-            if handle is not None:
-                return handle
+            self._live.pop(number, None)
+            return handle
         return None
 
     def run_due(self, now: float, owner: Loop) -> None:
-        """Run those that are due at ``now``, a limited number of them; for one that raises, ``owner`` logs it."""
-        for _ in range(_MAX_AT_ONCE):
-            handle = self.pop_due(now)
-            if handle is None:
-                return
-            try:
-                handle.run()
-            except KeyboardInterrupt:
-                raise
-            except BaseException as exc:  # noqa: BLE001 - nothing that fails may end a loop
-                log_failure(owner, logger, exc, "a timer", "%s: the timer %r raised", owner.name, handle)
-            finally:
-                self._repeat(handle, now)  # also one that was interrupted: whoever drives the loop may go on
+        """Run those that are due at ``now``, a limited number of them; for one that raises, ``owner`` logs it.
+
+        An interrupt loses none that it came before: whoever drives the loop may go on.
+        """
+        generation = FORKS.generation
+        try:
+            for _ in range(_MAX_AT_ONCE):
+                handle = self._take(now)
+                if handle is None or FORKS.generation != generation:
+                    return  # the one before has forked, and this is the child: the others are the parent's
+                self._run(handle, now, owner)
+        except KeyboardInterrupt:
+            taken = self._taken
+            if taken is not None:
+                self.reschedule(taken, taken.deadline)
+            raise
+        finally:
+            self._taken = None
+
+    def _run(self, handle: TimerHandle, now: float, owner: Loop) -> None:
+        try:
+            args = handle.args  # before the function: see TimerHandle.run()
+            fn = handle.fn
+            if handle.interval == 0.0:
+                self._taken = None  # as good as run: nobody could tell how far it came
+            fn(*args)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - nothing that fails may end a loop
+            log_failure(owner, logger, exc, "a timer", "%s: the timer %r raised", owner.name, handle)
+        finally:
+            self._repeat(handle, now)  # also one that was interrupted
+            self._taken = None
 
     def _repeat(self, handle: TimerHandle, now: float) -> None:
         """Put a handle in again that has been run, if it is one that repeats."""

@@ -56,6 +56,10 @@ class Wakeup:
             self._receiver = receiver
             self._sender = sender
 
+    def __del__(self) -> None:
+        if self._eventfd >= 0:  # of a loop that nobody has stopped; sockets see to themselves
+            os.close(self._eventfd)
+
     def fileno(self) -> int:
         """Return the descriptor to watch for reading; -1 once closed."""
         return self._eventfd if self._receiver is None else self._receiver.fileno()
@@ -87,7 +91,8 @@ class Wakeup:
                 os.eventfd_read(self._eventfd)
         except BlockingIOError:
             pass  # nobody woke us
-        self._signalled = False  # only now: see the top of the file
+        finally:  # also if an interrupt came in between: whoever drives the loop may go on
+            self._signalled = False  # only now: see the top of the file
 
     def close(self) -> None:
         """Close the descriptor, on the loop's thread or after it has ended; later wakes do nothing."""

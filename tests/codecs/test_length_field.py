@@ -161,6 +161,11 @@ def test_a_frame_of_a_mebibyte_comes_out_whole_of_single_bytes() -> None:
         ((100, -1), "length_field_offset must not be negative, but is -1"),
         ((100, 0, 5), "length_field_length must be 1, 2, 3, 4 or 8, but is 5"),
         ((100, 0, 0), "length_field_length .* 0"),
+        ((100, 0, 4, 2**63), "length_adjustment must fit into 64 bits, but is 9223372036854775808"),
+        ((100, 0, 4, -(2**63)), "length_adjustment must fit into 64 bits, but is -9223372036854775808"),
+        ((2**64, 0, 4, -(2**64)), "max_frame_length .* is 18446744073709551616"),
+        ((100, 0, 4, 0, 2**64), "initial_bytes_to_strip .* is 18446744073709551616"),
+        ((100, 2**64), "which ends at byte 18446744073709551620, but is 100"),
         ((100, 0, 4, 0, -1), "initial_bytes_to_strip must not be negative, but is -1"),
         ((100, 0, 4, 0, 101), "initial_bytes_to_strip .* 101"),
         ((3,), "must hold the length field, which ends at byte 4, but is 3"),
@@ -170,6 +175,20 @@ def test_a_frame_of_a_mebibyte_comes_out_whole_of_single_bytes() -> None:
 def test_an_impossible_configuration_is_refused_by_name(arguments: tuple[int, ...], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         Decoder(*arguments)
+
+
+@pytest.mark.parametrize("limit", [2**61 - 1, 2**61, 2**62 - 1, 2**62, 2**63 - 1])
+def test_limits_may_be_as_high_as_positions_can_count(limit: int) -> None:
+    assert Decoder(limit, 0, 2, 0, 2).feed(b"\x00\x03abc") == [b"abc"]
+    with pytest.raises(FrameTooLongError):
+        Decoder(limit, 0, 8, 0, 8).feed((limit - 7).to_bytes(8, "big"))
+    assert Decoder(limit, 0, 8, 0, 8).feed((limit - 8).to_bytes(8, "big")) == []
+    assert Decoder(limit, 0, 8, -(limit // 2), 8).feed((limit // 2).to_bytes(8, "big")) == [b""]
+    with pytest.raises(CorruptedFrameError):
+        Decoder(limit, 0, 8, -(limit // 2), 8).feed((limit // 2 - 1).to_bytes(8, "big"))
+    with pytest.raises(FrameTooLongError):
+        Decoder(limit, 0, 2, limit - 2, 2).feed(b"\x00\x01")
+    assert Decoder(limit, 0, 2, limit - 2, 2).feed(b"\x00\x00") == []
 
 
 @pytest.mark.parametrize("order", ["BIG", "network", ""])

@@ -152,6 +152,38 @@ def test_a_child_of_whoever_drives_a_loop_cannot_touch_the_parents_channels() ->
     loop.stop()
 
 
+def test_a_task_may_stop_the_loop_that_is_driven() -> None:
+    loop = EventLoop()
+    ran: list[int] = []
+    loop.execute(ran.append, 1)
+    loop.execute(loop.stop)
+    for number in (2, 3):
+        loop.execute(ran.append, number)
+    loop.run_once(0)
+    assert ran == [1, 2, 3]
+    assert "stopped" in repr(loop)
+
+
+def test_whoever_watches_the_descriptor_of_a_loop_hears_of_what_an_interrupt_left() -> None:
+    loop = EventLoop()
+    ran: list[int] = []
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    try:
+        loop.run_once(0)
+        loop.execute(interrupt)
+        loop.execute(ran.append, 1)
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_once(0)
+        assert select.select([loop.fileno()], [], [], 0)[0]
+        loop.run_once(0)
+        assert ran == [1]
+    finally:
+        loop.stop()
+
+
 def test_a_turn_is_not_begun_inside_another() -> None:
     loop = EventLoop()
     refused: list[str] = []

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from pipeline_net import (
+    COMPILED,
     BlockingOperationError,
     ChannelClosedError,
     ChannelHandlerContext,
@@ -28,7 +30,7 @@ from pipeline_net import (
     Server,
     ServerBootstrap,
 )
-from pipeline_net.transport.running import LOOP_THREADS, Interrupts, LentThread, on_a_loop
+from pipeline_net.transport.running import RUNNING, Interrupts, LentThread, on_a_loop
 from pipeline_net.transport.wakeup import Wakeup
 
 _PATIENCE = 10.0  # seconds
@@ -410,13 +412,39 @@ def test_no_thread_of_a_forked_child_is_taken_for_one_of_the_parents_loops(loop:
     def fork() -> int:
         pid = os.fork()
         if pid == 0:
-            os._exit(1 if on_a_loop() or LOOP_THREADS else 7)
+            os._exit(1 if on_a_loop() or RUNNING else 7)
         return pid
 
-    assert LOOP_THREADS
+    assert RUNNING
     for pid in (fork(), loop_result(loop, fork)):
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
-    assert LOOP_THREADS
+    assert RUNNING
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "settle_allocator",
+        pytest.param("_run", marks=pytest.mark.skipif(COMPILED, reason="compiled code does not look for signals")),
+    ],
+)
+def test_ctrl_c_while_a_loop_begins_leaves_one_that_has_stopped(lone: EventLoop, where: str) -> None:
+    def interrupt(frame: FrameType, event: str, arg: object) -> None:
+        if event == "call" and frame.f_code.co_name == where:
+            raise KeyboardInterrupt
+
+    serve(lone)
+    sys.setprofile(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            lone.run()
+    finally:
+        sys.setprofile(None)
+    assert not on_a_loop()
+    assert not lone.in_loop
+    assert "stopped" in repr(lone)
+    with pytest.raises(ValueError, match="closed"):
+        lone.fileno()
 
 
 def loop_result(loop: EventLoop, fn: Callable[[], int]) -> int:

@@ -113,6 +113,32 @@ def test_a_balancer_that_fails_costs_one_connection(clients: Clients, caplog: py
     assert "which one?" in caplog.text
 
 
+def test_ctrl_c_in_a_balancer_costs_one_connection_and_not_its_place(clients: Clients) -> None:
+    class InterruptedOnce:
+        was = False
+
+        def choose(self, loops: Any, remote_address: Any) -> EventLoop:
+            if not self.was:
+                self.was = True
+                raise KeyboardInterrupt
+            loop: EventLoop = loops[0]
+            return loop
+
+    driven = EventLoop("driven")
+    with EventLoopGroup(1, balancer=InterruptedOnce()) as workers:
+        server = ServerBootstrap(driven, workers, echo, max_connections=1).bind("tcp://127.0.0.1:0")
+        first = clients.connect(server)
+        driven.run_once(0)  # begins to listen
+        with pytest.raises(KeyboardInterrupt):
+            driven.run_once(_PATIENCE)
+        assert first.recv(1) == b""
+        second = clients.connect(server)
+        second.sendall(b"x")
+        driven.run_once(_PATIENCE)
+        assert second.recv(1) == b"x"
+        driven.stop()
+
+
 @pytest.mark.parametrize("returned", [42, "stages", [Echo], Echo()], ids=["number", "text", "class", "one stage"])
 def test_an_initializer_that_returns_nonsense_costs_its_own_channel_only(
     loops: EventLoopGroup, clients: Clients, caplog: pytest.LogCaptureFixture, returned: Any

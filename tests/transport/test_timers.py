@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 import threading
 import weakref
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline_net import COMPILED
 from pipeline_net.testing import EmbeddedLoop
 from pipeline_net.transport.timers import NEVER, TimerHandle, TimerQueue
 
@@ -373,3 +377,50 @@ def test_a_repeating_timer_that_was_interrupted_comes_again() -> None:
     assert ran == [1, 2]
     queue.run_due(2.0, EmbeddedLoop())
     assert ran == [1, 2, 1]
+
+
+class InterruptsAt:
+    """Ctrl-C at the so-manieth moment at which Python looks for it: a function begins, or one in C has returned."""
+
+    def __init__(self, moment: int) -> None:
+        self.left = moment
+
+    def __enter__(self) -> InterruptsAt:
+        sys.setprofile(self._look)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        sys.setprofile(None)
+
+    def _look(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event in ("call", "c_return") and frame.f_code.co_filename.endswith("timers.py"):
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.skipif(COMPILED, reason="compiled code does not look for signals")
+def test_an_interrupt_loses_no_timer_that_it_came_before() -> None:
+    for moment in range(1, 200):
+        queue, ran = TimerQueue(), list[int]()
+        queue.schedule(1.0, ran.append, (0,)).cancel()
+        for number in (1, 2):
+            queue.schedule(1.0, ran.append, (number,))
+        queue.schedule(1.0, ran.append, (3,), 1.0)
+        try:
+            with InterruptsAt(moment) as interrupts:
+                queue.run_due(1.0, EmbeddedLoop())
+        except KeyboardInterrupt:
+            queue.run_due(1.0, EmbeddedLoop())
+        assert sorted(set(ran)) == [1, 2, 3]
+        assert ran.count(1) == ran.count(2) == 1
+        assert len(queue) == 1
+        deadline = queue.next_deadline()
+        assert deadline is not None
+        queue.run_due(deadline, EmbeddedLoop())
+        assert ran[-1] == 3
+        if interrupts.left > 0:
+            break
+    else:
+        pytest.fail("the moments do not end")
+    assert moment > 15

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import select
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
+from pipeline_net import COMPILED
 from pipeline_net.transport.wakeup import HAS_EVENTFD, Wakeup
 
 
@@ -127,3 +130,36 @@ def test_no_task_is_left_lying_however_wakes_and_drains_interleave(wakeup: Wakeu
     for thread in threads:
         thread.join()
     assert sorted(seen) == list(range(per_thread * threads_count))
+
+
+@pytest.mark.skipif(COMPILED, reason="compiled code does not look for signals")
+def test_an_interrupt_while_it_is_drained_leaves_it_awake_to_the_next_wake(wakeup: Wakeup) -> None:
+    def interrupt(frame: FrameType, event: str, arg: object) -> None:
+        if event == "c_return" and frame.f_code.co_name == "drain":
+            raise KeyboardInterrupt
+
+    wakeup.wake()
+    sys.setprofile(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            wakeup.drain()
+    finally:
+        sys.setprofile(None)
+    assert not is_readable(wakeup)
+    wakeup.wake()
+    assert is_readable(wakeup)
+
+
+@pytest.mark.skipif(not HAS_EVENTFD, reason="no eventfd here")
+def test_one_that_is_forgotten_keeps_no_descriptor() -> None:
+    """As of a loop that nobody has stopped."""
+    number = Wakeup(use_eventfd=True).fileno()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
+    closed = Wakeup(use_eventfd=True)
+    number = closed.fileno()
+    closed.close()
+    with socket.socket() as other:
+        assert other.fileno() == number, "which the kernel gives to whoever comes first"
+        del closed
+        assert other.getsockname()  # it was not closed again

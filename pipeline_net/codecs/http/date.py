@@ -57,11 +57,9 @@ class DateClock:
             self._written = f"date: {http_date(now)}\r\n\r\n".encode("ascii")
         if self._loop is not None:
             self._line = self._written
-            self._loop.schedule(1.0 - now % 1.0, self._expire)
+            # No method of ours: an interrupt may come when one begins, and then nobody would end the second any more.
+            self._loop.schedule(1.0 - now % 1.0, setattr, self, "_line", None)
         return self._written
-
-    def _expire(self) -> None:
-        self._line = None
 
 
 def clock_of(loop: Loop) -> DateClock:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from email.utils import parsedate_to_datetime
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from pipeline_net import COMPILED, EventLoop
+from pipeline_net.codecs.http import date
 from pipeline_net.codecs.http.date import DateClock, clock_of, http_date
 from pipeline_net.testing import EmbeddedChannel, EmbeddedLoop
 
@@ -52,3 +57,38 @@ def test_a_loop_has_one_clock() -> None:
     one, other = EmbeddedChannel().loop, EmbeddedChannel().loop
     assert clock_of(one) is clock_of(one)
     assert clock_of(one) is not clock_of(other)
+
+
+@pytest.mark.skipif(COMPILED, reason="compiled code does not look for signals")
+@pytest.mark.parametrize("name", ["run_due", "_take", "_run", "_expire"])
+def test_a_second_ends_also_if_an_interrupt_came_then(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Whoever drives a loop may go on after it."""
+    loop = EventLoop()
+    clock = clock_of(loop)
+    heard: list[str] = []
+
+    def interrupt(frame: FrameType, event: str, arg: Any) -> None:
+        if event == "call" and frame.f_code.co_name == name and not heard:
+            heard.append(name)
+            raise KeyboardInterrupt
+
+    def drive() -> None:
+        while loop.next_deadline() is not None:
+            loop.run_once(1.0)
+
+    try:
+        loop.run_once(0)  # the timer is set on the loop's thread
+        monkeypatch.setattr(date, "_now", lambda: 784111777.999)
+        line = clock.line_and_end()
+        sys.setprofile(interrupt)
+        try:
+            drive()
+        except KeyboardInterrupt:
+            sys.setprofile(None)
+            drive()
+        finally:
+            sys.setprofile(None)
+        monkeypatch.setattr(date, "_now", lambda: 784111778.0)
+        assert clock.line_and_end() != line
+    finally:
+        loop.stop()
