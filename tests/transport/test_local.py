@@ -172,7 +172,7 @@ def test_a_writer_is_not_unwritable_before_it_has_tried_to_send(loops: EventLoop
             if channel.is_writable:
                 channel.write(b"x" * 1000)
 
-    ask(channel.loop, push)
+    channel.loop.execute(push)
     assert there.wait(lambda: there.count == 40_000)
     assert "unwritable" not in here.events
 
