@@ -181,6 +181,14 @@ class Subscription:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Subscription:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
     # -- for the subscriber, on the loop ------------------------------------------------------------
 
     def deliver(self, message: Message) -> None:
