@@ -76,11 +76,15 @@ class Session(KeyWatcher):
 
     def __init__(self, state: ServerState) -> None:
         self.state: Final[ServerState] = state
+        """What it shares with the other connections of its server."""
         self.id: int = 0
+        """The client's number, as CLIENT ID says it; 0 before it has its handler."""
         self.name: bytes = b""
+        """What CLIENT SETNAME has called it."""
         self.protocol: int = 2
         """2 or 3; HELLO changes it."""
         self.database: int = 0
+        """The number of the database that SELECT has chosen."""
         self.is_executing = False
         """EXEC runs the queue of a transaction now."""
         self.special: i64 = 0 if state.password is None else ANONYMOUS
