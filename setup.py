@@ -11,6 +11,7 @@ An editable install is always pure: an extension module inside the source tree w
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -317,6 +318,60 @@ def leave_out_dicts(extensions: list[Extension]) -> None:
             path.write_text(without)
 
 
+# Where mypyc describes a class, a function and a property in C, by the signature alone or not at all.
+_CLASS_DOC: Final = re.compile(
+    r'(\bCPyType_(\w+)_template_ = \{\n[^{}]*?\.tp_doc = PyDoc_STR\()(NULL|"(?:[^"\\]|\\.)*")(?=\))'
+)
+_FUNCTION_DOC: Final = re.compile(
+    r'(\(PyCFunction\)CPyPy_(\w+),\s+METH_[A-Z_ |]+, PyDoc_STR\()(NULL|"(?:[^"\\]|\\.)*")(?=\))'
+)
+_PROPERTY_DOC: Final = re.compile(r"(\(getter\)(\w+),\s+(?:\(setter\)\w+|NULL),\s+)(NULL)(?=, NULL\})")
+
+
+def put_docstrings_in(extensions: list[Extension], modules: list[str]) -> None:
+    """Write docstrings behind the signatures that mypyc leaves alone there, so that ``help()`` tells in both builds.
+
+    Were mypyc's C another, there would be no docstrings, and nothing worse.  Modules stay without.
+    """
+    found: dict[str, str] = {}
+    for path in modules:
+        parts = path.removesuffix(".py").removesuffix("/__init__").split("/")
+        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+        for begin in range(len(parts)):  # mypyc calls a module by as much of the end of its name as is unique
+            _find_docstrings(tree, "".join(f"{part}___" for part in parts[begin:]), found)
+    for path in _sources(extensions):
+        text = with_them = path.read_text()
+        for pattern in (_CLASS_DOC, _FUNCTION_DOC, _PROPERTY_DOC):
+            with_them = pattern.sub(lambda match: match[1] + _described(match[3], found.get(match[2])), with_them)
+        if with_them != text:
+            path.write_text(with_them)
+
+
+def _find_docstrings(tree: ast.AST, prefix: str, found: dict[str, str]) -> None:
+    """Collect docstrings under the names that mypyc gives what they describe."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        text = ast.get_docstring(node)
+        if text is not None:
+            found[f"{prefix}{node.name}"] = text
+            if isinstance(tree, ast.ClassDef):
+                found[f"{prefix.removesuffix('___')}_get_{node.name}"] = text
+        if isinstance(node, ast.ClassDef):
+            _find_docstrings(node, f"{prefix}{node.name}___", found)
+
+
+def _described(signature: str, text: str | None) -> str:
+    """A C string, or NULL: the signature that is there, and the docstring behind it."""
+    if text is None:
+        return signature
+    # Octal and not hexadecimal, which would go on as far as there are digits; and no ??, which may begin a trigraph.
+    quoted = "".join(
+        chr(byte) if 32 <= byte < 127 and byte not in b'"\\?' else f"\\{byte:03o}" for byte in text.encode()
+    )
+    return f'"{quoted}"' if signature in ("NULL", f'"{quoted}"') else f'{signature} "{quoted}"'
+
+
 def _sources(extensions: list[Extension]) -> list[Path]:
     return [Path(source) for extension in extensions for source in extension.sources]
 
@@ -354,6 +409,7 @@ def compiled_extensions() -> list[Extension]:
         return []
     leave_out_dicts(extensions)
     release_classes(extensions)
+    put_docstrings_in(extensions, [*modules, COMPILED_ALONE])
     for extension in extensions:
         # mypyc makes warnings errors; a new compiler's new warning is no reason to install the slow build.
         extension.extra_compile_args = [flag for flag in extension.extra_compile_args if flag != "-Werror"]

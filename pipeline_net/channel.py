@@ -183,14 +183,22 @@ class Channel(ChannelPosts):
             except ChannelClosedError:
                 return  # a loop that is stopping aborts its channels anyway
 
-    def broadcast(self, msg: Any) -> None:
-        """Write and flush ``msg`` without a future: for whoever writes the same to many."""
-        if self.loop.in_loop:
-            self.catch_up()
+    def broadcast(self, msg: Any, *, flush: bool = True) -> None:
+        """Write ``msg`` without a future, and flush: for whoever writes the same to many.
+
+        Args:
+            flush: without it, it is sent when the loop's turn ends, with what else is written until then.
+        """
+        if not self.loop.in_loop:
+            self.post(ASK_WRITE, msg, None)
+            if flush:
+                self.post(ASK_FLUSH, None, None)
+            return
+        self.catch_up()
+        if flush:
             self.pipeline.write_and_flush(msg)
         else:
-            self.post(ASK_WRITE, msg, None)
-            self.post(ASK_FLUSH, None, None)
+            self.pipeline.write(msg)
 
     def fire_user_event(self, event: Any) -> None:
         """Announce ``event`` to every stage."""

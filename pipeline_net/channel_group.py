@@ -72,6 +72,11 @@ class ChannelGroup(Keeper):
         for channel in self:
             channel.broadcast(msg)
 
+    def write(self, msg: Any) -> None:
+        """Do the same, but leave the sending to the end of each loop's turn: for several messages in a row."""
+        for channel in self:
+            channel.broadcast(msg, flush=False)
+
     def close(self) -> None:
         """Begin to close every channel; each sends first what was written to it."""
         for channel in self:

@@ -132,8 +132,8 @@ class ChannelOutput(Watched):
         if self.has_room and pending + size > self._high:
             self.has_room = False
             self.room_until = -1
-            self._tell_writability()
-            if not self.auto_flush:
+            self._try_to_make_room()
+            if not self.auto_flush and not self.has_room:
                 self.reading_changed()  # otherwise the flush that is due decides whether to go on reading
 
     def write_together(
@@ -152,7 +152,21 @@ class ChannelOutput(Watched):
             if self._tells_later and self._unfinished == 0:
                 self._tells_later = False
                 if self.state == ACTIVE:
-                    self._tell_writability()
+                    self._try_to_make_room()
+
+    def _try_to_make_room(self) -> None:
+        """More is pending than the water mark allows: see whether the kernel takes it, or let the stages know.
+
+        Whoever writes to other channels, and leaves those out that are not writable, would else leave out a quick
+        reader, too: nobody tries to send to it before this turn ends.
+        """
+        if self._unfinished == 0 and not self.has_room and self.auto_flush:
+            self.send_early()
+        if self.state <= ACTIVE:
+            self._tell_writability()
+
+    def send_early(self) -> None:
+        """Send what is pending, unless that is about to be done; for transports that have a kernel below them."""
 
     def write_nothing(self, promise: ChannelFuture[Any]) -> None:
         """A message comes to no bytes at all: its promise is kept in its turn, or fails as any other would."""

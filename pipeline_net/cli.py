@@ -277,6 +277,10 @@ def _serve(found: Any, what: str, place: Place) -> None:
     if place.own and (isinstance(found, type) or not callable(found) or _required_parameters(found) > 0):
         raise UsageError(f"{what} is no program, and has no options of its own: {' '.join(place.own)}")
     if isinstance(found, type) and issubclass(found, EventHandler):
+        if _required_parameters(found) > 0:
+            raise UsageError(
+                f"{what} cannot be made without arguments: name an instance, or a function that calls serve()"
+            )
         found = found()
     if isinstance(found, EventHandler):
         serve(found, place.known_address, loops=place.loops, tls=place.tls, ready=_announce)
@@ -284,6 +288,11 @@ def _serve(found: Any, what: str, place: Place) -> None:
         raise UsageError(
             f"{what} is made of stages, and every channel wants its own:"
             " name a function that takes the channel and returns them"
+        )
+    elif isinstance(found, type):
+        raise UsageError(
+            f"{what} is a class, and no EventHandler: name a function from a channel to its stages,"
+            " or a main function that takes nothing"
         )
     elif not callable(found):
         raise UsageError(f"{what} is {found!r}; expected a function, or an EventHandler")

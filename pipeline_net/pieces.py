@@ -23,4 +23,5 @@ def check_pieces(pieces: list[Any], encoder: object) -> None:
             raise EncodeError(
                 f"{where} {type(encoder).__name__}.encode returned is {reprlib.repr(piece)}, which is no bytes"
                 f" but {type(piece).__name__}: encode returns bytes, or a list of them"
+                + (", also for what it is given as bytes, which it returns as they are" if piece is None else "")
             )

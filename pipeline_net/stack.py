@@ -8,6 +8,7 @@
 
 ``Stack[A, B, C, D]`` reads A from below, hands B up, takes C from above and gives D below.  A stage fits on top when it
 reads B and writes C; a transparent one only has to read B.  At run time a stack is a list of stages, nothing more.
+``>> ("chat", Chat())`` is a stage with a name.
 """
 
 from __future__ import annotations
@@ -79,13 +80,32 @@ class Stack(Generic[A, B, C, D]):
     def __rshift__(self, stage: ChannelInboundHandler[B, E, C]) -> Stack[A, E, C, D]: ...
     @overload
     def __rshift__(self, stage: ChannelOutboundHandler[E, C]) -> Stack[A, B, E, D]: ...
+    @overload
+    def __rshift__(self, stage: tuple[str, TransparentHandler[B]]) -> Stack[A, B, C, D]: ...
+    @overload
+    def __rshift__(self, stage: tuple[str, ChannelDuplexHandler[B, E, F, C]]) -> Stack[A, E, F, D]: ...
+    @overload
+    def __rshift__(self, stage: tuple[str, ChannelInboundHandler[B, E, C]]) -> Stack[A, E, C, D]: ...
+    @overload
+    def __rshift__(self, stage: tuple[str, ChannelOutboundHandler[E, C]]) -> Stack[A, B, E, D]: ...
     def __rshift__(self, stage: Any) -> Any:
         if isinstance(stage, Stack):
             return _stack_of(self._stages + stage._stages)
-        if not isinstance(stage, ChannelHandler):
+        if not isinstance(stage, ChannelHandler) and not _is_named(stage):
             hint = f": did you mean {stage.__name__}()?" if isinstance(stage, type) else ""
-            raise PipelineError(f"a stage is a ChannelHandler, not {stage!r}{hint}; after {self!r}")
+            raise PipelineError(
+                f"a stage is a ChannelHandler, or (name, handler), and not {stage!r}{hint}; after {self!r}"
+            )
         return _stack_of(self._stages + (stage,))  # noqa: RUF005 - with a star, compiled code makes a list in between
+
+
+def _is_named(stage: object) -> bool:
+    return (
+        isinstance(stage, tuple)
+        and len(stage) == 2
+        and isinstance(stage[0], str)
+        and isinstance(stage[1], ChannelHandler)
+    )
 
 
 def _stack_of(stages: tuple[Stage, ...]) -> Stack[Any, Any, Any, Any]:

@@ -19,6 +19,7 @@ from pipeline_net import (
     wire,
 )
 from pipeline_net.codecs.length_field import LengthFieldBasedFrameDecoder, LengthFieldPrepender
+from pipeline_net.testing import EmbeddedChannel
 
 _PATIENCE = 10.0  # seconds
 
@@ -62,6 +63,34 @@ def test_it_behaves_as_a_set(loops: EventLoopGroup, server: Server) -> None:
     group.discard(one)
     assert list(group) == [two]
     assert "1 channels" in repr(group)
+
+
+def test_several_messages_in_a_row_are_sent_when_the_turn_ends() -> None:
+    channels = [EmbeddedChannel(), EmbeddedChannel()]
+    group = ChannelGroup(channels)
+    group.write(b"one")
+    group.write(b"two")
+    assert [list(channel.outbound) for channel in channels] == [[], []]
+    for channel in channels:
+        channel.run_pending()
+    group.write_and_flush(b"three")
+    assert [list(channel.outbound) for channel in channels] == [[b"one", b"two", b"three"]] * 2
+
+
+def test_writing_in_a_row_goes_from_any_thread(loops: EventLoopGroup) -> None:
+    inboxes: list[Inbox] = []
+
+    def initializer(channel: Channel) -> Inbox:
+        inboxes.append(Inbox())
+        return inboxes[-1]
+
+    server = ServerBootstrap(loops, initializer=lambda channel: [initializer(channel)]).bind("local://group-row")
+    group = ChannelGroup(open_channels(loops, server, 2))
+    group.write(b"a")
+    group.write(b"b")
+    for inbox in inboxes:
+        while b"".join(inbox.got) != b"ab":
+            assert inbox.came.acquire(timeout=_PATIENCE)
 
 
 def test_a_closed_channel_has_left_when_its_close_future_is_done(loops: EventLoopGroup, server: Server) -> None:

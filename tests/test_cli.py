@@ -55,6 +55,17 @@ def two(channel, more):
 stack = wire() >> Echo()
 number = 7
 
+class Plain:
+    pass
+
+class Wanting:
+    def __init__(self, x):
+        pass
+
+class WantingHandler(EventHandler):
+    def __init__(self, x):
+        pass
+
 class Careless(LineBasedFrameDecoder):
     'Forgets a line when its end comes alone.'
     def __init__(self, max_length=64):
@@ -251,6 +262,9 @@ def test_ctrl_c_is_no_error(module: Path, capsys: pytest.CaptureFixture[str]) ->
         ("mine:number", "mine:number is 7; expected a function"),
         ("mine:Echo", "every channel wants its own"),
         ("mine:stack", "every channel wants its own"),
+        ("mine:Plain", "mine:Plain is a class, and no EventHandler: name a function from a channel to its stages"),
+        ("mine:Wanting", "mine:Wanting is a class, and no EventHandler"),
+        ("mine:WantingHandler", "cannot be made without arguments: name an instance"),
     ],
 )
 def test_what_cannot_be_run_is_explained(

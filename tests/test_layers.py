@@ -90,7 +90,7 @@ _TABLE = {
     "datagram_conn": "conn datagram event_handler handler channel errors",
     "server": "datagram bootstrap conn datagram_conn event_handler handler errors options ring_buffer"
     " transport.group transport.datagram_channel",
-    "testing": f"{_CORE} stack codecs.base transport.timers",
+    "testing": f"{_CORE} stack codecs.base transport.timers transport.opening",
     "__main__": "cli",
     "cli": f"{_CORE} cli_names cli_binding cli_check cli_gateways __init__ stack codecs bootstrap server testing"
     " transport",

@@ -54,3 +54,9 @@ def test_what_is_neither_bytes_nor_a_list_is_the_encoders_mistake(returned: Any)
     assert channel.outbound == []
     with pytest.raises(EncodeError, match=r"what Returns.encode returned is .*: encode returns bytes"):
         promise.result()
+
+
+def test_an_encoder_that_makes_nothing_of_bytes_is_told_that_it_gets_them() -> None:
+    channel = EmbeddedChannel(Returns())
+    with pytest.raises(EncodeError, match="also for what it is given as bytes, which it returns as they are"):
+        channel.write_outbound(None)

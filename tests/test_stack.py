@@ -81,6 +81,13 @@ def test_a_stack_may_hold_named_stages() -> None:
     assert channel.pipeline.get("lines") is decoder
 
 
+def test_a_stage_in_a_row_may_have_a_name() -> None:
+    decoder, codec = Decoder(), Codec()
+    channel = EmbeddedChannel(wire() >> ("lines", decoder) >> Encoder() >> ("last", codec))
+    assert channel.pipeline.names == ["lines", "encoder", "last"]
+    assert channel.pipeline.get("last") is codec
+
+
 def test_a_pipeline_seats_a_stack_at_the_application_end() -> None:
     channel = EmbeddedChannel(Codec())
     channel.pipeline.add_stack(wire() >> Decoder() >> Encoder())
@@ -95,9 +102,11 @@ def test_a_stack_that_was_seated_cannot_be_seated_again() -> None:
         EmbeddedChannel(stack)
 
 
-@pytest.mark.parametrize("stage", [Decoder, "decoder", None, 7, ("decoder", "encoder")])
+@pytest.mark.parametrize(
+    "stage", [Decoder, "decoder", None, 7, ("decoder", "encoder"), ("a",), (1, Decoder()), ("decoder", Decoder)]
+)
 def test_what_is_no_stage_cannot_be_composed(stage: Any) -> None:
-    with pytest.raises(PipelineError, match="a stage is a ChannelHandler, not"):
+    with pytest.raises(PipelineError, match=r"a stage is a ChannelHandler, or \(name, handler\), and not"):
         wire() >> stage
 
 

@@ -18,7 +18,11 @@ In = TypeVar("In", contravariant=True, default=Any)
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class MessageToByteEncoder(ChannelOutboundHandler[In, bytes], Generic[In]):
-    """M → bytes; what ``encode`` raises fails that write alone, and nothing of the message is written."""
+    """M → bytes; what ``encode`` raises fails that write alone, and nothing of the message is written.
+
+    Every message that is written comes here, whatever its type.  For bytes that are ready to be sent it is a
+    ``MessageToByteEncoder[M | bytes]``, whose ``encode`` returns them as they are.
+    """
 
     only_encodes: ClassVar[bool] = True
 

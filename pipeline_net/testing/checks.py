@@ -33,7 +33,7 @@ def check_decoder(factory: Callable[[], Stages], cases: Iterable[Case]) -> None:
 
     Each case is fed whole, byte by byte, cut at every point (a sample of them for large ones), and at every pair of
     points for tiny ones; all together are fed joined, so that one message may follow another, without those after which
-    nothing more is decoded.
+    nothing more is decoded.  Who fails only there keeps something of one message that the next one meets.
 
     Args:
         factory: makes the decoder, or the stages, for one connection; what comes out at the application's end counts.
@@ -57,7 +57,7 @@ def check_decoder(factory: Callable[[], Stages], cases: Iterable[Case]) -> None:
             messages.extend(expected)
             last = data
     if together != last:
-        _Check(factory, together, messages).run()
+        _Check(factory, together, messages, " (the cases, one after the other)").run()
 
 
 def check_codec(factory: Callable[[], Stages], messages: Sequence[Any]) -> None:
@@ -141,12 +141,13 @@ class _Outcome:
 
 
 class _Check:
-    """One case, under every cut."""
+    """One case, under every cut; or several, which ``what`` then says."""
 
-    def __init__(self, factory: Callable[[], Stages], data: bytes, expected: Sequence[Any]) -> None:
+    def __init__(self, factory: Callable[[], Stages], data: bytes, expected: Sequence[Any], what: str = "") -> None:
         self._factory = factory
         self._data = data
         self._expected = expected
+        self._what = what
 
     def run(self) -> _Outcome:
         data = self._data
@@ -183,7 +184,7 @@ class _Check:
         pieces = pieces_of(self._data, cuts)
         crashes = [error for error in _errors(got) if not isinstance(error, DecodeError)]
         raise AssertionError(
-            f"{_describe(self._factory)} is wrong about {len(self._data)} bytes{how} {where}\n"
+            f"{_describe(self._factory)} is wrong about {len(self._data)} bytes{self._what}{how} {where}\n"
             f"  fed:      {' | '.join(map(_short, pieces[:_MANY]))}{' | …' if len(pieces) > _MANY else ''}\n"
             f"  expected: {_listed(self._expected)}\n"
             f"  got:      {got!r}"

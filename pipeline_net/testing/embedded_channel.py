@@ -33,6 +33,7 @@ from ..handler import ChannelHandler
 from ..options import ChannelOptions
 from ..pipeline import Stage
 from ..stack import Stack
+from ..transport.opening import Initializer, seat_stages
 from .clock import VirtualClock
 from .embedded_loop import EmbeddedLoop
 
@@ -42,17 +43,19 @@ class EmbeddedChannel(Channel):
 
     Args:
         stages: handlers, ``(name, handler)`` pairs or stacks, from the wire to the application.
+        initializer: a bootstrap's, in the place of ``stages``: called with this channel, and treated as a server would.
         options: as for any channel; with ``auto_flush=False`` only ``flush()`` moves what was written to ``outbound``.
         local_address, remote_address: what the stages are told.
 
     Raises:
-        PipelineError: a stage is none; what makes stages, such as an initializer, is called first.
-        Exception: what a stage raised on opening, and no stage handled.
+        PipelineError: a stage is none; or there are stages and an initializer.
+        Exception: what the initializer raised, or a stage on opening, and no stage handled.
     """
 
     def __init__(
         self,
         *stages: Stage | Stack[Any, Any, Any, Any],
+        initializer: Initializer | None = None,
         options: ChannelOptions | None = None,
         local_address: Any = "embedded",
         remote_address: Any = "test",
@@ -74,13 +77,17 @@ class EmbeddedChannel(Channel):
         self._is_blocked = False  # a flush has stopped at the peer's window
         self._calls = 0  # calls of ours that are under way: the outermost one runs the loop
         self._raised = 0  # how many of the exceptions have been raised
-        self._open(stages)
+        self._open(stages, initializer)
 
-    def _open(self, stages: tuple[Stage | Stack[Any, Any, Any, Any], ...]) -> None:
+    def _open(self, stages: tuple[Stage | Stack[Any, Any, Any, Any], ...], initializer: Initializer | None) -> None:
         for stage in stages:
             _check_stage(stage)
+        if stages and initializer is not None:
+            raise PipelineError("an EmbeddedChannel takes stages, or an initializer that makes them, and not both")
         self._calls += 1
         try:
+            if initializer is not None:
+                seat_stages(self, initializer)
             for stage in stages:
                 self.pipeline.add_last(*(stage.handlers if isinstance(stage, Stack) else [stage]))
             if self.state == NEW:  # unless a stage has closed it
@@ -344,7 +351,7 @@ def _check_stage(stage: Any) -> None:
         hint = "*stages"
     elif callable(stage):
         name = getattr(stage, "__name__", "initializer")
-        hint = f"*{name if name.isidentifier() else 'initializer'}(None)"
+        hint = f"initializer={name if name.isidentifier() else '…'}"
     else:
         return  # the pipeline says what it is
     raise PipelineError(

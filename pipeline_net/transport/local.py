@@ -249,6 +249,10 @@ class LocalChannel(Channel):
         if not self._in_batch:
             self._event_loop.flush_later(self)
 
+    def send_early(self) -> None:
+        if not self._in_batch:
+            self.send_pending()
+
     def send_pending(self) -> None:
         if self._is_sending or self._peer is None:
             return

@@ -50,14 +50,9 @@ if TYPE_CHECKING:
     from ..future import ChannelFuture
 
 # How a socket is read and written, and what it is called there.
-if sys.platform == "win32":
-    _read: Final[Callable[[Any, Any], bytes]] = socket.SocketType.recv
-    _write: Final[Callable[[Any, Any], int]] = socket.SocketType.send
-else:
-    _read: Final[Callable[[Any, Any], bytes]] = os.read
-    _write: Final[Callable[[Any, Any], int]] = os.write
 _BY_NUMBER: Final = sys.platform != "win32"
-
+_read: Final[Callable[[Any, Any], bytes]] = os.read if _BY_NUMBER else socket.SocketType.recv
+_write: Final[Callable[[Any, Any], int]] = os.write if _BY_NUMBER else socket.SocketType.send
 
 _MAX_READS: Final = 16  # recv calls a wake-up, so that one busy peer cannot starve the rest
 _FEW: Final = 240  # bytes; fewer than this is little
@@ -379,6 +374,10 @@ class StreamChannel(Channel):
     def flush_soon(self) -> None:
         if not self._in_batch:
             self._event_loop.flush_later(self)
+
+    def send_early(self) -> None:
+        if not self._in_batch:
+            self.send_pending()
 
     def send_pending(self) -> None:
         if not self.was_active:

@@ -199,7 +199,8 @@ class TwoHaveAProblem(Lines):
 def test_cases_are_also_fed_joined() -> None:
     check_decoder(TwoHaveAProblem, [(b"a\nb\n", [b"a", b"b"])])
     message = complaint(check_decoder, TwoHaveAProblem, [(b"a\nb\n", [b"a", b"b"]), (b"c\n", [b"c"])])
-    assert "wrong about 6 bytes whole" in message
+    assert "wrong about 6 bytes (the cases, one after the other) whole" in message
+    assert "one after the other" not in complaint(check_decoder, TwoHaveAProblem, [(b"a\nb\nc\n", [b"a", b"b", b"c"])])
 
 
 class SpeaksAtTheEnd(Lines):

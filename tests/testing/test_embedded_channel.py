@@ -10,6 +10,7 @@ import pytest
 
 from pipeline_net import (
     ByteToMessageDecoder,
+    Channel,
     ChannelBrokenError,
     ChannelClosedError,
     ChannelDuplexHandler,
@@ -141,17 +142,50 @@ class _Makes:
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        (_initializer, r"did you mean EmbeddedChannel\(\*_initializer\(None\)\)\?"),
-        (lambda channel: [Diary()], r"did you mean EmbeddedChannel\(\*initializer\(None\)\)\?"),
-        (_Makes(), r"did you mean EmbeddedChannel\(\*initializer\(None\)\)\?"),
+        (_initializer, r"did you mean EmbeddedChannel\(initializer=_initializer\)\?"),
+        (lambda channel: [Diary()], r"did you mean EmbeddedChannel\(initializer=…\)\?"),
+        (_Makes(), r"did you mean EmbeddedChannel\(initializer=initializer\)\?"),
         ([Diary()], r"did you mean EmbeddedChannel\(\*stages\)\?"),
     ],
 )
 def test_what_makes_stages_is_no_stage(given: Any, hint: str) -> None:
     with pytest.raises(PipelineError, match=f"an EmbeddedChannel takes the stages themselves, and not .*: {hint}"):
         EmbeddedChannel(given)
-    stages = given if isinstance(given, list) else given(None)
-    assert EmbeddedChannel(*stages).is_open  # as it says
+    channel = EmbeddedChannel(*given) if isinstance(given, list) else EmbeddedChannel(initializer=given)
+    assert channel.is_open  # as it says
+
+
+@pytest.mark.parametrize("kind", ["stack", "list", "pipeline", "none"])
+def test_an_initializer_is_called_as_by_a_server(kind: str) -> None:
+    def initializer(channel: Channel) -> Any:
+        channels.append((channel, channel.is_active))
+        if kind == "stack":
+            return wire() >> first >> second
+        if kind == "list":
+            return [first, ("second", second)]
+        channel.pipeline.add_last(first, second)
+        return channel.pipeline if kind == "pipeline" else None
+
+    channels: list[tuple[Channel, bool]] = []
+    first, second = Diary(), Diary()
+    channel = EmbeddedChannel(initializer=initializer)
+    assert channels == [(channel, False)]
+    assert list(channel.pipeline) == [first, second]
+    assert first.heard == second.heard == ["added", "registered", "active"]
+    assert channel.is_active
+
+
+def test_what_is_wrong_with_an_initializer_is_raised() -> None:
+    def broken(channel: Channel) -> Any:
+        raise LookupError("no configuration")
+
+    stage: Any = Diary()
+    with pytest.raises(LookupError, match="no configuration"):
+        EmbeddedChannel(initializer=broken)
+    with pytest.raises(PipelineError, match=r"did you mean \[Diary\(…\)\]"):
+        EmbeddedChannel(initializer=lambda channel: stage)
+    with pytest.raises(PipelineError, match="and not both"):
+        EmbeddedChannel(stage, initializer=lambda channel: [])
 
 
 def test_a_class_of_stages_is_told_apart_as_in_every_pipeline() -> None:

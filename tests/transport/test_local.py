@@ -162,6 +162,21 @@ def test_a_reader_that_does_not_read_makes_the_writer_unwritable(loops: EventLoo
     assert here.saw("writable")
 
 
+def test_a_writer_is_not_unwritable_before_it_has_tried_to_send(loops: EventLoopGroup) -> None:
+    there, here = Recorder(), Recorder()
+    serve(loops, lambda _: [there])
+    channel = connect(loops, here, write_buffer_high=10_000, write_buffer_low=5_000)
+
+    def push() -> None:
+        for _ in range(40):
+            if channel.is_writable:
+                channel.write(b"x" * 1000)
+
+    channel.loop.execute(push)
+    assert there.wait(lambda: there.count == 40_000)
+    assert "unwritable" not in here.events
+
+
 def test_a_slow_reader_gets_every_reply_after_a_half_close(loops: EventLoopGroup) -> None:
     there, here = Recorder(echo=True), Recorder()
     serve(loops, lambda _: [there])

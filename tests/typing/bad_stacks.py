@@ -156,3 +156,4 @@ class ReadsOnlyText(ChannelInboundHandler[str, Never, str]): ...
 
 websocket.server_stack() >> ReadsOnlyText()  # E: a binary message may come
 websocket.server_stack(messages=False) >> ReadsOnlyText()  # E: parts come
+wire() >> ("text", ReadsOnlyText())  # E: bytes come, with or without a name

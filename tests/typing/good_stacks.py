@@ -240,6 +240,12 @@ def returns_a_bare_stack(channel: Channel) -> Stack:
     return wire() >> LineDecoder() >> TextCodec() >> Chat()
 
 
+def names_a_stage(channel: Channel) -> Stack:
+    named = wire() >> ("lines", LineDecoder()) >> ("text", TextCodec())
+    assert_type(named, Stack[bytes, str, str, bytes])
+    return named >> ("chat", Chat())
+
+
 def returns_handlers(channel: Channel) -> list[LineDecoder]:
     return [LineDecoder()]
 

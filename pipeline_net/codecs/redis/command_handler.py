@@ -12,7 +12,8 @@ A command whose reply comes later makes those behind it wait; they are bounded b
 waits is dropped when the client goes.
 
 A function that raises something other than ``CommandError`` has a mistake: it goes to ``exception_caught``, and unless
-a stage handles it, the connection is closed.  So does a reply that has no form in RESP; a note names the command.
+a stage handles it, the connection is closed.  So does a reply that has no form in RESP; a note names the command.  And
+so does one that says ``session.later()`` and forgets to return what that gives.
 """
 
 from __future__ import annotations
@@ -183,12 +184,13 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
         state.is_running = False
         if (entry.is_write or session.propagated is not None) and state.write_listeners:
             self._tell_write(args, reply)
-        if reply is _LATER:
+        if session.special != 0:
+            self._answer(entry, reply)
+            self._end_command()
+        elif reply is _LATER:
             self._check_wait()
         elif reply is not _NO_REPLY:
             ctx.write(reply)
-        if session.special != 0:
-            self._end_command()
         if state.due:
             state.run_due()
 
@@ -307,12 +309,32 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
         state.is_running = is_nested
         if (entry.is_write or session.propagated is not None) and state.write_listeners:
             self._tell_write(args, reply)
-        if reply is _LATER:
-            self._check_wait()
-        elif reply is not _NO_REPLY:
-            session.write(reply)
+        self._answer(entry, reply)
         if entry.is_monitored and state.monitors.loops:
             state.monitors.feed(session, args)
+
+    def _answer(self, entry: CommandEntry, reply: Any) -> None:
+        """Write what a function returned, unless its reply comes later.
+
+        Raises:
+            PipelineError: it said so, and returned a reply after all: two would shift all that follow.
+        """
+        session = self.session
+        if reply is _LATER:
+            self._check_wait()
+            return
+        if session.has_begun_to_wait:
+            session.has_begun_to_wait = False
+            if reply is not _NO_REPLY:
+                if session.withdraw_wait():
+                    self.resume_soon()
+                returned = "None" if reply is None else f"a {type(reply).__name__}"
+                raise PipelineError(
+                    f"the function of {entry.name!r} called session.later(), and returned {returned}, which would be a"
+                    " second reply: end it with  return session.later(…)"
+                )
+        if reply is not _NO_REPLY:
+            session.write(reply)
 
     def _tell_write(self, args: Command, reply: Any) -> None:
         """Let listeners hear of a write that did not fail."""
@@ -345,6 +367,7 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
             raise PipelineError(f"{session!r}: inside EXEC no reply may come later; session.may_block tells")
         if not session.is_waiting and not session.special & WAITING:
             session.later()  # it returned LATER as it is
+        session.has_begun_to_wait = False
 
     def _wait_behind(self, args: Command) -> None:
         self._waiting.append(args)
@@ -367,6 +390,7 @@ class CommandHandler(ChannelInboundHandler[Command, Never, Reply]):
             return
         self._pause_timer = None
         session.special &= ~WAITING
+        session.has_begun_to_wait = False  # who said later() outside of a function has had its reply
         self._end_command()
         for _ in range(_MAX_RESUMED):
             if not self._waiting or session.special & WAITING:

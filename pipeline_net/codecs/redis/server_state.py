@@ -98,9 +98,11 @@ class ServerState:
             if number < 1:
                 raise ValueError(f"{name} must be at least 1, but is {number!r}")
         self.databases: Final[int] = databases
+        """How many SELECT can choose from."""
         self.password: bytes | None = password.encode() if isinstance(password, str) else password
         self.version: Final[str] = version
         self.pub_sub: Final[PubSub] = PubSub() if pub_sub is None else pub_sub
+        """Who has subscribed to what; ``state.pub_sub.publish(…)`` sends them something."""
         self.lock: Final[AbstractContextManager[Any] | None] = lock
         self.push_limit: Final[OutputLimit] = OutputLimit() if push_limit is None else push_limit
         self.max_subscriptions: Final[int] = max_subscriptions

@@ -76,11 +76,15 @@ class Session(KeyWatcher):
 
     def __init__(self, state: ServerState) -> None:
         self.state: Final[ServerState] = state
+        """What it shares with the other connections of its server."""
         self.id: int = 0
+        """The client's number, as CLIENT ID says it; 0 before it has its handler."""
         self.name: bytes = b""
+        """What CLIENT SETNAME has called it."""
         self.protocol: int = 2
         """2 or 3; HELLO changes it."""
         self.database: int = 0
+        """The number of the database that SELECT has chosen."""
         self.is_executing = False
         """EXEC runs the queue of a transaction now."""
         self.special: i64 = 0 if state.password is None else ANONYMOUS
@@ -99,6 +103,8 @@ class Session(KeyWatcher):
         # a reply that comes later
         self._waits: dict[int, None] = {}  # the number of the wait; whoever takes it out settles it, on whatever thread
         self._wait_number = 0
+        self.has_begun_to_wait = False
+        """The function that runs has called ``later()``; so that is what it has to return."""
         self._otherwise: Reply = None
         self._withdraw: Callable[[Any], object] | None = None
         self._timer: TimerHandle | None = None
@@ -240,6 +246,7 @@ class Session(KeyWatcher):
                 withdraw(self)
             return otherwise
         self._wait_number += 1
+        self.has_begun_to_wait = True
         self._otherwise = otherwise
         self._withdraw = withdraw
         self.special |= WAITING
@@ -282,6 +289,16 @@ class Session(KeyWatcher):
         withdraw = self._withdraw
         if not self.reply(value):
             return False
+        if withdraw is not None:
+            withdraw(self)
+        return True
+
+    def withdraw_wait(self) -> bool:
+        """Let nobody answer the command that waits any more; false if none does; on the loop."""
+        if self._waits.pop(self._wait_number, 0) is not None:
+            return False
+        withdraw = self._withdraw
+        self._end_wait()
         if withdraw is not None:
             withdraw(self)
         return True
@@ -374,11 +391,7 @@ class Session(KeyWatcher):
         if self._has_left:
             return
         self._has_left = True
-        if self._waits.pop(self._wait_number, 0) is None:
-            withdraw = self._withdraw
-            self._end_wait()
-            if withdraw is not None:
-                withdraw(self)
+        self.withdraw_wait()
         self.discard_transaction()
         self.unsubscribe_all()
         self.state.monitors.discard(self)

@@ -52,22 +52,29 @@ class BroadcastGroup(ChannelGroup):
 
     def write_and_flush(self, msg: Any) -> None:
         """Send ``msg`` to everybody who can take it: ``str``, ``bytes``, or a ``PreparedMessage``."""
+        self._send(msg, True)
+
+    def write(self, msg: Any) -> None:
+        """Do the same, but leave the sending to the end of each loop's turn: for several messages in a row."""
+        self._send(msg, False)
+
+    def _send(self, msg: Any, flush: bool) -> None:
         prepared = PreparedMessage(msg) if isinstance(msg, (str, bytes)) else msg
         by_loop: dict[Loop, list[Channel]] = {}
         for channel in self:
             by_loop.setdefault(channel.loop, []).append(channel)
         for loop, channels in by_loop.items():
             if loop.in_loop:
-                self._deliver(channels, prepared)
+                self._deliver(channels, prepared, flush)
             else:
-                self._post(loop, channels, prepared)
+                self._post(loop, channels, prepared, flush)
 
-    def _post(self, loop: Loop, channels: list[Channel], msg: Any) -> None:
+    def _post(self, loop: Loop, channels: list[Channel], msg: Any, flush: bool) -> None:
         under_way = self._under_way.setdefault(loop, deque())
         try:
             if len(under_way) < _MAX_UNDER_WAY:
                 under_way.append(None)
-                loop.execute(self._arrive, under_way, channels, msg)
+                loop.execute(self._arrive, under_way, channels, msg, flush)
                 return
             self.skipped += len(channels)
             if self._slow == "close":
@@ -77,15 +84,15 @@ class BroadcastGroup(ChannelGroup):
         except ChannelClosedError:
             self._under_way.pop(loop, None)  # it has stopped, and closed its channels
 
-    def _arrive(self, under_way: deque[None], channels: list[Channel], msg: Any) -> None:
+    def _arrive(self, under_way: deque[None], channels: list[Channel], msg: Any, flush: bool) -> None:
         under_way.popleft()
-        self._deliver(channels, msg)
+        self._deliver(channels, msg, flush)
 
-    def _deliver(self, channels: list[Channel], msg: Any) -> None:
+    def _deliver(self, channels: list[Channel], msg: Any, flush: bool) -> None:
         """Write to channels of this loop."""
         for channel in channels:
             if channel.is_writable:
-                channel.broadcast(msg)
+                channel.broadcast(msg, flush=flush)
             elif channel.is_open:
                 self._leave_out(channel)
 

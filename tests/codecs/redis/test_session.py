@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import PipelineError
+from pipeline_net import ChannelHandlerContext, ChannelInboundHandler, PipelineError
 from pipeline_net.codecs import redis
 from pipeline_net.codecs.redis.session import shown_address
 from pipeline_net.testing import EmbeddedChannel
@@ -137,6 +137,97 @@ def test_inside_exec_a_function_that_insists_has_a_mistake(kit: Connect) -> None
     client = kit()
     with pytest.raises(PipelineError, match="inside EXEC no reply may come later"):
         client.ask("MULTI", "NEVER", "EXEC")
+
+
+class _Handled(ChannelInboundHandler[Any]):
+    """Keeps the connection, whatever a function has done."""
+
+    def __init__(self) -> None:
+        self.caught: list[BaseException] = []
+
+    def exception_caught(self, ctx: ChannelHandlerContext[Any, Any], exc: BaseException) -> None:
+        self.caught.append(exc)
+
+
+_withdrawn: list[redis.Session] = []
+_careless = redis.CommandTable()
+
+
+@_careless.command("FORGETS", arity=1)
+def _forgets(session: redis.Session, args: redis.Command) -> redis.Reply:
+    session.later(timeout=1, withdraw=_withdrawn.append)  # without return
+    return None
+
+
+@_careless.command("FAILS", arity=1)
+def _fails(session: redis.Session, args: redis.Command) -> redis.Reply:
+    session.later(timeout=1)
+    raise redis.CommandError("no")
+
+
+@_careless.command("WRITES", arity=1)
+def _writes(session: redis.Session, args: redis.Command) -> redis.Reply:
+    session.later(timeout=1, otherwise=b"later")
+    return redis.NO_REPLY
+
+
+def _careless_client(password: str | None = None) -> tuple[EmbeddedChannel, _Handled]:
+    _withdrawn.clear()
+    handler = redis.CommandHandler(_careless, redis.Session(redis.ServerState(password=password)))
+    handled = _Handled()
+    return EmbeddedChannel(redis.server_stack() >> handler >> handled), handled
+
+
+@pytest.mark.parametrize(("command", "shown"), [("FORGETS", "None,"), ("FAILS", "a RedisError,")])
+@pytest.mark.parametrize("before", ["", "MULTI\r\nDISCARD\r\n", "CLIENT REPLY SKIP\r\n"])
+def test_a_function_that_says_later_and_returns_something_else_has_a_mistake(
+    command: str, shown: str, before: str
+) -> None:
+    channel, handled = _careless_client()
+    channel.write_inbound(before.encode())
+    before_it = len(channel.outbound)
+    channel.write_inbound(f"{command}\r\nPING\r\n".encode())
+    channel.advance(5.0)
+    (error,) = handled.caught
+    assert isinstance(error, PipelineError)
+    assert f"'{command.lower()}' called session.later(), and returned {shown}" in str(error)
+    assert "return session.later(" in str(error)
+    assert channel.outbound[before_it:] == [b"+PONG\r\n"]  # and no second one, which all others would be shifted by
+    assert len(_withdrawn) == (command == "FORGETS")
+    channel.finish()
+
+
+def test_such_a_mistake_closes_the_connection_unless_a_stage_handles_it() -> None:
+    handler = redis.CommandHandler(_careless, redis.Session(redis.ServerState()))
+    channel = EmbeddedChannel(redis.server_stack() >> handler)
+    with pytest.raises(PipelineError, match="would be a second reply"):
+        channel.write_inbound(b"FORGETS\r\nPING\r\n")
+    assert channel.outbound == []
+    assert not channel.is_open
+
+
+def test_later_may_be_said_and_nothing_returned() -> None:
+    channel, handled = _careless_client()
+    channel.write_inbound(b"WRITES\r\nPING\r\n")
+    assert channel.outbound == []
+    channel.advance(1.5)
+    channel.write_inbound(b"PING\r\n")
+    assert channel.outbound == [b"$5\r\nlater\r\n", b"+PONG\r\n", b"+PONG\r\n"]
+    assert handled.caught == []
+    channel.finish()
+
+
+def test_who_says_later_outside_of_a_function_makes_the_next_command_wait() -> None:
+    channel, handled = _careless_client()
+    handler = channel.pipeline.get(redis.CommandHandler)
+    assert isinstance(handler, redis.CommandHandler)
+    handler.session.later()
+    channel.write_inbound(b"PING\r\n")
+    assert handler.session.reply(b"now")
+    channel.run_pending()
+    assert channel.outbound == [b"$3\r\nnow\r\n", b"+PONG\r\n"]
+    assert handled.caught == []
+    channel.finish()
 
 
 def test_a_reply_to_somebody_who_has_gone_is_refused(kit: Connect) -> None:

@@ -43,6 +43,17 @@ def test_messages_that_are_prepared_already() -> None:
     assert b"".join(channel.outbound) == b"\x82\x01a\x82\x01b"
 
 
+def test_messages_in_a_row_are_sent_when_the_turn_ends() -> None:
+    channel = _channel()
+    channel.outbound.clear()
+    group = websocket.BroadcastGroup([channel])
+    group.write("a")
+    group.write(b"b")
+    assert list(channel.outbound) == []
+    channel.run_pending()
+    assert b"".join(channel.outbound) == b"\x81\x01a\x82\x01b"
+
+
 def test_who_has_closed_is_not_written_to() -> None:
     channel, other = _channel(), _channel()
     group = websocket.BroadcastGroup([channel, other])

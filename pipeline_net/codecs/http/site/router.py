@@ -71,8 +71,9 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
     Where ``Forms`` stands in front, a form is routed like the request that brought it, and the handler gets the
     ``FormRequest``.
 
-    What matches no route is answered with 404; a route for other methods with 405 and Allow, or 204 to OPTIONS.  HEAD
-    is answered as GET is, without the body.  A path that is not well-formed is answered with 400: see ``split_path``.
+    What matches no route is answered with 404, unless ``pass_on`` says so; a route for other methods with 405 and
+    Allow, or 204 to OPTIONS.  HEAD is answered as GET is, without the body.  A path that is not well-formed is answered
+    with 400: see ``split_path``.
 
     One router serves all connections of all loops: its routes are fixed when the first connection uses it.
 
@@ -94,6 +95,7 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         self._redirects_slashes = redirect_slashes
         self._render_error = render_error
         self._is_fixed = False
+        self._passes_rest = False
 
     def __repr__(self) -> str:
         return f"<Router of {len(self._table.routes)} routes>"
@@ -156,9 +158,12 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         """Add all routes of another router, each behind ``prefix``.  That router is fixed from now on.
 
         Raises:
-            ValueError: the prefix does not begin with a slash, or ends with one; and like ``add``.
+            ValueError: the prefix does not begin with a slash, or ends with one; that router passes on ``/``; and like
+                ``add``.
         """
         _check_prefix(prefix)
+        if router._passes_rest:
+            raise ValueError(f"a router that passes on '/' is the last one: leave {prefix!r} with pass_on({prefix!r})")
         router._is_fixed = True
         for route in router._table.routes:
             pattern = RoutePattern(prefix + route.pattern.text)
@@ -169,9 +174,16 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
     def pass_on(self, prefix: str) -> None:
         """Leave ``prefix`` and all below it to the stage behind the router, whatever the method.
 
+        ``pass_on("/")`` leaves it whatever matches no route, in the place of 404: files beside an API, for example.
+
         Raises:
             ValueError: like ``mount``.
         """
+        if prefix == "/":
+            if self._is_fixed:
+                raise ValueError("pass_on('/') comes too late: the router is in use")
+            self._passes_rest = True
+            return
         _check_prefix(prefix)
         for rest in ("", "/", "/{rest:path}"):
             self._add(Route(_ANY, RoutePattern(prefix + rest), None))
@@ -225,7 +237,11 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
         elif match.methods:
             self._answer(ctx, request, self._answer_with_methods(ctx.channel.loop, request, match))
         else:
-            self._answer(ctx, request, self._answer_without_route(ctx.channel.loop, request, path, segments))
+            answer = self._answer_without_route(ctx.channel.loop, request, path, segments)
+            if answer is None:
+                ctx.fire_channel_read(given)
+            else:
+                self._answer(ctx, request, answer)
 
     def _answer_without_path(self, loop: Loop, request: Request) -> FullResponse:
         if request.method == "OPTIONS" and request.target == "*":
@@ -240,14 +256,16 @@ class Router(ChannelInboundHandler[FullRequest, FullRequest, ResponsePart]):
             return FullResponse(204, allow)
         return self._rendered(loop, request, HttpError(405, headers=allow))
 
-    def _answer_without_route(self, loop: Loop, request: Request, path: str, segments: list[str]) -> FullResponse:
+    def _answer_without_route(
+        self, loop: Loop, request: Request, path: str, segments: list[str]
+    ) -> FullResponse | None:
         if self._redirects_slashes and len(path) > 1 and path[1] != "\\":  # which browsers read as a slash
             has_slash = segments[-1] == ""
             other = self._table.find(request.method, segments[:-1] if has_slash else [*segments, ""])
             if other.route is not None or other.methods:
                 query = request.raw_target.partition(b"?")[1].decode() + request.query
                 return redirect((path[:-1] if has_slash else path + "/") + query, 308)
-        return self._rendered(loop, request, HttpError(404))
+        return None if self._passes_rest else self._rendered(loop, request, HttpError(404))
 
     # -- answers ------------------------------------------------------------------------------------
 

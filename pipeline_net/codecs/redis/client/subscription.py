@@ -50,7 +50,7 @@ class Subscription:
     """Messages of some channels; made by ``client.subscribe()``, and usable from any thread.
 
     ``ready`` is done when the server has confirmed all channels.  After a lost connection they are subscribed again;
-    what was published meanwhile is lost, and ``interruptions`` counts that.
+    what was published meanwhile is lost, and ``interruptions`` counts such gaps: one, however long it takes to connect.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Subscription:
         self.dropped = 0
         """Messages that nobody has read in time."""
         self.interruptions = 0
-        """How often the connection was lost."""
+        """How often the connection was lost while the server told it something: each may have cost messages."""
         self.unconfirmed = set(self.keys)  # on the loop, like all that follows
         self._subscriber = subscriber
         self._on_message = on_message
@@ -181,6 +181,14 @@ class Subscription:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Subscription:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
     # -- for the subscriber, on the loop ------------------------------------------------------------
 
     def deliver(self, message: Message) -> None:
@@ -208,8 +216,9 @@ class Subscription:
             self.ready.fulfil(None)
 
     def interrupt(self) -> None:
-        """The connection is lost."""
-        self.interruptions += 1
+        """The connection is lost, or an attempt to make one has failed, which is no further gap."""
+        if len(self.unconfirmed) < len(self.keys):
+            self.interruptions += 1
         self.unconfirmed = set(self.keys)
 
     def end(self, error: BaseException) -> None:

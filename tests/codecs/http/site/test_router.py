@@ -389,8 +389,9 @@ def test_a_route_that_could_not_work_is_refused(
 def test_a_prefix_that_is_none_is_refused(prefix: str) -> None:
     with pytest.raises(ValueError, match="a prefix begins with a slash"):
         http.Router().mount(prefix, http.Router())
-    with pytest.raises(ValueError, match="a prefix begins with a slash"):
-        http.Router().pass_on(prefix)
+    if prefix != "/":
+        with pytest.raises(ValueError, match="a prefix begins with a slash"):
+            http.Router().pass_on(prefix)
 
 
 def test_routes_are_fixed_when_the_first_connection_uses_them(make_site: Make, router: http.Router) -> None:

@@ -106,6 +106,47 @@ def test_everything_is_subscribed_again_after_a_loss(connect: Connect, fake: Any
     assert not messages.is_closed
 
 
+def test_a_break_is_one_interruption_however_many_attempts_it_takes_to_come_back(
+    connect: Connect, fake: Any, greeting: Any
+) -> None:
+    greet = greeting(confirming())
+
+    def slow_to_come_back(ctx: Any, command: list[bytes]) -> bytes | None:
+        if 1 < len(server.contexts) < 5:
+            ctx.channel.abort()
+            return None
+        answer: bytes | None = greet(ctx, command)
+        return answer
+
+    server = fake(slow_to_come_back)
+    messages = connect(server.address).subscribe("news")
+    messages.ready.result(10)
+    server.contexts[0].channel.abort()
+    for _ in range(10_000):
+        if len(server.contexts) == 5 and server.received[-1] == [b"SUBSCRIBE", b"news"]:
+            break
+        messages.next(0.001)
+    server.contexts[4].channel.write(_array(b"message", b"news", b"back"))
+    assert messages.next(10) == redis.Message(b"news", b"back")
+    assert messages.interruptions == 1
+
+
+def test_a_server_that_is_not_there_yet_interrupts_nothing(connect: Connect, fake: Any, greeting: Any) -> None:
+    greet = greeting(confirming())
+
+    def late(ctx: Any, command: list[bytes]) -> bytes | None:
+        if len(server.contexts) < 3:
+            ctx.channel.abort()
+            return None
+        answer: bytes | None = greet(ctx, command)
+        return answer
+
+    server = fake(late)
+    messages = connect(server.address).subscribe("news")
+    messages.ready.result(10)
+    assert messages.interruptions == 0
+
+
 def test_the_real_server_may_cut_it_off_too(connect: Connect, real_address: str) -> None:
     client = connect(real_address)
     messages = client.subscribe("news")

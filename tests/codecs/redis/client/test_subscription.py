@@ -103,7 +103,7 @@ def test_it_is_an_async_iterator(loops: EventLoopGroup, real_address: str) -> No
     async def main() -> list[bytes]:
         seen = []
         async with redis.Client(loops, real_address) as client:
-            with client.subscribe("news") as messages:
+            async with client.subscribe("news") as messages:
                 await messages.ready
                 client.execute_many([("PUBLISH", "news", number) for number in range(3)])
                 async for message in messages:
