@@ -97,7 +97,8 @@ class EventLoopGroup:
         Raises:
             TypeError: a balancer of yours chose what is no loop.
         """
-        loop: Any = self._balancer.choose(self._loops, remote_address)
+        balancer: Any = self._balancer  # compiled, a typed one would be asked for a loop in words that name nobody
+        loop = balancer.choose(self._loops, remote_address)
         if not isinstance(loop, EventLoop):
             raise TypeError(f"the balancer {self._balancer!r} chose {loop!r}, which is no EventLoop")
         if not self._is_started:
