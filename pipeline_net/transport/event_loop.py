@@ -205,6 +205,9 @@ class EventLoop(Residents):
                 self._refuse()  # the pool was released meanwhile
             raise
 
+    def run_owed(self, fn: Callable[[], object]) -> None:
+        self._jobs.start_owed(fn)
+
     # -- a thread of its own ------------------------------------------------------------------------
 
     def start(self) -> None:
