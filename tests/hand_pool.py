@@ -1,13 +1,16 @@
-"""A pool that does its jobs when a test tells it to."""
+"""A pool that does its jobs when a test tells it to, and stages that write down what they hear."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
-from pipeline_net import PoolFullError
+from pipeline_net import ChannelDuplexHandler, ChannelHandlerContext, ChannelInboundHandler, PoolFullError
 from pipeline_net.testing import EmbeddedChannel
+
+Ctx = ChannelHandlerContext[Any, Any]
 
 
 class HandPool:
@@ -43,3 +46,82 @@ class ObligingPool(HandPool):
 
     def submit_anyway(self, fn: Any, /, *args: Any) -> None:
         self.jobs.append((fn, args))
+
+
+class Lives(ChannelDuplexHandler[Any, Any, Any, Any]):
+    """Writes down what it hears of its life, and every message."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.threads: set[str] = set()
+
+    def hear(self, what: str) -> None:
+        self.log.append(what)
+        self.threads.add(threading.current_thread().name)
+
+    def handler_added(self, ctx: Ctx) -> None:
+        self.hear("added")
+
+    def channel_registered(self, ctx: Ctx) -> None:
+        self.hear("registered")
+        ctx.fire_channel_registered()
+
+    def channel_active(self, ctx: Ctx) -> None:
+        self.hear("active")
+        ctx.fire_channel_active()
+
+    def channel_read(self, ctx: Ctx, msg: Any) -> None:
+        self.hear(msg)
+        ctx.fire_channel_read(msg)
+
+    def channel_read_complete(self, ctx: Ctx) -> None:
+        self.hear("complete")
+        ctx.fire_channel_read_complete()
+
+    def user_event_triggered(self, ctx: Ctx, event: Any) -> None:
+        self.hear(event)
+        ctx.fire_user_event_triggered(event)
+
+    def channel_inactive(self, ctx: Ctx) -> None:
+        self.hear("inactive")
+        ctx.fire_channel_inactive()
+
+    def channel_unregistered(self, ctx: Ctx) -> None:
+        self.hear("unregistered")
+        ctx.fire_channel_unregistered()
+
+    def handler_removed(self, ctx: Ctx) -> None:
+        self.hear("removed")
+
+
+class Hears(ChannelInboundHandler[Any, Any]):
+    """Sits behind, and keeps what comes through."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+
+    def channel_read(self, ctx: Ctx, msg: Any) -> None:
+        self.log.append(msg)
+
+    def channel_read_complete(self, ctx: Ctx) -> None:
+        self.log.append("complete")
+
+    def channel_eof(self, ctx: Ctx) -> None:
+        self.log.append("eof")
+
+    def user_event_triggered(self, ctx: Ctx, event: Any) -> None:
+        self.log.append(event)
+
+    def exception_caught(self, ctx: Ctx, exc: BaseException) -> None:
+        self.log.append(type(exc).__name__)
+
+    def channel_inactive(self, ctx: Ctx) -> None:
+        self.log.append("inactive")
+
+
+def until(is_done: Callable[[], object]) -> None:
+    """Wait until something has happened on other threads."""
+    deadline = time.monotonic() + 30
+    while not is_done() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    assert is_done()
