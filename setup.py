@@ -37,7 +37,6 @@ COMPILED_MODULES: Final = (
     "pipeline_net/context.py",
     "pipeline_net/pieces.py",
     "pipeline_net/forwarding.py",
-    "pipeline_net/on_pool.py",
     "pipeline_net/pooled_events.py",
     "pipeline_net/pooled_queue.py",
     "pipeline_net/pooled.py",
