@@ -84,8 +84,8 @@ _TABLE = {
     "cli_gateways": "cli_names cli_binding gateways codecs.http codecs.http.site codecs.websocket errors"
     " handlers.tls_context",
     "handlers": "complaints datagram channel pipeline context handler future errors options loop file_region",
-    "transport": "complaints datagram channel channel_group channel_life pipeline stack context handler future errors"
-    " options loop file_region ring_buffer",
+    "transport": "complaints datagram channel channel_group channel_life on_pool pipeline stack context handler future"
+    " errors options loop file_region ring_buffer",
     "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"
     " handlers.tls_context server_draining",
     "event_handler": "",

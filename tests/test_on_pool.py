@@ -23,6 +23,7 @@ from pipeline_net.channel import Channel
 from pipeline_net.codecs import LineBasedFrameDecoder, LineEncoder, StringDecoder
 from pipeline_net.on_pool import StageOnPool
 from pipeline_net.testing import EmbeddedChannel, check_decoder
+from pipeline_net.transport.opening import seat_stages
 
 from .hand_pool import HandPool
 
@@ -110,6 +111,12 @@ def test_a_decoder_on_a_pool_is_verified_like_any_other() -> None:
 def test_what_is_no_stage_is_refused(stage: Any, hint: str) -> None:
     with pytest.raises(PipelineError, match=hint):
         on_pool(HandPool(), stage)
+
+
+def test_an_initializer_that_returns_one_alone_is_told_to_return_a_list() -> None:
+    initializer: Any = lambda channel: on_pool(HandPool(), Lookup())  # noqa: E731 - as it is written
+    with pytest.raises(PipelineError, match=r"not on_pool\(Lookup\): did you mean \[on_pool\(…\)\]\?"):
+        seat_stages(EmbeddedChannel(), initializer)
 
 
 def test_arguments_in_the_wrong_order_are_refused() -> None:
