@@ -166,13 +166,17 @@ class PooledQueue(ChannelDuplexHandler[Any, Any, Any, Any]):
         except KeyboardInterrupt:  # before or after the pool had taken the job: nobody can tell
             if _take(ticket):
                 self._running = False
-                self._seat.post(self._worked_off)  # which asks again
+                self._seat.post(self._ask_again)
             raise
         except BaseException as exc:
             self._running = False
             if not is_owed or isinstance(exc, InterpreterExitError):
                 raise
             self._ask_loop(exc)
+
+    def _ask_again(self) -> None:
+        if not self._running:  # what came meanwhile has not asked
+            self._worked_off()
 
     def _ask_loop(self, refusal: BaseException) -> None:
         """The pool takes no more: the loop's own pool does what is owed; messages fail with the ``refusal``."""

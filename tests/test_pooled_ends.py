@@ -68,6 +68,8 @@ def test_an_interrupt_while_the_pool_is_asked_neither_loses_nor_doubles_an_event
             with pytest.raises(KeyboardInterrupt):
                 channel.pipeline.fire_channel_read("one")
             channel.pipeline.fire_channel_read("two")
+            channel.run_pending()
+            assert len(pool.jobs) == 1 + is_taken  # of which one finds nothing to do
         else:
             channel.pipeline.fire_channel_read("one")
             pool.work()
