@@ -85,6 +85,7 @@ def use(stack: object) -> None:
 pool = WorkerPool()
 use(wire() >> Chat())  # E: bytes are not str
 use(wire() >> on_pool(pool, Chat()))  # E: bytes are not str, wherever it runs
+use(wire() >> ("chat", on_pool(pool, Chat())))  # E: nor whatever it is called
 use(wire() >> on_pool(pool, TextDecoder()) >> on_pool(pool, Chat()))  # E: its str is not turned into bytes
 use(wire() >> on_pool(pool, TextDecoder()) >> TextEncoder() >> on_pool(pool, Echo()))  # E: str comes, not bytes
 use(wire() >> on_pool(pool, TextEncoder()) >> on_pool(pool, TextEncoder()))  # E: the lower one takes str

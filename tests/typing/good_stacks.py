@@ -217,7 +217,7 @@ reveal_type(ready_made)  # R: Stack[bytes, str, str, bytes]
 pooled_codec = wire() >> on_pool(pool, LineDecoder()) >> on_pool(pool, Watches()) >> on_pool(pool, TextCodec())
 assert_type(pooled_codec, Stack[bytes, str, str, bytes])
 reveal_type(pooled_codec)  # R: Stack[bytes, str, str, bytes]
-pooled_chat = pooled_codec >> on_pool(pool, Chat())
+pooled_chat = pooled_codec >> ("watch", on_pool(pool, Watches())) >> ("chat", on_pool(pool, Chat()))
 pooled_text = wire() >> LineDecoder() >> on_pool(pool, TextDecoder()) >> on_pool(pool, TextEncoder())
 reveal_type(pooled_text)  # R: Stack[bytes, str, str, bytes]
 pooled_echo = wire() >> on_pool(pool, Counts()) >> on_pool(pool, Prepender()) >> on_pool(pool, Echo())
