@@ -94,8 +94,8 @@ def test_a_stack_draws_them() -> None:
     pool = HandPool()
     stack = wire() >> LineBasedFrameDecoder(80) >> StringDecoder() >> on_pool(pool, Lookup())
     assert repr(stack) == "wire() >> LineBasedFrameDecoder >> StringDecoder >> on_pool(Lookup)"
-    named = stack >> ("answer", on_pool(pool, Answer()))
-    assert EmbeddedChannel(named).pipeline.names[-2:] == ["lookup", "answer"]
+    named = stack >> ("again", on_pool(pool, Lookup()))
+    assert EmbeddedChannel(named).pipeline.names[-2:] == ["lookup", "again"]
     assert [type(stage) for stage in stack.handlers][-1] is StageOnPool
 
 
