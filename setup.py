@@ -37,6 +37,8 @@ COMPILED_MODULES: Final = (
     "pipeline_net/context.py",
     "pipeline_net/pieces.py",
     "pipeline_net/forwarding.py",
+    "pipeline_net/pooled_events.py",
+    "pipeline_net/pooled_queue.py",
     "pipeline_net/pooled.py",
     "pipeline_net/ends.py",
     "pipeline_net/stage_facts.py",

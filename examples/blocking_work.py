@@ -3,8 +3,8 @@ r"""Echo with work that blocks: each line takes a while, and nobody else waits f
     python examples/blocking_work.py --seconds 1
     printf 'one\ntwo\n' | nc -N 127.0.0.1 9000
 
-A loop must never block: all its connections would stand still.  A handler that is seated with ``executor=pool`` runs
-on a thread of the pool instead.  The events of one connection still come one at a time and in order, so the answers do
+A loop must never block: all its connections would stand still.  A handler that sits ``on_pool`` runs on a thread
+of the pool instead.  The events of one connection still come one at a time and in order, so the answers do
 too; different connections work side by side, as many as the pool has threads.
 """
 
@@ -20,7 +20,10 @@ from pipeline_net import (
     ChannelInboundHandler,
     EventLoopGroup,
     ServerBootstrap,
+    Stack,
     WorkerPool,
+    on_pool,
+    wire,
 )
 from pipeline_net.codecs import LineBasedFrameDecoder, LineEncoder, StringDecoder
 
@@ -43,11 +46,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with WorkerPool(arguments.threads) as pool, EventLoopGroup(arguments.loops) as loops:
 
-        def seat(channel: Channel) -> None:
-            channel.pipeline.add_last(LineBasedFrameDecoder(1024), StringDecoder(), LineEncoder())
-            channel.pipeline.add_last(SlowEcho(arguments.seconds), executor=pool)
+        def stages(channel: Channel) -> Stack:
+            codec = wire() >> LineBasedFrameDecoder(1024) >> StringDecoder() >> LineEncoder()
+            return codec >> on_pool(pool, SlowEcho(arguments.seconds))
 
-        server = ServerBootstrap(loops, initializer=seat).bind(arguments.address)
+        server = ServerBootstrap(loops, initializer=stages).bind(arguments.address)
         try:
             print("listening on", *server.addresses, flush=True)
             server.wait()

@@ -62,6 +62,7 @@ from .handler import (
     ChannelOutboundHandler,
     TransparentHandler,
 )
+from .on_pool import on_pool
 from .options import ChannelOptions
 from .pipeline import ChannelPipeline
 from .ring_buffer import RingBuffer
@@ -133,6 +134,7 @@ __all__ = [
     "WriteBufferOverflowError",
     "WriteTimeoutError",
     "__version__",
+    "on_pool",
     "serve",
     "wire",
 ]

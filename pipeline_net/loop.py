@@ -146,6 +146,12 @@ class Loop(ABC):
     def run_blocking(self, fn: Callable[..., Any], *args: Any) -> ChannelFuture[Any]:
         """Run ``fn(*args)`` on a pool thread, where it may block; the future is completed on the loop."""
 
+    def run_owed(self, fn: Callable[[], object]) -> None:
+        """Like ``run_blocking``, for what must not be lost and has nobody who waits for it: never refused for want of
+        room.  On the loop.
+        """
+        self.run_blocking(fn)
+
     @abstractmethod
     def time(self) -> float:
         """Seconds of the loop's clock, which only ever grows."""

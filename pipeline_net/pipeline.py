@@ -26,15 +26,16 @@ from .errors import PipelineError
 from .forwarding import retire, vacate, vacate_for_good
 from .handler import ChannelHandler
 from .loop import StageFacts
-from .pooled import Executor, PooledContext
-from .stage_facts import drawn_unread, free_name, is_taken, learn_facts
+from .on_pool import Executor, StageOnPool
+from .pooled import PooledContext
+from .stage_facts import drawn_unread, free_name, is_taken, learn_facts, take_apart
 
 if TYPE_CHECKING:
     from .channel import Channel
     from .future import ChannelFuture
     from .stack import Stack
 
-Stage: TypeAlias = ChannelHandler | tuple[str, ChannelHandler]
+Stage: TypeAlias = ChannelHandler | StageOnPool[Any] | tuple[str, ChannelHandler | StageOnPool[Any]]
 Which: TypeAlias = str | ChannelHandler | type[Any]
 Seat: TypeAlias = ChannelHandlerContext[Any, Any]
 
@@ -166,6 +167,9 @@ class ChannelPipeline:
                 self._unseat(seat, seat.prev, self.ends)  # and all links are right again, for it may fire and write
                 if not isinstance(seat, PooledContext):
                     retire(seat, self.ends)
+                elif seat.is_busy:
+                    seat.when_idle(self.remove_all)  # those before it hear of their end after this one
+                    return
             else:  # then nobody can use a link before the next one leaves
                 seat.prev.next = self.ends
                 self.ends.prev = seat.prev
@@ -334,15 +338,11 @@ class ChannelPipeline:
         here = len(seats)
         for stage in stages:
             name = ""
-            given: Any = stage
-            if isinstance(stage, tuple):
-                if len(stage) != 2 or not isinstance(stage[0], str) or not stage[0]:
-                    raise PipelineError(f"a stage is a handler or (name, handler), not {stage!r}; in\n{self!r}")
-                name, given = stage
-            if not isinstance(given, ChannelHandler):
-                hint = f": did you mean {given.__name__}()?" if isinstance(given, type) else ""
-                raise PipelineError(f"a stage is a ChannelHandler, not {given!r}{hint}; in\n{self!r}")
-            handler: ChannelHandler = given  # compiled, each use of what may be anything would be checked again
+            pool = executor
+            if isinstance(stage, ChannelHandler):
+                handler: ChannelHandler = stage  # compiled, each use of what may be anything would be checked again
+            else:
+                name, handler, pool = take_apart(stage, executor, self)
             if (handler.seats > 0 or any(seat.handler is handler for seat in seats)) and not handler.shareable:
                 raise PipelineError(
                     f"{handler!r} has a seat already, and is not shareable: make a new one for each channel,"
@@ -353,10 +353,10 @@ class ChannelPipeline:
             facts = self._facts_of(handler)  # which refuses a class whose events are coroutines
             if not name:
                 name = free_name(facts.name, seats)
-            if executor is None:
+            if pool is None:
                 seats.append(_seat(self, name, handler, facts))
             else:
-                seats.append(PooledContext(self, name, handler, facts, executor))
+                seats.append(PooledContext(self, name, handler, facts, pool))
         return seats[here:] if here else seats
 
     def _insert(self, seat: Seat, after: Seat) -> None:

@@ -7,8 +7,8 @@
                 └▶ reads bytes, hands bytes up …     └▶ takes str from above, gives bytes below
 
 ``Stack[A, B, C, D]`` reads A from below, hands B up, takes C from above and gives D below.  A stage fits on top when it
-reads B and writes C; a transparent one only has to read B.  At run time a stack is a list of stages, nothing more.
-``>> ("chat", Chat())`` is a stage with a name.
+reads B and writes C; a transparent one only has to read B.  ``on_pool(pool, stage)`` fits where the stage does, and
+``>> ("chat", Chat())`` is a stage with a name.  At run time a stack is a list of stages, nothing more.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from .handler import (
     ChannelOutboundHandler,
     TransparentHandler,
 )
+from .on_pool import StageOnPool
 from .pipeline import Stage
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class Stack(Generic[A, B, C, D]):
 
     @property
     def handlers(self) -> list[Stage]:
-        """The stages, from the wire to the application: handlers, or ``(name, handler)`` for named ones."""
+        """The stages, from the wire to the application: handlers, or what ``on_pool`` has made of them, or
+        ``(name, stage)`` for named ones.
+        """
         return list(self._stages)
 
     def __iter__(self) -> Iterator[Stage]:
@@ -67,31 +70,46 @@ class Stack(Generic[A, B, C, D]):
         return len(self._stages)
 
     def __repr__(self) -> str:
-        names = [type(s[1] if isinstance(s, tuple) else s).__name__ for s in self._stages]
+        handlers: list[Any] = [stage[1] if isinstance(stage, tuple) else stage for stage in self._stages]
+        names = [repr(s) if isinstance(s, StageOnPool) else type(s).__name__ for s in handlers]
         return " >> ".join(["wire()", *names])
 
     @overload
     def __rshift__(self, stage: Stack[B, E, F, C]) -> Stack[A, E, F, D]: ...
     @overload
-    def __rshift__(self, stage: TransparentHandler[B]) -> Stack[A, B, C, D]: ...
+    def __rshift__(self, stage: TransparentHandler[B] | StageOnPool[TransparentHandler[B]]) -> Stack[A, B, C, D]: ...
     @overload
-    def __rshift__(self, stage: ChannelDuplexHandler[B, E, F, C]) -> Stack[A, E, F, D]: ...
+    def __rshift__(
+        self, stage: ChannelDuplexHandler[B, E, F, C] | StageOnPool[ChannelDuplexHandler[B, E, F, C]]
+    ) -> Stack[A, E, F, D]: ...
     @overload
-    def __rshift__(self, stage: ChannelInboundHandler[B, E, C]) -> Stack[A, E, C, D]: ...
+    def __rshift__(
+        self, stage: ChannelInboundHandler[B, E, C] | StageOnPool[ChannelInboundHandler[B, E, C]]
+    ) -> Stack[A, E, C, D]: ...
     @overload
-    def __rshift__(self, stage: ChannelOutboundHandler[E, C]) -> Stack[A, B, E, D]: ...
+    def __rshift__(
+        self, stage: ChannelOutboundHandler[E, C] | StageOnPool[ChannelOutboundHandler[E, C]]
+    ) -> Stack[A, B, E, D]: ...
     @overload
-    def __rshift__(self, stage: tuple[str, TransparentHandler[B]]) -> Stack[A, B, C, D]: ...
+    def __rshift__(
+        self, stage: tuple[str, TransparentHandler[B] | StageOnPool[TransparentHandler[B]]]
+    ) -> Stack[A, B, C, D]: ...
     @overload
-    def __rshift__(self, stage: tuple[str, ChannelDuplexHandler[B, E, F, C]]) -> Stack[A, E, F, D]: ...
+    def __rshift__(
+        self, stage: tuple[str, ChannelDuplexHandler[B, E, F, C] | StageOnPool[ChannelDuplexHandler[B, E, F, C]]]
+    ) -> Stack[A, E, F, D]: ...
     @overload
-    def __rshift__(self, stage: tuple[str, ChannelInboundHandler[B, E, C]]) -> Stack[A, E, C, D]: ...
+    def __rshift__(
+        self, stage: tuple[str, ChannelInboundHandler[B, E, C] | StageOnPool[ChannelInboundHandler[B, E, C]]]
+    ) -> Stack[A, E, C, D]: ...
     @overload
-    def __rshift__(self, stage: tuple[str, ChannelOutboundHandler[E, C]]) -> Stack[A, B, E, D]: ...
+    def __rshift__(
+        self, stage: tuple[str, ChannelOutboundHandler[E, C] | StageOnPool[ChannelOutboundHandler[E, C]]]
+    ) -> Stack[A, B, E, D]: ...
     def __rshift__(self, stage: Any) -> Any:
         if isinstance(stage, Stack):
             return _stack_of(self._stages + stage._stages)
-        if not isinstance(stage, ChannelHandler) and not _is_named(stage):
+        if not isinstance(stage, (ChannelHandler, StageOnPool)) and not _is_named(stage):
             hint = f": did you mean {stage.__name__}()?" if isinstance(stage, type) else ""
             raise PipelineError(
                 f"a stage is a ChannelHandler, or (name, handler), and not {stage!r}{hint}; after {self!r}"
@@ -104,7 +122,7 @@ def _is_named(stage: object) -> bool:
         isinstance(stage, tuple)
         and len(stage) == 2
         and isinstance(stage[0], str)
-        and isinstance(stage[1], ChannelHandler)
+        and isinstance(stage[1], (ChannelHandler, StageOnPool))
     )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from .context import ChannelHandlerContext
+from .errors import PipelineError
 from .event_bits import mask_of
 from .handler import (
     ChannelHandler,
@@ -16,6 +17,7 @@ from .handler import (
     refuse_coroutines,
 )
 from .loop import StageFacts
+from .on_pool import Executor, StageOnPool
 
 _MOST_KNOWN: Final = 1024  # classes; who makes one for each connection must not have us keep them all
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -39,6 +41,29 @@ def learn_facts(cls: type, known: dict[type, StageFacts]) -> StageFacts:
         is_bid_farewell=has_its_own(cls, "handler_removed"),
     )
     return facts
+
+
+def take_apart(stage: Any, executor: Executor | None, pipeline: Any) -> tuple[str, ChannelHandler, Executor | None]:
+    """Find the name that a stage is given, its handler, and the pool on which that is to run; "" is no name.
+
+    Args:
+        executor: the pool of those that do not name one of their own.
+        pipeline: drawn for whoever has made a mistake.
+
+    Raises:
+        PipelineError: it is no stage.
+    """
+    name = ""
+    if isinstance(stage, tuple):
+        if len(stage) != 2 or not isinstance(stage[0], str) or not stage[0]:
+            raise PipelineError(f"a stage is a handler or (name, handler), not {stage!r}; in\n{pipeline!r}")
+        name, stage = stage
+    if isinstance(stage, StageOnPool):
+        return name, stage.handler, stage.executor
+    if not isinstance(stage, ChannelHandler):
+        hint = f": did you mean {stage.__name__}()?" if isinstance(stage, type) else ""
+        raise PipelineError(f"a stage is a ChannelHandler, not {stage!r}{hint}; in\n{pipeline!r}")
+    return name, stage, executor
 
 
 def is_taken(name: str, seats: list[ChannelHandlerContext[Any, Any]]) -> bool:

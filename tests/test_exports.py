@@ -15,7 +15,7 @@ from pipeline_net import codecs, errors, handlers
 
 # What the manual promises, as it is grouped there.
 _PROMISED = """
-    wire Stack
+    wire Stack on_pool
     ChannelHandler ChannelInboundHandler ChannelOutboundHandler ChannelDuplexHandler TransparentHandler
     ChannelPipeline ChannelHandlerContext Channel ChannelOptions ChannelFuture ChannelGroup Datagram ServerDraining
     FileRegion UnreadMessage

@@ -19,7 +19,7 @@ _PACKAGE = Path(__file__).parent.parent / "pipeline_net"
 # Room: the rooms that it may import.  "transport" means all of transport/.  Each may import itself, and _mypyc.
 _CORE = (
     "channel_life channel_output channel_posts complaints inbox errors buffer ring_buffer future handler event_bits"
-    " context ends pipeline channel options loop file_region datagram unread_message pieces"
+    " context ends on_pool pipeline channel options loop file_region datagram unread_message pieces"
 )
 _TABLE = {
     "_mypyc": "",
@@ -39,19 +39,22 @@ _TABLE = {
     "event_bits": "handler",
     "pieces": "errors file_region",
     "context": "complaints event_bits handler errors pieces",
+    "on_pool": "errors handler",
     "ends": "context event_bits handler loop",
     "forwarding": "context ends handler",
-    "pooled": "context event_bits forwarding handler errors",
+    "pooled_events": "context event_bits forwarding handler",
+    "pooled_queue": "context errors forwarding handler pooled_events",
+    "pooled": "context event_bits handler errors pooled_queue",
     "guarded": "channel_life context errors",
-    "stage_facts": "context event_bits handler errors loop",
-    "pipeline": "context ends event_bits forwarding guarded handler errors loop pooled stage_facts",
+    "stage_facts": "context event_bits handler errors loop on_pool",
+    "pipeline": "context ends event_bits forwarding guarded handler errors loop on_pool pooled stage_facts",
     "channel_life": "",
     "inbox": "file_region",
     "channel_output": "channel_life inbox pipeline errors options loop file_region",
     "channel_posts": "channel_output inbox future errors options loop",
     "channel": "channel_life channel_posts complaints inbox pipeline context future errors options loop unread_message",
     "channel_group": "channel channel_life errors",
-    "stack": "handler pipeline errors",
+    "stack": "handler on_pool pipeline errors",
     "codecs.message_to_byte": "handler context future",
     "codecs.message_to_message": "handler context",
     "codecs.base": "codecs.message_to_byte codecs.message_to_message buffer handler context pipeline errors",
@@ -81,8 +84,8 @@ _TABLE = {
     "cli_gateways": "cli_names cli_binding gateways codecs.http codecs.http.site codecs.websocket errors"
     " handlers.tls_context",
     "handlers": "complaints datagram channel pipeline context handler future errors options loop file_region",
-    "transport": "complaints datagram channel channel_group channel_life pipeline stack context handler future errors"
-    " options loop file_region ring_buffer",
+    "transport": "complaints datagram channel channel_group channel_life on_pool pipeline stack context handler future"
+    " errors options loop file_region ring_buffer",
     "bootstrap": "datagram channel channel_group stack transport pipeline handler future errors options loop"
     " handlers.tls_context server_draining",
     "event_handler": "",
@@ -111,8 +114,10 @@ _RESTRICTED = {
     "selectors": "transport bootstrap",
     "ssl": "handlers.tls handlers.tls_output handlers.tls_context handlers.tls_verification",
     # access_log_file has a thread that may wait for a disk; testing.embedded_loop asks only which thread it is on; the
-    # handlers and event_broadcast have what channels of several loops share, and complaints what stages on a pool say
-    "threading": "complaints guarded inbox transport bootstrap server future gateways testing.embedded_loop"
+    # handlers and event_broadcast have what channels of several loops share; complaints hears stages on pools, and
+    # pooled_queue takes the place of a loop that has stopped
+    "threading": "complaints guarded pooled_queue inbox transport bootstrap server future gateways"
+    " testing.embedded_loop"
     " handlers.connection_limit handlers.traffic_shaping handlers.pcap"
     " codecs.http.site.access_log_file codecs.http.site.event_broadcast"
     " codecs.http.site.event_stream",  # threads send through it

@@ -117,6 +117,14 @@ def test_blocking_work_is_delivered_on_the_loop(driven: tuple[Loop, Turn]) -> No
     assert isinstance(failed.exception(), ZeroDivisionError)
 
 
+def test_what_is_owed_runs_too_and_nobody_waits_for_it(driven: tuple[Loop, Turn]) -> None:
+    loop, turn = driven
+    ran: list[bool] = []
+    loop.execute(loop.run_owed, lambda: loop.execute_until_stopped(ran.append, True))
+    turn_until(lambda: ran, turn)
+    assert ran == [True]
+
+
 def test_a_task_that_raises_does_not_keep_the_next_from_running(
     driven: tuple[Loop, Turn], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -20,36 +20,14 @@ from pipeline_net import (
     ChannelInboundHandler,
     ChannelOutboundHandler,
     WorkerPool,
+    on_pool,
 )
 from pipeline_net.testing import EmbeddedChannel
 
+from .hand_pool import HandPool
+
 Ctx = ChannelHandlerContext[Any, Any]
 Log = list[str]
-
-
-class Pool:
-    """Does its jobs when it is told to, each on a thread of its own."""
-
-    def __init__(self) -> None:
-        self.jobs: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
-
-    def submit(self, fn: Any, /, *args: Any) -> None:
-        self.jobs.append((fn, args))
-
-    def work(self) -> int:
-        """Do the jobs that are there, one after the other; how many there were."""
-        jobs, self.jobs = self.jobs, []
-        for fn, args in jobs:
-            thread = threading.Thread(target=fn, args=args)
-            thread.start()
-            thread.join(10)
-        return len(jobs)
-
-    def finish(self, channel: EmbeddedChannel) -> None:
-        """Let pool and loop work until neither has anything to do."""
-        channel.run_pending()
-        while self.work():
-            channel.run_pending()
 
 
 class Reads(ChannelInboundHandler[Any, Any]):
@@ -105,7 +83,7 @@ class Hears(ChannelInboundHandler[Any, Any]):
 
 def test_what_follows_a_message_comes_through_the_pool_after_it() -> None:
     log: Log = []
-    pool = Pool()
+    pool = HandPool()
     channel = EmbeddedChannel()
     channel.pipeline.add_last(Reads(), executor=pool).add_last(Hears(log))
     channel.write_inbound("message")
@@ -119,7 +97,7 @@ def test_what_follows_a_message_comes_through_the_pool_after_it() -> None:
 
 def test_a_channel_that_breaks_still_delivers_what_was_read_before_it_says_goodbye() -> None:
     log: Log = []
-    pool = Pool()
+    pool = HandPool()
     channel = EmbeddedChannel()
     channel.pipeline.add_last(Reads(), executor=pool).add_last(Hears(log)).add_last(Reads(), executor=pool)
     channel.write_inbound("message")
@@ -132,7 +110,7 @@ def test_a_channel_that_breaks_still_delivers_what_was_read_before_it_says_goodb
 
 
 def test_flushing_shutting_down_and_closing_do_not_overtake_a_write() -> None:
-    pool = Pool()
+    pool = HandPool()
     channel = EmbeddedChannel()
     channel.pipeline.add_last(Writes(), executor=pool)
     written = [channel.write_and_flush(b"first"), channel.write(b"second")]
@@ -185,13 +163,15 @@ def test_a_stage_may_leave_from_the_pool_and_then_forward_what_it_had(replaced: 
     assert len(channel.pipeline) == (1 if replaced else 0)
 
 
-_STEP = st.sampled_from(["read", "read", "write", "write", "work", "remove", "replace", "replace by pooled", "add"])
+_STEP = st.sampled_from(
+    ["read", "read", "write", "write", "work", "remove", "replace", "replace by pooled", "replace at once", "add"]
+)
 
 
 @given(steps=st.lists(_STEP, max_size=40))
 @settings(max_examples=150, deadline=None)
 def test_random_changes_neither_lose_nor_repeat_nor_reorder_anything(steps: list[str]) -> None:
-    pool = Pool()
+    pool = HandPool()
     channel = EmbeddedChannel()
     pipeline = channel.pipeline
     pipeline.add_last(Passes()).add_last(Passes(), executor=pool).add_last(Passes(), executor=pool)
@@ -214,6 +194,8 @@ def test_random_changes_neither_lose_nor_repeat_nor_reorder_anything(steps: list
             pipeline.remove(target)
         elif step == "replace":
             pipeline.replace(target, Passes())
+        elif step == "replace at once":
+            pipeline.replace(target, on_pool(pool, Passes()))
         else:
             pipeline.add_after(target, Passes(), executor=pool)
             pipeline.remove(target)
@@ -252,6 +234,7 @@ def late():
     client.sendall(b"hello")
     assert client.recv(5) == b""
     with socket.create_connection(("127.0.0.1", port), 10) as another:
+        another.sendall(b"hello")
         assert another.recv(5) == b""
 
 atexit.register(late)

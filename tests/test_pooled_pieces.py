@@ -8,12 +8,15 @@ from typing import Any
 from pipeline_net import (
     ChannelDuplexHandler,
     ChannelInboundHandler,
+    ChannelOptions,
     EventLoopGroup,
     MessageToByteEncoder,
     ServerBootstrap,
     WorkerPool,
 )
 from pipeline_net.channel import Channel
+
+from .hand_pool import until
 
 
 class InPieces(MessageToByteEncoder[int]):
@@ -42,9 +45,14 @@ def test_pieces_from_the_pool_stay_together_and_their_news_is_told_on_the_loop()
             channel.pipeline.add_last(InPieces(), executor=pool)
             channel.pipeline.add_last(Talks())
 
-        server = ServerBootstrap(loops, initializer=stages).bind("tcp://127.0.0.1:0")
+        options = ChannelOptions(send_buffer=65536)  # bytes; so that the kernel does not take it all
+        server = ServerBootstrap(loops, initializer=stages, options=options).bind("tcp://127.0.0.1:0")
         place = ("127.0.0.1", int(server.addresses[0].rpartition(":")[2]))
-        with socket.create_connection(place, 10) as peer:
+        with socket.socket() as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            peer.settimeout(10)
+            peer.connect(place)
+            until(lambda: told)  # until then, nobody reads
             came = b""
             while len(came) < len(expected):
                 part = peer.recv(1 << 20)

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeline_net import COMPILED, ChannelHandlerContext, ChannelInboundHandler, PipelineError
+from pipeline_net import COMPILED, ChannelHandlerContext, ChannelInboundHandler, PipelineError, on_pool
 from pipeline_net.event_bits import EOF, READ
 from pipeline_net.loop import StageFacts
-from pipeline_net.stage_facts import free_name, is_taken, learn_facts
+from pipeline_net.stage_facts import free_name, is_taken, learn_facts, take_apart
 from pipeline_net.testing import EmbeddedChannel
+
+from .hand_pool import HandPool
 
 
 class _HTTPEcho2Handler(ChannelInboundHandler[Any]):
@@ -45,6 +47,23 @@ def test_the_facts_of_a_class() -> None:
 def test_a_class_whose_events_are_coroutines_is_refused() -> None:
     with pytest.raises(PipelineError, match=r"Late\.channel_active is a coroutine"):
         learn_facts(Late, {})
+
+
+def test_a_stage_is_taken_apart_into_its_name_its_handler_and_its_pool() -> None:
+    handler, own, others = _HTTPEcho2Handler(), HandPool(), HandPool()
+    for stage, expected in (
+        (handler, ("", handler, others)),
+        (("echo", handler), ("echo", handler, others)),
+        (on_pool(own, handler), ("", handler, own)),
+        (("echo", on_pool(own, handler)), ("echo", handler, own)),
+    ):
+        assert take_apart(stage, others, None) == expected
+
+
+@pytest.mark.parametrize("stage", [None, _HTTPEcho2Handler, ("echo",), ("", _HTTPEcho2Handler()), ("echo", "echo")])
+def test_what_is_no_stage_cannot_be_taken_apart(stage: Any) -> None:
+    with pytest.raises(PipelineError, match="a stage is"):
+        take_apart(stage, None, None)
 
 
 def test_names_are_counted_up_until_one_is_free() -> None:

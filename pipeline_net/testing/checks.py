@@ -14,6 +14,7 @@ from ..codecs.base import ByteToMessageDecoder
 from ..context import ChannelHandlerContext
 from ..errors import DecodeError, FrameTooLongError, PipelineError
 from ..handler import ChannelHandler, ChannelInboundHandler
+from ..on_pool import StageOnPool
 from ..pipeline import Stage
 from ..stack import Stack
 from .cuts import Cuts, byte_by_byte, pairs_of_cuts, pieces_of, single_cuts, smallest
@@ -210,7 +211,7 @@ def _seat(factory: Callable[[], Stages]) -> tuple[EmbeddedChannel, _Recorder]:
         )
     made = factory()
     recorder = _Recorder()
-    stages: list[Any] = [made] if isinstance(made, (ChannelHandler, Stack, tuple)) else list(made)
+    stages: list[Any] = [made] if isinstance(made, (ChannelHandler, Stack, StageOnPool, tuple)) else list(made)
     return EmbeddedChannel(*stages, recorder), recorder
 
 

@@ -30,6 +30,7 @@ from ..channel_life import ACTIVE, NEW, REGISTERED
 from ..errors import PipelineError
 from ..file_region import FileRegion
 from ..handler import ChannelHandler
+from ..on_pool import StageOnPool
 from ..options import ChannelOptions
 from ..pipeline import Stage
 from ..stack import Stack
@@ -345,7 +346,7 @@ def _cut(msg: Any, size: int) -> tuple[Any, Any]:
 
 def _check_stage(stage: Any) -> None:
     """Tell what makes stages, or holds several, from what is one."""
-    if isinstance(stage, (ChannelHandler, Stack, type)):
+    if isinstance(stage, (ChannelHandler, Stack, StageOnPool, type)):
         return
     if isinstance(stage, list):
         hint = "*stages"

@@ -30,7 +30,7 @@ class BlockingJobs:
         self._pool = pool
         self._own_pool: WorkerPool | None = None
         self._lock = threading.Lock()
-        self._unfinished: set[Future[None]] = set()
+        self._unfinished: set[Future[Any]] = set()
 
     def start(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> ChannelFuture[Any]:
         """Run ``fn(*args)`` on a thread of the pool; from any thread.
@@ -47,6 +47,16 @@ class BlockingJobs:
         self._unfinished.add(job)
         job.add_done_callback(self._unfinished.discard)
         return promise
+
+    def start_owed(self, fn: Callable[[], object]) -> None:
+        """Run ``fn()`` on a thread of the pool, even if it is full; nobody hears of the outcome.
+
+        Raises:
+            PipelineError: the pool was released; or, as ``InterpreterExitError``, the interpreter exits.
+        """
+        job: Future[Any] = self._where().submit_anyway(fn)
+        self._unfinished.add(job)
+        job.add_done_callback(self._unfinished.discard)
 
     def _refused_at_exit(self, cause: InterpreterExitError) -> ChannelFuture[Any]:
         # Loops are daemons and go on until the very end.  What they do then is nobody's mistake and no news, so it

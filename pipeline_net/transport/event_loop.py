@@ -11,12 +11,10 @@ A turn of the loop, in this order::
 
 Nothing in a turn is unbounded: a channel reads a limited number of times, and only the tasks that were already there
 are run, so neither a busy peer nor a task that adds itself again can starve the rest.
-
 User code that raises is logged and never ends a loop; ``KeyboardInterrupt`` alone reaches whoever drives the loop.
 
 A loop usually runs in a thread of its own (``start()``).  It may be lent one instead (``run()``), or be driven from
-outside: whoever watches ``fileno()`` and wakes at ``next_deadline()`` calls ``run_once(0)``, and everything happens on
-that one thread.
+outside: whoever watches ``fileno()`` and wakes at ``next_deadline()`` calls ``run_once(0)``, all on that one thread.
 """
 
 from __future__ import annotations
@@ -204,6 +202,9 @@ class EventLoop(Residents):
             if self._stopping:
                 self._refuse()  # the pool was released meanwhile
             raise
+
+    def run_owed(self, fn: Callable[[], object]) -> None:
+        self._jobs.start_owed(fn)
 
     # -- a thread of its own ------------------------------------------------------------------------
 
@@ -492,9 +493,8 @@ class EventLoop(Residents):
 
     def unwatch(self, fd: int, edge_and_closed: bool = False) -> None:
         """Forget a descriptor; before it is closed.  ``edge_and_closed``: see ``Poller.forgets_closed``."""
-        try:
-            del self._watched[fd]
-        except KeyError:
+        if fd not in self._watched:
             return
+        del self._watched[fd]
         if not (edge_and_closed and self._poller.forgets_closed):
             self._poller.unregister(fd)

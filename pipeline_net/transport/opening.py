@@ -15,6 +15,7 @@ from ..channel import Channel
 from ..channel_life import NEW
 from ..errors import PipelineError
 from ..handler import ChannelHandler
+from ..on_pool import StageOnPool
 from ..pipeline import Stage
 from ..stack import Stack
 
@@ -34,7 +35,8 @@ def seat_stages(channel: Channel, initializer: Initializer) -> None:
         try:
             stages = given.stages if type(given) is Stack else tuple(given)
         except TypeError as exc:
-            hint = f": did you mean [{type(given).__name__}(…)]?" if isinstance(given, ChannelHandler) else ""
+            name = "on_pool" if isinstance(given, StageOnPool) else type(given).__name__
+            hint = f": did you mean [{name}(…)]?" if isinstance(given, (ChannelHandler, StageOnPool)) else ""
             error = PipelineError(
                 f"the initializer {initializer!r} returns a stack, several stages, or None, and not {given!r}{hint}"
             )

@@ -65,28 +65,46 @@ class WorkerPool:
             PoolFullError: all threads are busy and ``queue_limit`` jobs wait already.
             PipelineError: the pool was released; or, as ``InterpreterExitError``, the interpreter exits.
         """
+        return self._submit(False, fn, args)
+
+    def submit_anyway(self, fn: Callable[[*Ts], T], *args: *Ts) -> Future[T]:
+        """Like ``submit``, and never refused for want of room: for jobs that must not be lost, and of which something
+        else than ``queue_limit`` is the bound, as there is one for each connection.
+
+        Raises:
+            PipelineError: the pool was released; or, as ``InterpreterExitError``, the interpreter exits.
+        """
+        return self._submit(True, fn, args)
+
+    def _submit(self, anyway: bool, fn: Callable[[*Ts], T], args: tuple[*Ts]) -> Future[T]:
         executor = self._executor or self._start()
+        has_place = True
         try:
             self._places.pop()
         except IndexError:
+            has_place = False
+        if not has_place and not anyway:
             if self._released:
-                raise self._was_released() from None
+                raise self._was_released()
             raise PoolFullError(
                 f"the pool {self.name!r} has no room: its {self.threads} threads are busy"
                 f" and {self.queue_limit} jobs wait, which is queue_limit"
-            ) from None
+            )
         future: Future[T] = Future()
         try:
-            executor.submit(self._run, future, fn, args)
+            executor.submit(self._run, future, has_place, fn, args)
         except RuntimeError as exc:
             if self._released:  # by another thread, just now
-                self._places.append(None)
+                self._give_back(has_place)
                 raise self._was_released() from exc
             # No thread could be started, or the interpreter is on its way out.  The executor may have queued the job
             # all the same: let it not run, and give its place back when a thread comes to it.
+            is_exiting = _says_exit(exc)
+            if anyway and not is_exiting and self._workers:
+                return future  # it has, and one of the threads that there are will come to it
             future.cancel()
-            if _says_exit(exc):
-                self._places.append(None)  # no thread will
+            if is_exiting:
+                self._give_back(has_place)  # no thread will
                 raise InterpreterExitError(f"the pool {self.name!r} takes no more jobs: the interpreter exits") from exc
             raise
         return future
@@ -131,20 +149,24 @@ class WorkerPool:
     def _was_released(self) -> PipelineError:
         return PipelineError(f"the pool {self.name!r} was released and takes no more jobs")
 
-    def _run(self, future: Future[T], fn: Callable[[*Ts], T], args: tuple[*Ts]) -> None:
+    def _give_back(self, place: bool) -> None:
+        if place:
+            self._places.append(None)
+
+    def _run(self, future: Future[T], has_place: bool, fn: Callable[[*Ts], T], args: tuple[*Ts]) -> None:
         # A cancelled job keeps its place until a thread comes to it; were it given away at once, submitting and
         # cancelling would let the executor's queue grow without bound.
         if not future.set_running_or_notify_cancel():
-            self._places.append(None)
+            self._give_back(has_place)
             return
         try:
             result = fn(*args)
         except BaseException as exc:  # noqa: BLE001 - SystemExit too is the job's outcome, and no reason to lose a thread
-            self._places.append(None)
+            self._give_back(has_place)
             future.set_exception(exc)
             del future  # or the exception's traceback would hold this frame, and this frame the exception
         else:
-            self._places.append(None)  # before the result: whoever waits for it may submit the next job
+            self._give_back(has_place)  # before the result: whoever waits for it may submit the next job
             future.set_result(result)
 
 

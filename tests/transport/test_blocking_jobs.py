@@ -127,6 +127,23 @@ def test_nothing_is_kept_of_a_job_that_has_ended(pool: WorkerPool) -> None:
     loop.stop()
 
 
+def test_what_is_owed_runs_although_the_pool_is_full_and_the_end_of_the_loop_waits_for_it() -> None:
+    work = _Work()
+    ran: list[int] = []
+    with WorkerPool(1, 1) as pool:
+        loop = EventLoop(pool=pool)
+        jobs = BlockingJobs(loop, pool)
+        jobs.start(work, ())
+        jobs.start(str, ())
+        for number in range(5):
+            jobs.start_owed(lambda number=number: ran.append(number))  # type: ignore[misc]  # mypy cannot infer it
+        work.may_end.set()
+        jobs.wait(_PATIENCE)
+        assert ran == list(range(5))
+        assert not jobs._unfinished
+        loop.stop()
+
+
 # Blocking work that is asked for by loops, which are daemons and go on, when the interpreter has begun to exit: before
 # and after its pools are closed, with a pool that had been at work and one that is only made then.
 _UNTIL_THE_END = """

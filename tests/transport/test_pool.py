@@ -98,6 +98,49 @@ def test_a_full_pool_refuses_the_next_job_and_names_the_limit(gate: Gate) -> Non
         assert [future.result(PATIENCE) for future in accepted] == ["done"] * 5
 
 
+def test_what_is_submitted_anyway_is_taken_beyond_the_limit_and_in_its_turn(gate: Gate) -> None:
+    ran: list[int] = []
+    with WorkerPool(1, 1) as pool:
+        pool.submit(gate.job)
+        pool.submit(ran.append, 0)
+        futures = [pool.submit_anyway(ran.append, number) for number in range(1, 10)]
+        with pytest.raises(PoolFullError):
+            pool.submit(ran.append, 99)
+        gate.opened.set()
+        for future in futures:
+            future.result(PATIENCE)
+        assert ran == list(range(10))
+        assert "room for 2" in repr(pool)  # who had no place gives none back
+
+
+def test_what_is_submitted_anyway_takes_a_place_while_there_is_one(gate: Gate) -> None:
+    with WorkerPool(1, 1) as pool:
+        pool.submit_anyway(gate.job)
+        assert "room for 1" in repr(pool)
+        gate.opened.set()
+
+
+def test_a_released_pool_takes_nothing_anyway_either() -> None:
+    pool = WorkerPool(1)
+    pool.release()
+    with pytest.raises(PipelineError, match="was released"):
+        pool.submit_anyway(add, 1, 2)
+
+
+def test_what_is_submitted_anyway_waits_for_the_threads_that_there_are_if_no_other_can_be_started(gate: Gate) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with WorkerPool(2, 1) as pool:
+        pool.submit(gate.job)
+        gate.wait_for_one_inside()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            future = pool.submit_anyway(add, 1, 2)
+        gate.opened.set()
+        assert future.result(PATIENCE) == 3
+
+
 def test_whoever_has_its_result_finds_room_for_the_next_job() -> None:
     with WorkerPool(1, 1) as pool:
         for number in range(500):

@@ -20,6 +20,8 @@ from pipeline_net import (
     ReceiveBuffer,
     Stack,
     TransparentHandler,
+    WorkerPool,
+    on_pool,
     wire,
 )
 from pipeline_net.codecs import websocket
@@ -80,7 +82,16 @@ def use(stack: object) -> None:
     """Take a stack, whatever its types."""
 
 
+pool = WorkerPool()
 use(wire() >> Chat())  # E: bytes are not str
+use(wire() >> on_pool(pool, Chat()))  # E: bytes are not str, wherever it runs
+use(wire() >> ("chat", on_pool(pool, Chat())))  # E: nor whatever it is called
+use(wire() >> on_pool(pool, TextDecoder()) >> on_pool(pool, Chat()))  # E: its str is not turned into bytes
+use(wire() >> on_pool(pool, TextDecoder()) >> TextEncoder() >> on_pool(pool, Echo()))  # E: str comes, not bytes
+use(wire() >> on_pool(pool, TextEncoder()) >> on_pool(pool, TextEncoder()))  # E: the lower one takes str
+use(wire() >> on_pool(pool, TextDecoder()) >> on_pool(pool, WatchesBytes()))  # E: it watches bytes, and str comes
+use(wire() >> on_pool(pool, LineDecoder))  # E: a class is no stage, on a pool either
+use(wire() >> on_pool(LineDecoder(), LineDecoder()))  # E: a stage is no pool
 use(wire() >> LineDecoder() >> Chat())  # E: bytes are not str
 use(wire() >> LineDecoder() >> TextDecoder() >> Chat())  # E: nobody turns its str into bytes
 use(wire() >> LineDecoder() >> TextEncoder() >> Chat())  # E: nobody turns bytes into str

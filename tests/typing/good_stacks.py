@@ -26,6 +26,8 @@ from pipeline_net import (
     ReceiveBuffer,
     Stack,
     TransparentHandler,
+    WorkerPool,
+    on_pool,
     wire,
 )
 from pipeline_net.codecs import http, websocket
@@ -177,6 +179,7 @@ def a_house() -> Stack[bytes, Frame, BigFrame, bytes]:
     return wire() >> FrameDecoder() >> FrameEncoder()
 
 
+pool = WorkerPool()
 echo = wire() >> Echo()
 chat = wire() >> LineDecoder() >> TextDecoder() >> TextEncoder() >> Chat()
 reveal_type(chat)  # R: Stack[bytes, Never, str, bytes]
@@ -211,6 +214,15 @@ ready_made = (
 )
 assert_type(ready_made, Stack[bytes, str, str, bytes])
 reveal_type(ready_made)  # R: Stack[bytes, str, str, bytes]
+pooled_codec = wire() >> on_pool(pool, LineDecoder()) >> on_pool(pool, Watches()) >> on_pool(pool, TextCodec())
+assert_type(pooled_codec, Stack[bytes, str, str, bytes])
+reveal_type(pooled_codec)  # R: Stack[bytes, str, str, bytes]
+pooled_chat = pooled_codec >> ("watch", on_pool(pool, Watches())) >> ("chat", on_pool(pool, Chat()))
+pooled_text = wire() >> LineDecoder() >> on_pool(pool, TextDecoder()) >> on_pool(pool, TextEncoder())
+reveal_type(pooled_text)  # R: Stack[bytes, str, str, bytes]
+pooled_echo = wire() >> on_pool(pool, Counts()) >> on_pool(pool, Prepender()) >> on_pool(pool, Echo())
+pooled_subclasses = wire() >> on_pool(pool, FrameDecoder()) >> FrameEncoder() >> on_pool(pool, TakesFrames())
+pooled_untyped = wire() >> on_pool(pool, Untyped()) >> on_pool(pool, Listens())
 chunked = wire() >> ChunkedWriteHandler() >> SendsPieces()
 proxied = wire() >> ProxyProtocolEncoder() >> Echo()
 sniffed = wire() >> SniffHandler((probes.tls, lambda channel: wire() >> Echo()), otherwise=lambda channel: [Echo()])
@@ -252,6 +264,8 @@ def returns_handlers(channel: Channel) -> list[LineDecoder]:
 
 def seats_them_itself(channel: Channel) -> None:
     channel.pipeline.add_last(LineDecoder(), ("chat", Chat()))
+    channel.pipeline.add_last(on_pool(pool, LineDecoder()), ("work", on_pool(pool, Chat())))
+    channel.pipeline.replace("work", on_pool(pool, Chat()))
     channel.pipeline.add_stack(wire() >> Echo())
     channel.pipeline.add_last(*(wire() >> Echo()).handlers)
 
