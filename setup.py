@@ -34,6 +34,7 @@ COMPILED_MODULES: Final = (
     "pipeline_net/complaints.py",
     "pipeline_net/handler.py",
     "pipeline_net/event_bits.py",
+    "pipeline_net/events_by_name.py",
     "pipeline_net/context.py",
     "pipeline_net/pieces.py",
     "pipeline_net/forwarding.py",

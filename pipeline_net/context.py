@@ -27,6 +27,7 @@ from . import event_bits
 from ._mypyc import i64, mypyc_attr
 from .complaints import level_of_failure
 from .errors import ForeignThreadError
+from .events_by_name import EventsByName
 from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents, TransparentHandler
 from .pieces import check_pieces
 
@@ -63,8 +64,15 @@ class ChannelHandlerContext(Generic[MayFire, MayWrite]):
         self.is_removed = False
         # What events are called on: the handler, or what stands in for it (a pool's proxy, a removed seat's forwarder).
         self.events: ChannelHandler = handler
-        self.inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
-        self.outbound: OutboundEvents = handler if isinstance(handler, OutboundEvents) else PASSES_ON
+        self.inbound: InboundEvents = PASSES_ON
+        self.outbound: OutboundEvents = PASSES_ON
+        if facts.by_name:
+            self.inbound = self.outbound = EventsByName(handler)
+        else:
+            if isinstance(handler, InboundEvents):
+                self.inbound = handler
+            if isinstance(handler, OutboundEvents):
+                self.outbound = handler
         self.reads: Any = None  # the function that channel_read of the handler is, if it is interpreted; see StageFacts
         self.encodes: Any = None  # likewise encode, if that is all that write does; the ends' is False, see write
         self.mask: i64 = 0  # nothing reaches a handler before its handler_added returned

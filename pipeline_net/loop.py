@@ -47,7 +47,8 @@ class StageFacts:
     ``reads`` is its ``channel_read`` if that is an interpreted function.  Compiled code that calls a method of an
     interpreted class has it looked up by name each time, which costs a third of calling a small one.  ``encodes``, for
     the same reason, is its ``encode``, if ``write`` of the class does nothing but pass on what that returns.
-    ``is_greeted`` and ``is_bid_farewell`` say whether it has a ``handler_added`` and a ``handler_removed`` of its own.
+    ``is_greeted`` and ``is_bid_farewell`` say whether it has a ``handler_added`` and a ``handler_removed`` of its own;
+    ``by_name``, that compiled code must ask for its events by name (see ``events_by_name``).
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class StageFacts:
         encodes: Any = None,
         is_greeted: bool = True,
         is_bid_farewell: bool = True,
+        by_name: bool = False,
     ) -> None:
         self.mask: i64 = mask
         self.is_greeted = is_greeted
         self.is_bid_farewell = is_bid_farewell
+        self.by_name = by_name
         self.name = name
         self.reads = reads
         self.encodes = encodes

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from .context import PASSES_ON, ChannelHandlerContext
+from .context import ChannelHandlerContext
 from .errors import ChannelClosedError, InterpreterExitError, PipelineError
 from .forwarding import vacate
 from .handler import ChannelDuplexHandler, ChannelHandler, InboundEvents, OutboundEvents
@@ -67,8 +67,8 @@ class PooledQueue(ChannelDuplexHandler[Any, Any, Any, Any]):
 
     def __init__(self, handler: ChannelHandler, executor: Executor, seat: PooledContext) -> None:
         self._handler = handler
-        self._inbound: InboundEvents = handler if isinstance(handler, InboundEvents) else PASSES_ON
-        self._outbound: OutboundEvents = handler if isinstance(handler, OutboundEvents) else PASSES_ON
+        self._inbound: InboundEvents = seat.inbound
+        self._outbound: OutboundEvents = seat.outbound
         self._seat = seat
         self._submit: Any = executor.submit
         self._submit_anyway: Any = getattr(executor, "submit_anyway", None)

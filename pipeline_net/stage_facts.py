@@ -8,6 +8,7 @@ from typing import Any, Final
 from .context import ChannelHandlerContext
 from .errors import PipelineError
 from .event_bits import mask_of
+from .events_by_name import lacks_events
 from .handler import (
     ChannelHandler,
     has_its_own,
@@ -32,13 +33,15 @@ def learn_facts(cls: type, known: dict[type, StageFacts]) -> StageFacts:
     refuse_coroutines(cls)
     if len(known) >= _MOST_KNOWN:
         known.clear()
+    by_name = lacks_events(cls)
     facts = known[cls] = StageFacts(
         mask_of(overridden_events(cls)),
         _WORD_START.sub("-", cls.__name__.strip("_")).lower(),
-        interpreted_read(cls),
-        interpreted_encode(cls),
+        None if by_name else interpreted_read(cls),
+        None if by_name else interpreted_encode(cls),
         is_greeted=has_its_own(cls, "handler_added"),
         is_bid_farewell=has_its_own(cls, "handler_removed"),
+        by_name=by_name,
     )
     return facts
 
