@@ -1,9 +1,9 @@
 """EventsByName: calls a handler whose class has a direction of which its compiled base knows nothing.
 
-Compiled code finds the method of an event in a table that an object carries, and the table is that of the compiled
-class which the object's class is based on.  ``class Both(ChannelInboundHandler, ChannelOutboundHandler)`` in interpreted
-code has only one such base.  The events of the other direction are not in its table, and mypyc's search for them does not
-end with it: it goes on in whatever memory comes before.  So such a handler is never asked through its table.
+Compiled code finds the method of an event in a table that an object carries: that of the compiled class which the
+object's class is based on.  ``class Both(ChannelInboundHandler, ChannelOutboundHandler)`` in interpreted code has only
+one such base.  The events of the other direction are not in its table, and mypyc's search for them does not end there:
+it goes on in whatever memory comes before.  So such a handler is never asked through its table.
 """
 
 from __future__ import annotations
