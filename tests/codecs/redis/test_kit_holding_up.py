@@ -54,7 +54,8 @@ def _visit(address: str, seed: int) -> None:
 def test_of_clients_that_come_and_go_nothing_is_left(
     run_kit: Connect, store: Any, loops: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    state = redis.ServerState(lock=threading.Lock())
+    lock = threading.Lock()
+    state = redis.ServerState(lock=lock)
     server = run_kit(state, loops=loops)
     failures: list[BaseException] = []
 
@@ -77,7 +78,7 @@ def test_of_clients_that_come_and_go_nothing_is_left(
         while is_left:  # the suite's timeout is the limit
             last.sendall(b"CLIENT UNPAUSE\r\n")  # also for the sake of being counted
             assert last.recv(100) == b"+OK\r\n"
-            with state.lock or threading.Lock():  # the last command of another loop may be about to end
+            with lock:  # the last command of another loop may be about to end
                 is_left = len(state.sessions) > 1
     assert repr(state.pub_sub) == "<PubSub: 0 channels, 0 patterns, 0 sharded channels>"
     assert state.monitors.loops == {}
