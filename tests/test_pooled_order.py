@@ -24,7 +24,7 @@ from pipeline_net import (
 )
 from pipeline_net.testing import EmbeddedChannel
 
-from .hand_pool import HandPool
+from .hand_pool import HandPool, Hears
 
 Ctx = ChannelHandlerContext[Any, Any]
 Log = list[str]
@@ -52,27 +52,16 @@ class Passes(ChannelDuplexHandler[Any, Any, Any, Any]):
         ctx.write(msg, promise)
 
 
-class Hears(ChannelInboundHandler[Any, Any]):
-    """Sits behind, and writes down what comes through."""
+class HearsToTheEnd(Hears):
+    """Writes into a log of several, also its own end, and lets the end of input through."""
 
     def __init__(self, log: Log) -> None:
+        super().__init__()
         self.log = log
 
-    def channel_read(self, ctx: Ctx, msg: Any) -> None:
-        self.log.append(msg)
-
-    def channel_read_complete(self, ctx: Ctx) -> None:
-        self.log.append("complete")
-
     def channel_eof(self, ctx: Ctx) -> None:
-        self.log.append("eof")
+        super().channel_eof(ctx)
         ctx.fire_channel_eof()
-
-    def user_event_triggered(self, ctx: Ctx, event: Any) -> None:
-        self.log.append(event)
-
-    def channel_inactive(self, ctx: Ctx) -> None:
-        self.log.append("inactive")
 
     def channel_unregistered(self, ctx: Ctx) -> None:
         self.log.append("unregistered")
@@ -85,7 +74,7 @@ def test_what_follows_a_message_comes_through_the_pool_after_it() -> None:
     log: Log = []
     pool = HandPool()
     channel = EmbeddedChannel()
-    channel.pipeline.add_last(Reads(), executor=pool).add_last(Hears(log))
+    channel.pipeline.add_last(Reads(), executor=pool).add_last(HearsToTheEnd(log))
     channel.write_inbound("message")
     channel.fire_user_event("event")
     channel.finish_input()
@@ -99,7 +88,7 @@ def test_a_channel_that_breaks_still_delivers_what_was_read_before_it_says_goodb
     log: Log = []
     pool = HandPool()
     channel = EmbeddedChannel()
-    channel.pipeline.add_last(Reads(), executor=pool).add_last(Hears(log)).add_last(Reads(), executor=pool)
+    channel.pipeline.add_last(Reads(), executor=pool).add_last(HearsToTheEnd(log)).add_last(Reads(), executor=pool)
     channel.write_inbound("message")
     channel.abort()
     channel.run_pending()
